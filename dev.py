@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""Everything a developer does here; needs Python 3.11 or newer and pip, nothing else.
+
+    python3 dev.py demo [...]        run examples/demo/run.py
+    python3 dev.py test [...]        the everyday tests; arguments go to pytest
+    python3 dev.py test --all [...]  the long ones too
+    python3 dev.py soak [...]        the long ones alone
+    python3 dev.py lint              ruff, the layers, and that _sync/ is up to date
+    python3 dev.py types             mypy --strict on the packages
+    python3 dev.py generate          write _sync/ from _async/
+    python3 dev.py format            let ruff format and fix what it can
+    python3 dev.py wheels            build the four wheels into dist/
+    python3 dev.py bench [...]       run benchmarks/run.py
+    python3 dev.py python [...]      the environment's own Python
+
+The first run makes an environment in .cache/ for the Python that runs this file, with the versions
+of 3rdparty/python/constraints.txt; later runs start at once, until one of its inputs changes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+CACHE = ROOT / ".cache"
+REQUIREMENTS = ROOT / "3rdparty/python"
+CONSTRAINTS = REQUIREMENTS / "constraints.txt"
+PACKAGES = [ROOT / f"packages/cachex-{name}" for name in ("pool", "client", "django", "otel")]
+VERSION = "{}.{}".format(*sys.version_info)
+
+# The parts of Django's own test suite that tests/djangocache runs against our backend.
+DJANGO_TESTS = ("tests/cache/", "tests/sessions_tests/")
+
+
+def need_python_311() -> None:
+    """Go on under a newer Python when started by an old one."""
+    if sys.version_info >= (3, 11):
+        return
+    for name in ("python3.13", "python3.12", "python3.11", "python3.14"):
+        found = shutil.which(name)
+        if found and subprocess.run([found, "-c", ""], capture_output=True).returncode == 0:
+            os.execv(found, [found, *sys.argv])
+    sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time set things up."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def pip(env: Path, *arguments: str) -> None:
+    """Run the environment's pip, or ours on its behalf where venv leaves pip out."""
+    python = str(env / "bin/python")
+    if subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode == 0:
+        command = [python, "-m", "pip"]
+    else:
+        command = [sys.executable, "-m", "pip", "--python", python]
+    subprocess.run([*command, "-q", "--disable-pip-version-check", *arguments], check=True)
+
+
+def fingerprint(inputs: list[Path]) -> str:
+    """Return what changes whenever the environment has to be made again."""
+    state = hashlib.sha256(f"{sys.version}\n{ROOT}".encode())
+    for path in inputs:
+        state.update(path.read_bytes())
+    return state.hexdigest()
+
+
+def environment(suffix: str = "", extra: tuple[Path, ...] = ()) -> Path:
+    """Return the virtual environment, made first if it is missing or out of date.
+
+    `suffix` tells several environments of one Python apart; `extra` are further files whose
+    requirements go into it.
+    """
+    env = CACHE / f"venv-{VERSION}{suffix}"
+    files = [REQUIREMENTS / "tests.txt", REQUIREMENTS / "tools.txt", *extra]
+    inputs = [CONSTRAINTS, *files, *(package / "pyproject.toml" for package in PACKAGES)]
+    stamp = env / "stamp"
+    wanted = fingerprint([*inputs, Path(__file__)])
+    with locked(CACHE / f"{env.name}.lock"):
+        if stamp.is_file() and stamp.read_text() == wanted:
+            return env
+        print(f"Making {env.relative_to(ROOT)} (once)", file=sys.stderr)
+        shutil.rmtree(env, ignore_errors=True)
+        venv = [sys.executable, "-m", "venv", str(env)]
+        if subprocess.run(venv, capture_output=True).returncode != 0:  # no ensurepip
+            subprocess.run([*venv, "--clear", "--without-pip"], check=True)
+        pinned = ("install", "-c", str(CONSTRAINTS))
+        pip(env, *pinned, *(word for file in files for word in ("-r", str(file))))
+        editable = [word for package in PACKAGES for word in ("-e", str(package))]
+        pip(env, *pinned, "--no-build-isolation", *editable)
+        stamp.write_text(wanted)
+    return env
+
+
+def django_tests(env: Path) -> Path:
+    """Return the folder that holds Django's own tests, of the version in the environment.
+
+    They are part of its source distribution only, which pip fetches like any other.
+    """
+    code = "import django; print(django.__version__)"
+    python = str(env / "bin/python")
+    version = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
+    name = f"django-{version.stdout.strip()}"
+    target = CACHE / name
+    with locked(CACHE / f"{name}.lock"):
+        if (target / "tests").is_dir():
+            return target / "tests"
+        print(f"Fetching the tests of {name} (once)", file=sys.stderr)
+        downloads = CACHE / f"{name}.download"
+        shutil.rmtree(downloads, ignore_errors=True)
+        requirement = name.replace("-", "==", 1)
+        options = ("--no-deps", "--no-binary", ":all:", "--no-build-isolation")
+        pip(env, "download", *options, "-d", str(downloads), requirement)
+        (archive,) = downloads.glob("*.tar.gz")
+        with tarfile.open(archive) as tar:
+            wanted = [m for m in tar if m.name.partition("/")[2].startswith(DJANGO_TESTS)]
+            tar.extractall(downloads, members=wanted, filter="data")
+        (unpacked,) = downloads.glob("*/tests")
+        target.mkdir(exist_ok=True)
+        unpacked.rename(target / "tests")
+        shutil.rmtree(downloads)
+    return target / "tests"
+
+
+def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> None:
+    """Run a command and stop with its exit status if it fails."""
+    words = [str(word) for word in command]
+    status = subprocess.run(words, cwd=cwd, env={**os.environ, **variables}).returncode
+    if status:
+        sys.exit(status)
+
+
+def replace(env: Path, *arguments: str | Path, **variables: str) -> None:
+    """Become the environment's Python, so that signals and the exit status are its own."""
+    python = str(env / "bin/python")
+    os.execve(python, [python, *map(str, arguments)], {**os.environ, **variables})
+
+
+def demo(arguments: list[str]) -> None:
+    replace(environment(), ROOT / "examples/demo/run.py", *arguments)
+
+
+def test(arguments: list[str]) -> None:
+    if "--all" in arguments:
+        arguments = ["-m", "", *(a for a in arguments if a != "--all")]
+    env = environment()
+    tests = str(django_tests(env))
+    os.chdir(ROOT)  # where pytest's settings and its paths start
+    replace(env, "-m", "pytest", *arguments, CACHEX_DJANGO_TESTS=tests)
+
+
+def soak(arguments: list[str]) -> None:
+    test(["-m", "soak", *arguments])
+
+
+def lint(arguments: list[str]) -> None:
+    python = environment() / "bin/python"
+    run(python, "-m", "ruff", "check", ".")
+    run(python, "-m", "ruff", "format", "--check", ".")
+    run(python, "tools/unasync.py", "--check")
+    run(python, "tools/layers.py")
+
+
+def types(arguments: list[str]) -> None:
+    python = environment() / "bin/python"
+    run(python, "-m", "mypy", "--strict", *(package / "src" for package in PACKAGES))
+
+
+def generate(arguments: list[str]) -> None:
+    run(sys.executable, "tools/unasync.py", *arguments)
+
+
+def format_(arguments: list[str]) -> None:
+    python = environment() / "bin/python"
+    run(python, "-m", "ruff", "check", "--fix", "--exit-zero", "-q", ".")
+    run(python, "-m", "ruff", "format", ".")
+    generate([])
+
+
+def wheels(arguments: list[str]) -> None:
+    python = environment() / "bin/python"
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    for package in PACKAGES:
+        run(python, "-m", "hatchling", "build", "-t", "wheel", "-d", ROOT / "dist", cwd=package)
+
+
+def bench(arguments: list[str]) -> None:
+    replace(environment("-bench", (ROOT / "benchmarks/requirements.txt",)), ROOT / "benchmarks/run.py", *arguments)
+
+
+def python(arguments: list[str]) -> None:
+    replace(environment(), *arguments)
+
+
+COMMANDS = {
+    "demo": demo,
+    "test": test,
+    "soak": soak,
+    "lint": lint,
+    "types": types,
+    "generate": generate,
+    "format": format_,
+    "wheels": wheels,
+    "bench": bench,
+    "python": python,
+}
+
+
+def main() -> None:
+    need_python_311()
+    what, *arguments = sys.argv[1:] or ["help"]
+    if what not in COMMANDS:
+        sys.exit(__doc__)
+    COMMANDS[what](arguments)
+
+
+if __name__ == "__main__":
+    main()
