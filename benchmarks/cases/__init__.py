@@ -1,0 +1,29 @@
+"""The cases of a run, in the order of the table in README.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ground import Ground
+from measure import Case
+
+from cases import connect, django_calls, event_loop, pool, round_trip, threads
+
+CASES: Mapping[str, Callable[[Ground], Case]] = {
+    "django-get": django_calls.get,
+    "client-get": round_trip.get,
+    "django-get-many": django_calls.get_many,
+    "django-set-many": django_calls.set_many,
+    "loop-get": event_loop.client_get,
+    "django-aget": event_loop.django_aget,
+    "pool": pool.turn,
+    "connect-tls": connect.tls,
+    "connect": connect.plain,
+    "django-set": django_calls.set_,
+    "django-delete": django_calls.delete,
+    "django-incr": django_calls.incr,
+    "django-delete-many": django_calls.delete_many,
+    "pipeline": round_trip.pipeline,
+    "threads-get": threads.get,
+    "loop-gather": event_loop.gather,
+}

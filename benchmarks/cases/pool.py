@@ -1,0 +1,88 @@
+"""A connection taken from the pool and given back, nobody else about."""
+
+from __future__ import annotations
+
+import time
+from itertools import repeat
+
+import redis
+from ground import HOST, Ground
+from measure import Case, Contender, entrant
+
+
+def turn(ground: Ground) -> Case:
+    return Case(
+        name="pool",
+        title="take a connection from the pool and give it back, one thread",
+        entrants=[
+            entrant("cachex", lambda: _cachex(ground)),
+            entrant("redis-py", lambda: _redis_py(ground)),
+            entrant("redis-py blocking", lambda: _redis_py_blocking(ground)),
+            entrant("valkey-py", lambda: _valkey_py(ground)),
+        ],
+        expected=True,
+    )
+
+
+def _cachex(ground: Ground) -> Contender:
+    from cachex_pool import Endpoint, Pool
+
+    pool = Pool(Endpoint(host=HOST, port=ground.port))
+    ground.closing.callback(pool.close)
+    deadline = time.monotonic() + 24 * 60 * 60
+
+    def run(count: int) -> None:
+        acquire, release = pool.acquire, pool.release
+        for _ in repeat(None, count):
+            release(acquire(deadline))
+
+    def probe() -> bool:
+        connection = pool.acquire(deadline)
+        pool.release(connection)
+        return pool.acquire(deadline) is connection and pool.release(connection) is None
+
+    return Contender("cachex", run, probe)
+
+
+def _peer(name: str, pool: redis.ConnectionPool) -> Contender:
+    def run(count: int) -> None:
+        acquire, release = pool.get_connection, pool.release
+        for _ in repeat(None, count):
+            release(acquire())
+
+    def probe() -> bool:
+        connection = pool.get_connection()
+        pool.release(connection)
+        return pool.get_connection() is connection and pool.release(connection) is None
+
+    return Contender(name, run, probe)
+
+
+def _redis_py(ground: Ground) -> Contender:
+    pool = redis.ConnectionPool(host=HOST, port=ground.port)
+    ground.closing.callback(pool.close)
+    return _peer("redis-py", pool)
+
+
+def _redis_py_blocking(ground: Ground) -> Contender:
+    pool = redis.BlockingConnectionPool(host=HOST, port=ground.port)
+    ground.closing.callback(pool.close)
+    return _peer("redis-py blocking", pool)
+
+
+def _valkey_py(ground: Ground) -> Contender:
+    import valkey
+
+    pool = valkey.ConnectionPool(host=HOST, port=ground.port)
+    ground.closing.callback(pool.disconnect)
+    acquire, release = pool.get_connection, pool.release
+
+    def run(count: int) -> None:
+        for _ in repeat(None, count):
+            release(acquire("GET"))
+
+    def probe() -> bool:
+        run(1)
+        return True
+
+    return Contender("valkey-py", run, probe)

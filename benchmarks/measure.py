@@ -1,0 +1,163 @@
+"""Time several ways of doing one thing side by side.
+
+The machine is shared and its speed drifts, so nothing is timed alone: in every round each contender
+runs for one short slice, the order turns from round to round, and what is compared are the ratios
+inside a round. Wall time and the CPU time of this process (user + system, all threads) are both
+taken; servers and proxies are other processes and do not count.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+Metric = Literal["wall", "cpu"]
+
+
+@frozen
+class Contender:
+    """One way of doing it: `run(n)` does it n times, `probe()` does it once and answers.
+
+    `weight` is how many operations one turn of `run` stands for, when that is not one.
+    """
+
+    name: str
+    run: Callable[[int], object]
+    probe: Callable[[], object]
+    weight: int = 1
+
+
+@frozen
+class Absent:
+    """A contender that cannot run here, and why."""
+
+    name: str
+    reason: str
+
+
+@frozen(kw_only=True)
+class Case:
+    """Contenders for one job. `reference` names the one all others are compared with."""
+
+    name: str
+    title: str
+    entrants: Sequence[Contender | Absent]
+    reference: str = "cachex"
+    expected: object = None
+    rounds: int = 21
+    seconds: float = 0.03
+    informative: bool = False
+
+
+@frozen
+class Sample:
+    """Seconds per operation in one slice."""
+
+    wall: float
+    cpu: float
+
+
+@frozen
+class Spread:
+    """A median with the 10th and 90th percentile."""
+
+    median: float
+    p10: float
+    p90: float
+
+
+@frozen
+class Outcome:
+    """What the contenders of a case took; `samples[name][round]` belong together by round."""
+
+    case: Case
+    samples: dict[str, list[Sample]] = field(factory=dict)
+    absent: dict[str, str] = field(factory=dict)
+
+    def took(self, name: str, metric: Metric) -> Spread:
+        """Return the seconds per operation of one contender."""
+        return spread([getattr(sample, metric) for sample in self.samples[name]])
+
+    def ratio(self, name: str, over: str, metric: Metric) -> Spread:
+        """Return what `name` took, divided round by round by what `over` took."""
+        pairs = zip(self.samples[name], self.samples[over], strict=True)
+        return spread([getattr(a, metric) / getattr(b, metric) for a, b in pairs])
+
+
+def spread(values: Sequence[float]) -> Spread:
+    deciles = statistics.quantiles(values, n=10, method="inclusive")
+    return Spread(statistics.median(values), deciles[0], deciles[-1])
+
+
+def calling(call: Callable[..., Any], *arguments: Any) -> Callable[[int], None]:
+    """Return a `run` that makes the same call n times."""
+
+    def run(count: int) -> None:
+        for _ in repeat(None, count):
+            call(*arguments)
+
+    return run
+
+
+def contender(name: str, call: Callable[..., Any], *arguments: Any) -> Contender:
+    """Return a contender that makes one call over and over."""
+    return Contender(name, calling(call, *arguments), lambda: call(*arguments))
+
+
+def entrant(name: str, make: Callable[[], Contender]) -> Contender | Absent:
+    """Build a contender; one that cannot be built, or fails its first turn, is absent."""
+    try:
+        made = make()
+        made.run(3)
+    except Exception as error:  # whatever it raises is the reason
+        return Absent(name, f"{type(error).__name__}: {error}")
+    return made
+
+
+def measure(case: Case, rounds: int | None = None) -> Outcome:
+    """Run all contenders of a case in turns.
+
+    Raises AssertionError if a contender does not answer `case.expected`: a wrong answer has no
+    speed.
+    """
+    outcome = Outcome(case)
+    running: list[Contender] = []
+    for one in case.entrants:
+        if isinstance(one, Absent):
+            outcome.absent[one.name] = one.reason
+            continue
+        answer = one.probe()
+        if case.expected is not None and answer != case.expected:
+            raise AssertionError(f"{case.name}: {one.name} answered {answer!r:.200}")
+        running.append(one)
+        outcome.samples[one.name] = []
+    counts = {one.name: _turns(one, case.seconds) for one in running}
+    gc.collect()
+    gc.freeze()
+    for turn in range(max(7, rounds or case.rounds)):
+        start = turn % len(running) if running else 0
+        for one in running[start:] + running[:start]:
+            outcome.samples[one.name].append(_slice(one, counts[one.name]))
+    gc.unfreeze()
+    return outcome
+
+
+def _slice(one: Contender, count: int) -> Sample:
+    wall, cpu = time.perf_counter(), time.process_time()
+    one.run(count)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    operations = count * one.weight
+    return Sample(wall / operations, cpu / operations)
+
+
+def _turns(one: Contender, seconds: float) -> int:
+    count = 1
+    while (took := _slice(one, count).wall * count * one.weight) < seconds / 4:
+        count *= 2
+    return max(1, round(count * seconds / took))
