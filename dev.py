@@ -34,7 +34,9 @@ ROOT = Path(__file__).resolve().parent
 CACHE = ROOT / ".cache"
 REQUIREMENTS = ROOT / "3rdparty/python"
 CONSTRAINTS = REQUIREMENTS / "constraints.txt"
+BENCHMARKS = ROOT / "benchmarks"
 PACKAGES = [ROOT / f"packages/cachex-{name}" for name in ("pool", "client", "django", "otel")]
+EXTRAS = {"cachex-client": "[lz4,msgpack,orjson,zstd]"}
 VERSION = "{}.{}".format(*sys.version_info)
 
 # The parts of Django's own test suite that tests/djangocache runs against our backend.
@@ -43,7 +45,7 @@ DJANGO_TESTS = ("tests/cache/", "tests/sessions_tests/")
 
 def need_python_311() -> None:
     """Go on under a newer Python when started by an old one."""
-    if sys.version_info >= (3, 11):
+    if sys.version_info >= (3, 11):  # noqa: UP036
         return
     for name in ("python3.13", "python3.12", "python3.11", "python3.14"):
         found = shutil.which(name)
@@ -86,7 +88,8 @@ def environment(suffix: str = "", extra: tuple[Path, ...] = ()) -> Path:
     requirements go into it.
     """
     env = CACHE / f"venv-{VERSION}{suffix}"
-    files = [REQUIREMENTS / "tests.txt", REQUIREMENTS / "tools.txt", *extra]
+    files = [*sorted(REQUIREMENTS.glob("*.txt")), *extra]
+    files.remove(CONSTRAINTS)
     inputs = [CONSTRAINTS, *files, *(package / "pyproject.toml" for package in PACKAGES)]
     stamp = env / "stamp"
     wanted = fingerprint([*inputs, Path(__file__)])
@@ -100,7 +103,7 @@ def environment(suffix: str = "", extra: tuple[Path, ...] = ()) -> Path:
             subprocess.run([*venv, "--clear", "--without-pip"], check=True)
         pinned = ("install", "-c", str(CONSTRAINTS))
         pip(env, *pinned, *(word for file in files for word in ("-r", str(file))))
-        editable = [word for package in PACKAGES for word in ("-e", str(package))]
+        editable = [w for p in PACKAGES for w in ("-e", f"{p}{EXTRAS.get(p.name, '')}")]
         pip(env, *pinned, "--no-build-isolation", *editable)
         stamp.write_text(wanted)
     return env
@@ -199,7 +202,8 @@ def wheels(arguments: list[str]) -> None:
 
 
 def bench(arguments: list[str]) -> None:
-    replace(environment("-bench", (ROOT / "benchmarks/requirements.txt",)), ROOT / "benchmarks/run.py", *arguments)
+    env = environment("-bench", (BENCHMARKS / "requirements.txt",))
+    replace(env, BENCHMARKS / "run.py", *arguments)
 
 
 def python(arguments: list[str]) -> None:
