@@ -50,19 +50,23 @@ NOT_IN_CORE = {
 SHELLS = ("_async", "_sync", "_concurrency", "_wire")
 
 
+def project_name(requirement: str) -> str:
+    """Return the name in a requirement such as `attrs>=24.1`, in its normal form."""
+    name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def import_names(requirement: str) -> tuple[str, ...]:
-    """Return the names under which a requirement such as `attrs>=24.1` is imported."""
-    name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+    """Return the names under which a required distribution is imported."""
+    name = project_name(requirement)
     return IMPORT_NAMES.get(name, (name.replace("-", "_"),))
 
 
-def declared(distribution: Path) -> set[str]:
-    """Return what the distribution in this folder may import besides the standard library."""
-    project = tomllib.loads((distribution / "pyproject.toml").read_text("utf-8"))["project"]
-    requirements = list(project["dependencies"])
-    for extra in project.get("optional-dependencies", {}).values():
-        requirements += extra
-    return {name for requirement in requirements for name in import_names(requirement)}
+def requirements(pyproject: Path) -> list[str]:
+    """Return what a distribution requires, that of its extras included."""
+    project = tomllib.loads(pyproject.read_text("utf-8"))["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    return [*project["dependencies"], *(asked for extra in extras for asked in extra)]
 
 
 def imported(tree: ast.Module, package: tuple[str, ...]) -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -106,9 +110,9 @@ def objection(module: tuple[str, ...], name: tuple[str, ...], allowed: set[str])
 
 def violations(root: Path) -> Iterator[str]:
     """Yield one line for each import under `root` that breaks a rule."""
-    for distribution in sorted(path.parent for path in root.glob("packages/*/pyproject.toml")):
-        allowed = declared(distribution)
-        source_root = distribution / "src"
+    for pyproject in sorted(root.glob("packages/*/pyproject.toml")):
+        allowed = {name for asked in requirements(pyproject) for name in import_names(asked)}
+        source_root = pyproject.parent / "src"
         for path in sorted(source_root.rglob("*.py")):
             module = path.relative_to(source_root).with_suffix("").parts
             tree = ast.parse(path.read_text("utf-8"), str(path))

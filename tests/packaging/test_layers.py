@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import layers
 import pytest
+
+import layers
 
 POOL = "packages/cachex-pool/src/cachex_pool"
 CLIENT = "packages/cachex-client/src/cachex_client"
@@ -15,9 +16,12 @@ OTEL = "packages/cachex-otel/src/cachex_otel"
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A copy of the packages, to plant things in."""
-    shutil.copytree(layers.ROOT / "packages", tmp_path / "packages")
+def bare(tmp_path: Path) -> Path:
+    """The packages as declared, without their code, to plant things in."""
+    for declared in layers.ROOT.glob("packages/*/pyproject.toml"):
+        folder = tmp_path / "packages" / declared.parent.name
+        folder.mkdir(parents=True)
+        shutil.copy(declared, folder)
     return tmp_path
 
 
@@ -29,6 +33,15 @@ def plant(root: Path, path: str, source: str) -> None:
 
 def test_the_repository_keeps_its_layers() -> None:
     assert list(layers.violations(layers.ROOT)) == []
+
+
+def test_a_line_added_to_the_repository_is_found(tmp_path: Path) -> None:
+    shutil.copytree(layers.ROOT / "packages", tmp_path / "packages")
+    before = set(layers.violations(tmp_path))
+    with (tmp_path / CLIENT / "__init__.py").open("a") as file:
+        file.write("\nimport django.core.cache\n")
+    (added,) = set(layers.violations(tmp_path)) - before
+    assert added.startswith(f"{CLIENT}/__init__.py:")
 
 
 @pytest.mark.parametrize(
@@ -54,12 +67,12 @@ def test_the_repository_keeps_its_layers() -> None:
         (f"{DJANGO}/planted.py", "def f():\n    import requests\n", "requests is not among"),
     ],
 )
-def test_a_planted_import_is_found(copy: Path, path: str, source: str, reason: str) -> None:
-    plant(copy, path, source)
-    (found,) = layers.violations(copy)
+def test_a_planted_import_is_found(bare: Path, path: str, source: str, reason: str) -> None:
+    plant(bare, path, source)
+    (found,) = layers.violations(bare)
     assert found.startswith(f"{path}:")
     assert reason in found
-    assert layers.main([str(copy)]) == 1
+    assert layers.main([str(bare)]) == 1
 
 
 @pytest.mark.parametrize(
@@ -74,6 +87,6 @@ def test_a_planted_import_is_found(copy: Path, path: str, source: str, reason: s
         (f"{OTEL}/planted.py", "from opentelemetry import trace"),
     ],
 )
-def test_what_the_design_allows_is_left_alone(copy: Path, path: str, source: str) -> None:
-    plant(copy, path, source)
-    assert list(layers.violations(copy)) == []
+def test_what_the_design_allows_is_left_alone(bare: Path, path: str, source: str) -> None:
+    plant(bare, path, source)
+    assert list(layers.violations(bare)) == []
