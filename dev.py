@@ -11,6 +11,7 @@
     python3 dev.py format            let ruff format and fix what it can
     python3 dev.py wheels            build the four wheels into dist/
     python3 dev.py bench [...]       run benchmarks/run.py
+    python3 dev.py django-tests      say where Django's own tests are
     python3 dev.py python [...]      the environment's own Python
 
 The first run makes an environment in .cache/ for the Python that runs this file, with the versions
@@ -206,6 +207,10 @@ def bench(arguments: list[str]) -> None:
     replace(env, BENCHMARKS / "run.py", *arguments)
 
 
+def say_django_tests(arguments: list[str]) -> None:
+    print(django_tests(environment()))
+
+
 def python(arguments: list[str]) -> None:
     replace(environment(), *arguments)
 
@@ -220,6 +225,7 @@ COMMANDS = {
     "format": format_,
     "wheels": wheels,
     "bench": bench,
+    "django-tests": say_django_tests,
     "python": python,
 }
 
