@@ -1,0 +1,58 @@
+"""Connections to one Redis or Valkey server and who may use which, for threads and asyncio."""
+
+from cachex_pool._async.pool import AsyncPool
+from cachex_pool._sync.pool import Pool
+from cachex_pool._wire import AsyncConnection, Connection, pack, pack_many
+from cachex_pool.endpoint import Credentials, Endpoint, Tls, parse_url
+from cachex_pool.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    ConnectFailed,
+    ConnectionLost,
+    ConnectTimeout,
+    DeadlineExceeded,
+    HandshakeRefused,
+    NodeUnavailable,
+    PoolClosed,
+    PoolError,
+    PoolTimeout,
+    ProtocolError,
+    TooManyWaiting,
+)
+from cachex_pool.multiplexer import AsyncMultiplexer
+from cachex_pool.observer import PoolObserver
+from cachex_pool.options import BreakerOptions, PoolOptions
+from cachex_pool.stats import PoolStats
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AsyncConnection",
+    "AsyncMultiplexer",
+    "AsyncPool",
+    "AuthenticationFailed",
+    "BreakerOptions",
+    "ConfigurationError",
+    "ConnectFailed",
+    "ConnectTimeout",
+    "Connection",
+    "ConnectionLost",
+    "Credentials",
+    "DeadlineExceeded",
+    "Endpoint",
+    "HandshakeRefused",
+    "NodeUnavailable",
+    "Pool",
+    "PoolClosed",
+    "PoolError",
+    "PoolObserver",
+    "PoolOptions",
+    "PoolStats",
+    "PoolTimeout",
+    "ProtocolError",
+    "Tls",
+    "TooManyWaiting",
+    "pack",
+    "pack_many",
+    "parse_url",
+]

@@ -1,0 +1,519 @@
+# tools/unasync.py writes the sync twin of this file.
+"""Borrowing connections: the async shell around `_core.state`."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from random import random
+from typing import Any
+
+import structlog
+
+from cachex_pool._concurrency import (
+    SLICE,
+    AsyncStateLock,
+    AsyncTicket,
+    async_dial_until,
+    async_outlive,
+    async_owner,
+    async_spawn,
+    monotonic,
+    survive_fork,
+)
+from cachex_pool._core.state import Closed, Permit, PoolState, QueueFull, Unavailable
+from cachex_pool._wire import AsyncConnection, async_dial
+from cachex_pool.endpoint import Endpoint
+from cachex_pool.errors import (
+    ConnectFailed,
+    ConnectTimeout,
+    DeadlineExceeded,
+    NodeUnavailable,
+    PoolClosed,
+    PoolTimeout,
+    TooManyWaiting,
+)
+from cachex_pool.observer import PoolObserver
+from cachex_pool.options import PoolOptions
+from cachex_pool.stats import PoolStats
+
+log = structlog.stdlib.get_logger("cachex_pool")
+
+UPKEEP_EVERY = 1.0
+
+
+class AsyncPool:
+    """
+    Lends ready-to-talk connections to one server, each to one caller at a time.
+
+    Deadlines are times of `time.monotonic()`. Nothing is connected before the first use
+    (see `warm_up`). A connection that comes back in the middle of an exchange is closed,
+    never lent again. Usable from any number of threads, and in a child process after
+    a fork; its asyncio twin belongs to the event loop that uses it first.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        options: PoolOptions | None = None,
+        observers: Sequence[PoolObserver] = (),
+    ) -> None:
+        self.endpoint = endpoint
+        self.options = options or PoolOptions()
+        self.observers = tuple(observers)
+        self._start()
+        survive_fork(self)
+
+    def _start(self) -> None:
+        self._state = PoolState(self.options)
+        self._lock = AsyncStateLock()
+        self._closes: Counter[str] = Counter()
+        self._opened = self._waits = self._timeouts = self._dial_failures = 0
+        self._wait_time = self._dial_time = 0.0
+        self._upkeep_at = 0.0
+        self._watched = bool(self.observers) or self.options.leak_after is not None
+
+    def __repr__(self) -> str:
+        stats = self.stats()
+        return (
+            f"<AsyncPool {stats.name}: {stats.idle} idle, {stats.lent} lent, {stats.opening}"
+            f" opening, {stats.waiting} waiting, limit {stats.max_size},"
+            f" breaker {stats.breaker}{', closed' if self._state.closed else ''}>"
+        )
+
+    @property
+    def state(self) -> PoolState:
+        """The pool's state, for those who share its connections."""
+        return self._state
+
+    # -- talking
+
+    async def call(self, data: bytes, deadline: float) -> Any:
+        """
+        Send one packed command and return its reply; an error reply is a value.
+
+        Raises PoolError's kinds. One with `written` False never reached the server.
+        """
+        connection = await self.acquire(deadline)
+        try:
+            reply = await connection.call(data, deadline)
+        except BaseException as error:
+            self.abandon(connection, error)
+            raise
+        self.release(connection)
+        return reply
+
+    async def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:
+        """Send packed commands and return their `count` replies; as `call` otherwise."""
+        connection = await self.acquire(deadline)
+        try:
+            replies = await connection.exchange(data, count, deadline)
+        except BaseException as error:
+            self.abandon(connection, error)
+            raise
+        self.release(connection)
+        return replies
+
+    @asynccontextmanager
+    async def connection(self, deadline: float) -> AsyncIterator[AsyncConnection]:
+        """Borrow a connection for a block; it is closed instead of kept if the block raises."""
+        connection = await self.acquire(deadline)
+        try:
+            yield connection
+        except BaseException as error:
+            self.abandon(connection, error)
+            raise
+        self.release(connection)
+
+    # -- borrowing
+
+    async def acquire(self, deadline: float) -> AsyncConnection:
+        """
+        Lend a connection: the one used last, a new one, or what comes free before `deadline`.
+
+        Raises PoolTimeout, TooManyWaiting, PoolClosed, ConnectFailed, or NodeUnavailable
+        while the breaker is open. Give it back with `release`, or `abandon` after an error.
+        """
+        state = self._state
+        try:
+            connection: AsyncConnection = state.idle.pop()
+        except IndexError:
+            return await self._acquire_slowly(deadline)
+        if (
+            connection.generation == state.generation
+            and monotonic() - connection.idle_since < self.options.alive_bypass
+        ):
+            connection.uses += 1
+            if self._watched:
+                self._note_owner(connection)
+            return connection
+        if self._usable(connection):
+            return connection
+        return await self._acquire_slowly(deadline)
+
+    def release(self, connection: AsyncConnection) -> None:
+        """Give a connection back; one that is busy, old or of a past generation is closed."""
+        state = self._state
+        now = monotonic()
+        if (
+            connection.busy
+            or connection.generation != state.generation
+            or now >= connection.expires_at
+        ):
+            self._end(connection, self._why(connection), now)
+            return
+        if self._watched:
+            self._note_return(connection, now)
+        connection.idle_since = now
+        if state.waiting:
+            with self._lock:
+                state.give(connection, now)
+        else:
+            state.idle.append(connection)
+            if state.waiting:  # somebody queued just now
+                with self._lock:
+                    state.dispatch(now)
+        if state.breaker.consecutive:
+            self._succeeded()
+        if now >= self._upkeep_at:
+            self._upkeep(now)
+
+    def abandon(self, connection: AsyncConnection, error: BaseException) -> None:
+        """Close a connection after an error in its use; timeouts count against the node."""
+        now = monotonic()
+        if isinstance(error, DeadlineExceeded):
+            self._failed(error, now)
+            self._end(connection, "timeout", now)
+        else:
+            self._end(connection, "lost" if isinstance(error, Exception) else "killed", now)
+
+    def report(self, error: Exception) -> None:
+        """Count a timeout against the node though no connection came back with it."""
+        self._failed(error, monotonic())
+
+    def answered(self) -> None:
+        """Note that the node answered; `release` does so by itself."""
+        if self._state.breaker.consecutive:
+            self._succeeded()
+
+    def discard(self, connection: AsyncConnection, reason: str = "error") -> None:
+        """Close a connection and give up its place; `reason` is what the statistics count."""
+        self._end(connection, reason, monotonic())
+
+    # -- life
+
+    async def warm_up(self, count: int | None = None, timeout: float = 5.0) -> int:
+        """
+        Open connections until `count` (default: `min_size`, at least one) are there.
+
+        Returns how many there are; raises as `acquire` does. `timeout` is in seconds.
+        """
+        wanted = min(count or max(1, self.options.min_size), self.options.max_size)
+        deadline = monotonic() + timeout
+        held = []
+        try:
+            while self._state.size < wanted:
+                held.append(await self.acquire(deadline))
+        finally:
+            for connection in held:
+                self.release(connection)
+        return self._state.size
+
+    def retire(self, reason: str = "retired") -> None:
+        """
+        Let no connection that exists now be lent again.
+
+        Idle ones are closed at once, lent ones when they come back.
+        """
+        with self._lock:
+            idle = self._state.retire(monotonic())
+        self._close_all(idle, reason)
+        log.info("pool retired", server=self.endpoint.name, reason=reason)
+
+    async def aclose(self) -> None:
+        """Stop lending, close what is idle now and the rest when it comes back."""
+        with self._lock:
+            idle = self._state.close(monotonic())
+        self._close_all(idle, "pool closed")
+
+    def after_fork(self) -> None:
+        """Start empty in a child process; the parent's sockets are let go without a word."""
+        for connection in self._state.members():
+            connection.forget()
+        generation = self._state.generation
+        closed = self._state.closed
+        self._start()
+        self._state.generation = generation + 1
+        self._state.closed = closed
+
+    def stats(self) -> PoolStats:
+        """Return a picture of the pool."""
+        state = self._state
+        with self._lock:
+            state.reap()
+        idle, size = len(state.idle), state.size
+        return PoolStats(
+            name=self.endpoint.name,
+            max_size=self.options.max_size,
+            min_size=self.options.min_size,
+            size=size,
+            idle=idle,
+            lent=max(0, size - idle),
+            opening=state.opening,
+            waiting=len(state.waiting),
+            uses=state.uses,
+            opened=self._opened,
+            closed=dict(self._closes),
+            waits=self._waits,
+            wait_time=self._wait_time,
+            timeouts=self._timeouts,
+            dial_failures=self._dial_failures,
+            dial_time=self._dial_time,
+            breaker=state.breaker.state,
+            generation=state.generation,
+        )
+
+    # -- inside: getting one
+
+    async def _acquire_slowly(self, deadline: float) -> AsyncConnection:
+        started = monotonic()
+        while True:
+            granted = await self._request(deadline, started)
+            if granted.__class__ is Permit:
+                granted = await self._open(granted, deadline, started)
+                granted.uses += 1
+                self._note_owner(granted)
+                return granted  # type: ignore[no-any-return]
+            if self._usable(granted):
+                return granted  # type: ignore[no-any-return]
+
+    async def _request(self, deadline: float, started: float) -> Any:
+        state = self._state
+        now = monotonic()
+        ticket = None
+        try:
+            with self._lock:
+                state.reap()
+                granted = state.request(now)
+                if granted is None:
+                    ticket = AsyncTicket()
+                    state.enqueue(ticket)
+        except Closed:
+            raise PoolClosed(self.endpoint.name) from None
+        except Unavailable:
+            raise self._unavailable(now) from None
+        except QueueFull:
+            raise TooManyWaiting(self.endpoint.name, now - started, self.stats()) from None
+        if ticket is not None:
+            granted = await self._wait(ticket, deadline, started)
+        return granted
+
+    async def _wait(self, ticket: AsyncTicket, deadline: float, started: float) -> Any:
+        state = self._state
+        now = monotonic()
+        self._waits += 1
+        try:
+            while not await ticket.wait(min(SLICE, deadline - now)):
+                now = monotonic()
+                if now >= deadline:
+                    raise PoolTimeout(self.endpoint.name, now - started, self.stats())
+                with self._lock:
+                    state.recheck(ticket, now)
+                if state.breaker.remaining(now) > 0:
+                    raise self._unavailable(now)
+        except BaseException as error:
+            with self._lock:
+                state.abandon(ticket, monotonic())
+            if isinstance(error, PoolTimeout):
+                self._timeouts += 1
+                for observer in self.observers:
+                    observer.timed_out(self.endpoint, waited=error.waited)
+            raise
+        waited = monotonic() - started
+        self._wait_time += waited
+        granted = ticket.granted
+        if isinstance(granted, Closed):
+            raise PoolClosed(self.endpoint.name)
+        if isinstance(granted, Exception):
+            raise self._refusal(granted)
+        for observer in self.observers:
+            observer.acquired(self.endpoint, waited=waited)
+        return granted
+
+    def _usable(self, connection: AsyncConnection) -> bool:
+        """Look a connection over that was idle for longer, or that was handed on."""
+        now = monotonic()
+        if not self._state.keeps(connection, now):
+            self._end(connection, self._why(connection), now)
+            return False
+        if now - connection.idle_since >= self.options.alive_bypass and not connection.is_alive():
+            self._end(connection, "lost", now)
+            return False
+        connection.uses += 1
+        self._note_owner(connection)
+        return True
+
+    async def _open(self, permit: Permit, deadline: float, started: float) -> Any:
+        """Open a connection; if the caller leaves meanwhile, the pool keeps what comes."""
+
+        async def dial() -> AsyncConnection:
+            return await self._dial(permit, deadline)
+
+        try:
+            return await async_outlive(dial, self.release, deadline - monotonic())
+        except TimeoutError:
+            waited = monotonic() - started
+            raise ConnectTimeout(
+                self.endpoint.name, f"not connected within {waited:.3f} s"
+            ) from None
+
+    async def _dial(self, permit: Permit, deadline: float) -> AsyncConnection:
+        state = self._state
+        started = monotonic()
+        until = async_dial_until(started + self.options.connect_timeout, deadline)
+        try:
+            connection = await async_dial(self.endpoint, until, keepalive=self.options.keepalive)
+        except BaseException as error:
+            now = monotonic()
+            with self._lock:
+                if isinstance(error, Exception):
+                    state.dial_failed(permit, error, now, random())
+                else:
+                    state.surrender(permit, now)
+            if isinstance(error, Exception):
+                self._dial_failed(error, now, now - started)
+            raise
+        now = monotonic()
+        connection.expires_at = now + self._lifetime()
+        connection.idle_since = now
+        with self._lock:
+            state.opened(permit, connection)
+            self._opened += 1
+            self._dial_time += now - started
+        if state.closed:
+            self._end(connection, "pool closed", now)
+            raise PoolClosed(self.endpoint.name)
+        self._succeeded()
+        for observer in self.observers:
+            observer.opened(self.endpoint, took=now - started)
+        return connection
+
+    def _lifetime(self) -> float:
+        return self.options.max_lifetime * (1 + self.options.jitter * (2 * random() - 1))
+
+    def _dial_failed(self, error: Exception, now: float, took: float) -> None:
+        self._dial_failures += 1
+        for observer in self.observers:
+            observer.dial_failed(self.endpoint, took=took, error=error)
+        self._failed(error, now)
+
+    def _refusal(self, error: Exception) -> Exception:
+        """Say to one who waited for it why the dial failed; each gets an exception of his own."""
+        kind = type(error) if isinstance(error, ConnectFailed) else ConnectFailed
+        fresh = kind(self.endpoint.name, str(error).removeprefix(_CANNOT.format(self.endpoint)))
+        fresh.__cause__ = error
+        return fresh
+
+    def _unavailable(self, now: float) -> Exception:
+        breaker = self._state.breaker
+        left = breaker.remaining(now)
+        error = self._state.dial_error or breaker.last_error
+        if left <= 0 and error is not None:
+            return self._refusal(error)
+        return NodeUnavailable(
+            self.endpoint.name,
+            f"it failed {breaker.consecutive} times in a row, next try in {left:.2f} s;"
+            f" last: {error}",
+        )
+
+    # -- inside: losing one
+
+    def _why(self, connection: AsyncConnection) -> str:
+        if connection.busy:
+            return "busy"
+        if self._state.closed:
+            return "pool closed"
+        return "retired" if connection.generation != self._state.generation else "lifetime"
+
+    def _end(self, connection: AsyncConnection, reason: str, now: float) -> None:
+        with self._lock:
+            self._state.drop(connection, now)
+        self._close_all((connection,), reason)
+
+    def _close_all(self, connections: Sequence[AsyncConnection], reason: str) -> None:
+        for connection in connections:
+            connection.close()
+            with self._lock:
+                self._closes[reason] += 1
+            for observer in self.observers:
+                observer.closed(self.endpoint, reason=reason)
+
+    # -- inside: the breaker and the housekeeping
+
+    def _succeeded(self) -> None:
+        with self._lock:
+            reopened = self._state.breaker.succeeded()
+        if reopened:
+            self._tell_breaker("closed")
+
+    def _failed(self, error: Exception, now: float) -> None:
+        state = self._state
+        with self._lock:
+            opened = state.breaker.failed(error, now, state.uses, random())
+            idle = state.retire(now) if opened else ()
+        if opened:
+            self._close_all(idle, "breaker")
+            self._tell_breaker("open", error=str(error))
+
+    def _tell_breaker(self, state: str, **facts: str) -> None:
+        log.warning("breaker " + state, server=self.endpoint.name, **facts)
+        for observer in self.observers:
+            observer.breaker_changed(self.endpoint, state=state)
+
+    def _note_owner(self, connection: AsyncConnection) -> None:
+        if self._watched:
+            connection.owner = async_owner()
+            connection.lent_at = monotonic()
+
+    def _note_return(self, connection: AsyncConnection, now: float) -> None:
+        connection.owner = None
+        for observer in self.observers:
+            observer.released(self.endpoint, used=now - connection.lent_at)
+
+    def _upkeep(self, now: float) -> None:
+        """Close what is past its time, report leaks, open what `min_size` asks for."""
+        self._upkeep_at = now + UPKEEP_EVERY
+        with self._lock:
+            past = self._state.prune(now)
+            short = self._state.size + self._state.opening < self.options.min_size
+        for connection, reason in past:
+            self._close_all((connection,), reason)
+        if self.options.leak_after is not None:
+            self._report_leaks(now, self.options.leak_after)
+        if short and not self._state.closed:
+            async_spawn(self._fill)
+
+    async def _fill(self) -> None:
+        while True:
+            with self._lock:
+                permit = self._state.permit_more(monotonic())
+            if permit is None:
+                return
+            try:
+                connection = await self._dial(permit, monotonic() + self.options.connect_timeout)
+            except (ConnectFailed, PoolClosed):
+                return  # told to the observers; the next use tries again
+            self.release(connection)
+
+    def _report_leaks(self, now: float, leak_after: float) -> None:
+        idle = set(map(id, self._state.idle.copy()))
+        for connection in self._state.members():
+            owner, lent_for = connection.owner, now - connection.lent_at
+            if id(connection) in idle or owner is None or lent_for < leak_after:
+                continue
+            connection.owner = None  # once is enough
+            log.warning("connection leaked", server=self.endpoint.name, owner=owner, seconds=lent_for)
+            for observer in self.observers:
+                observer.leaked(self.endpoint, owner=owner, lent_for=lent_for)
+
+
+_CANNOT = "cannot connect to {0.name}: "

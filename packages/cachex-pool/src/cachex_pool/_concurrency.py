@@ -1,0 +1,211 @@
+"""
+Everything that differs between threads and asyncio, written by hand once.
+
+Each sync name has an `Async` (`async_`) twin with the same shape. Besides `_wire`, nothing
+in this package may import `threading` or `asyncio`.
+"""
+
+import asyncio
+import os
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from time import monotonic
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+SLICE = 0.05
+"""Seconds after which who waits looks again for what came free unnoticed."""
+
+
+def StateLock() -> Any:
+    """
+    Make the lock of a pool's state.
+
+    It can be taken twice by one thread: a signal handler or a finalizer may use the pool
+    while its thread is in the middle of it. It is looked up when called, as gevent may have
+    replaced it since the import.
+    """
+    return threading.RLock()
+
+
+class AsyncStateLock:
+    """Does nothing: on one event loop, code without `await` is already alone."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Ticket:
+    """A caller's place in the queue, waiting on a lock of its own."""
+
+    __slots__ = ("__weakref__", "_woken", "granted")
+
+    def __init__(self) -> None:
+        self.granted: Any = None
+        self._woken = threading.Lock()
+        self._woken.acquire()
+
+    def grant(self, what: Any) -> None:
+        self.granted = what
+        self._woken.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until something is granted, for at most `seconds`."""
+        return self._woken.acquire(timeout=max(0.0, seconds))
+
+
+class AsyncTicket:
+    """A caller's place in the queue, waiting on a future."""
+
+    __slots__ = ("__weakref__", "_woken", "granted")
+
+    def __init__(self) -> None:
+        self.granted: Any = None
+        self._woken = asyncio.get_running_loop().create_future()
+
+    def grant(self, what: Any) -> None:
+        self.granted = what
+        if not self._woken.done():
+            self._woken.set_result(None)
+
+    async def wait(self, seconds: float) -> bool:
+        if self._woken.done():
+            return True
+        done, _ = await asyncio.wait((self._woken,), timeout=max(0.0, seconds))
+        return bool(done)
+
+
+def dial_until(cap: float, deadline: float) -> float:
+    """Return when a dial has to end: a thread cannot leave it, so with the caller at the latest."""
+    return min(cap, deadline)
+
+
+def async_dial_until(cap: float, deadline: float) -> float:
+    """Return when a dial has to end: it goes on without the caller, for the next one's sake."""
+    return cap
+
+
+def outlive(work: Callable[[], T], rescue: Callable[[T], None], seconds: float) -> T:
+    """Do the work; a thread cannot walk away from it, so nothing has to be rescued."""
+    return work()
+
+
+async def async_outlive(
+    work: Callable[[], Coroutine[Any, Any, T]], rescue: Callable[[T], None], seconds: float
+) -> T:
+    """
+    Do the work in a task that goes on when the caller is cancelled or out of time.
+
+    Its result then goes to `rescue`. TimeoutError after `seconds`.
+    """
+    task = asyncio.get_running_loop().create_task(work())
+    try:
+        done, _ = await asyncio.wait((task,), timeout=max(0.0, seconds))
+    except BaseException:
+        task.add_done_callback(_rescuer(rescue))
+        raise
+    if not done:
+        task.add_done_callback(_rescuer(rescue))
+        raise TimeoutError
+    return task.result()
+
+
+class AsyncOnce:
+    """Work that many callers want and one task does; it goes on when callers leave."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+
+    async def run(self, work: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> T:
+        """Do the work, or join those who wait for it; TimeoutError after `seconds`."""
+        task = self._task
+        if task is None or task.done():
+            task = self._task = asyncio.get_running_loop().create_task(work())
+            task.add_done_callback(_look)
+        done, _ = await asyncio.wait((task,), timeout=max(0.0, seconds))
+        if not done:
+            raise TimeoutError
+        return task.result()  # type: ignore[no-any-return]
+
+
+def _look(task: "asyncio.Task[Any]") -> None:
+    if not task.cancelled():
+        task.exception()  # callers who left must not leave a complaint behind
+
+
+def async_later(seconds: float, what: Callable[..., object], *arguments: Any) -> None:
+    """Call something later on the running loop."""
+    asyncio.get_running_loop().call_later(max(0.0, seconds), what, *arguments)
+
+
+def _rescuer(rescue: Callable[[T], None]) -> Callable[["asyncio.Task[T]"], None]:
+    def done(task: "asyncio.Task[T]") -> None:
+        if not task.cancelled() and task.exception() is None:  # asked, so nobody complains
+            rescue(task.result())
+
+    return done
+
+
+def spawn(work: Callable[[], object]) -> None:
+    """Do the work beside the caller, in a daemon thread."""
+    threading.Thread(target=work, name="cachex-pool", daemon=True).start()
+
+
+_tasks: set["asyncio.Task[Any]"] = set()
+
+
+def async_spawn(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Do the work beside the caller, in a task."""
+    task = asyncio.get_running_loop().create_task(work())
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+def owner() -> str:
+    """Name the running thread, for leak reports."""
+    return threading.current_thread().name
+
+
+def async_owner() -> str:
+    """Name the running task, for leak reports."""
+    task = asyncio.current_task()
+    return task.get_name() if task is not None else "no task"
+
+
+_forkable: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
+
+def survive_fork(one: Any) -> None:
+    """Call `one.after_fork()` in every child process, before anything else runs there."""
+    _forkable.add(one)
+
+
+def _in_child() -> None:
+    for one in list(_forkable):
+        one.after_fork()
+
+
+os.register_at_fork(after_in_child=_in_child)
+
+__all__ = [
+    "SLICE",
+    "AsyncOnce",
+    "AsyncStateLock",
+    "AsyncTicket",
+    "StateLock",
+    "Ticket",
+    "async_dial_until",
+    "async_later",
+    "async_outlive",
+    "async_owner",
+    "async_spawn",
+    "dial_until",
+    "monotonic",
+    "outlive",
+    "owner",
+    "spawn",
+    "survive_fork",
+]

@@ -1,0 +1,1 @@
+"""Decisions of the pool: values in, values out; the time is an argument."""

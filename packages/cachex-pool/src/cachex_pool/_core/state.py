@@ -1,0 +1,312 @@
+"""
+Who holds which connection.
+
+No I/O, no locks and no clock in here: the shells bring all three. Each method makes
+one decision and applies it before it returns, under the shell's lock, so there is no
+moment at which a connection is promised to one caller and visible to another.
+
+Two things happen without that lock, because each is one atomic step of a deque: taking
+the connection used last from `idle`, and putting one back while nobody waits (the
+shell then looks at `waiting` once more, so a caller who queued meanwhile is served).
+
+Everything that takes up room, an open connection or a permit to open one, is known by a
+weak reference. Whoever is killed by a signal, a cancelled task or a dying greenlet
+between two steps drops what it held; the room comes back by itself (`reap`).
+"""
+
+from collections import deque
+from typing import Any, Protocol
+from weakref import ref
+
+import attrs
+
+from cachex_pool._core.backoff import equal_jitter
+from cachex_pool._core.breaker import Breaker
+from cachex_pool.options import PoolOptions
+
+
+class Held(Protocol):
+    """What the state needs to know of a connection; times are of one monotonic clock."""
+
+    generation: int
+    idle_since: float
+    expires_at: float
+    busy: bool
+    uses: int
+
+
+class Permit:
+    """The right to open one connection, in the place that is kept for it."""
+
+    __slots__ = ("__weakref__",)
+
+
+class Ticket(Protocol):
+    """A caller's place in the queue."""
+
+    granted: Any
+
+    def grant(self, what: Any) -> None:
+        """Wake the caller with a connection, a Permit or an exception to raise."""
+
+
+class Refused(Exception):
+    """Why nothing can be lent; the shell turns it into a public error."""
+
+
+class Closed(Refused):
+    """The pool was closed."""
+
+
+class QueueFull(Refused):
+    """Too many are waiting."""
+
+
+class Unavailable(Refused):
+    """The node failed just now: the breaker is open or the last dial's pause is not over."""
+
+
+@attrs.define(eq=False)
+class PoolState:
+    """All that is known of one pool; see the module's text for the rules."""
+
+    options: PoolOptions
+    generation: int = 0
+    closed: bool = False
+    idle: deque[Any] = attrs.field(factory=deque)  # last used on the right
+    waiting: deque[Any] = attrs.field(factory=deque)  # weak references; first come on the left
+    breaker: Breaker = attrs.field(
+        default=attrs.Factory(lambda self: Breaker(self.options.breaker), takes_self=True)
+    )
+    dial_error: Exception | None = None
+    failed_dials: int = 0  # in a row
+    past_uses: int = 0  # of connections that are closed
+    _gate: float = 0.0  # no dial before this time
+    _members: dict[int, Any] = attrs.field(factory=dict)
+    _permits: dict[int, Any] = attrs.field(factory=dict)
+    _dead: deque[int] = attrs.field(factory=deque)
+
+    @property
+    def size(self) -> int:
+        """Open connections: idle and lent."""
+        return len(self._members)
+
+    @property
+    def opening(self) -> int:
+        """Connections somebody is opening or may open."""
+        return len(self._permits)
+
+    @property
+    def uses(self) -> int:
+        """How often connections were lent."""
+        return self.past_uses + sum(one.uses for one in self.members())
+
+    def members(self) -> list[Any]:
+        """Return the open connections."""
+        return [one for one in (weak() for weak in list(self._members.values())) if one is not None]
+
+    # -- asking
+
+    def request(self, now: float) -> Any:
+        """Lend a connection or a Permit to open one, or return None: the caller has to queue."""
+        if self.closed:
+            raise Closed
+        if not self.waiting:
+            connection = self._take()
+            if connection is not None:
+                return connection
+            if self._may_open(now):
+                return self._permit()
+        if self.breaker.remaining(now) > 0:
+            raise Unavailable
+        if now < self._gate and not self._members and not self._permits:
+            raise Unavailable
+        if len(self.waiting) >= self.options.waiting_limit:
+            raise QueueFull
+        return None
+
+    def enqueue(self, ticket: Ticket) -> None:
+        """Put a caller at the end of the queue."""
+        self.waiting.append(ref(ticket))
+
+    def recheck(self, ticket: Ticket, now: float) -> None:
+        """Serve who waits with what has come free unnoticed; put a lost ticket first in line."""
+        if ticket.granted is None and not any(weak() is ticket for weak in self.waiting):
+            self.waiting.appendleft(ref(ticket))
+        self.dispatch(now)
+
+    def abandon(self, ticket: Ticket, now: float) -> Any:
+        """Leave the queue; what was granted in the meantime goes to the next in line."""
+        self.waiting = deque(weak for weak in self.waiting if weak() is not ticket)
+        granted, ticket.granted = ticket.granted, None
+        if isinstance(granted, Permit):
+            self._permits.pop(id(granted), None)
+        elif granted is not None and not isinstance(granted, Exception):
+            self.idle.append(granted)
+        self.dispatch(now)
+        return granted
+
+    def dispatch(self, now: float) -> None:
+        """Hand out what is there to those who wait, first come first served."""
+        self.reap()
+        while self.waiting:
+            what = self._take()
+            if what is None:
+                if not self._may_open(now):
+                    return
+                what = self._permit()
+            ticket = self._next()
+            if ticket is not None:
+                ticket.grant(what)
+            elif isinstance(what, Permit):
+                self._permits.pop(id(what), None)
+            else:
+                self.idle.append(what)
+
+    # -- giving back
+
+    def keeps(self, connection: Held, now: float) -> bool:
+        """Say whether a connection that comes back is worth keeping."""
+        return (
+            not connection.busy
+            and connection.generation == self.generation
+            and now < connection.expires_at
+        )
+
+    def give(self, connection: Held, now: float) -> None:
+        """Pass a connection to whoever waits longest, else keep it."""
+        ticket = self._next()
+        if ticket is not None:
+            ticket.grant(connection)
+        else:
+            self.idle.append(connection)
+        self.dispatch(now)
+
+    def drop(self, connection: Held, now: float) -> None:
+        """Forget a connection; its place goes to whoever waits longest."""
+        if self._members.pop(id(connection), None) is not None:
+            self.past_uses += connection.uses
+        self.dispatch(now)
+
+    # -- opening
+
+    def opened(self, permit: Permit, connection: Held) -> None:
+        """Put a new connection in its permit's place."""
+        self._members[id(connection)] = ref(connection, self._bury(id(connection)))
+        self._permits.pop(id(permit), None)
+        connection.generation = self.generation
+        self.failed_dials, self.dial_error = 0, None
+
+    def dial_failed(self, permit: Permit, error: Exception, now: float, chance: float) -> None:
+        """Give a permit back; the whole pool pauses, and nobody waits for what cannot come."""
+        self._permits.pop(id(permit), None)
+        pause = equal_jitter(
+            self.failed_dials, self.options.backoff, self.options.max_backoff, chance
+        )
+        self._gate = now + pause
+        self.failed_dials += 1
+        self.dial_error = error
+        if not self._members and not self._permits:
+            while (ticket := self._next()) is not None:
+                ticket.grant(error)
+        else:
+            self.dispatch(now)
+
+    def surrender(self, permit: Permit, now: float) -> None:
+        """Give a permit back unused."""
+        self._permits.pop(id(permit), None)
+        self.dispatch(now)
+
+    def permit_more(self, now: float) -> Permit | None:
+        """Return a permit if fewer than `min_size` connections are open."""
+        if self.closed or self.size + self.opening >= self.options.min_size:
+            return None
+        return self._permit() if self._may_open(now) else None
+
+    # -- ageing
+
+    def prune(self, now: float) -> list[tuple[Any, str]]:
+        """Take out idle connections that are past their time, for the caller to close."""
+        self.reap()
+        past: list[tuple[Any, str]] = []
+        for connection in self.idle.copy():
+            if now >= connection.expires_at:
+                reason = "lifetime"
+            elif (
+                now - connection.idle_since > self.options.max_idle
+                and self.size > self.options.min_size
+            ):
+                reason = "idle"
+            else:
+                continue
+            try:
+                self.idle.remove(connection)
+            except ValueError:
+                continue  # somebody was quicker
+            self.drop(connection, now)
+            past.append((connection, reason))
+        return past
+
+    def retire(self, now: float) -> list[Any]:
+        """Start a new generation; return the idle connections, for the caller to close."""
+        self.generation += 1
+        idle = self._take_idle(now)
+        self.dispatch(now)
+        return idle
+
+    def close(self, now: float) -> list[Any]:
+        """Stop lending; return the idle connections, for the caller to close."""
+        self.closed = True
+        self.generation += 1
+        while (ticket := self._next()) is not None:
+            ticket.grant(Closed())
+        return self._take_idle(now)
+
+    def reap(self) -> None:
+        """Free the places of what was dropped without being given back."""
+        while self._dead:
+            key = self._dead.popleft()
+            for known in (self._members, self._permits):
+                weak = known.get(key)
+                if weak is not None and weak() is None:
+                    known.pop(key)
+
+    # -- inside
+
+    def _take_idle(self, now: float) -> list[Any]:
+        taken = []
+        while (connection := self._take()) is not None:
+            self.drop(connection, now)
+            taken.append(connection)
+        return taken
+
+    def _take(self) -> Any:
+        try:
+            return self.idle.pop()
+        except IndexError:  # `if self.idle` first would race with those who take without the lock
+            return None
+
+    def _may_open(self, now: float) -> bool:
+        if len(self._permits) >= self.options.max_dials or now < self._gate:
+            return False
+        if len(self._members) + len(self._permits) >= self.options.max_size:
+            self.reap()
+            if len(self._members) + len(self._permits) >= self.options.max_size:
+                return False
+        return self.breaker.lets_through(now)
+
+    def _permit(self) -> Permit:
+        permit = Permit()
+        self._permits[id(permit)] = ref(permit, self._bury(id(permit)))
+        return permit
+
+    def _bury(self, key: int) -> Any:
+        dead = self._dead
+        return lambda _: dead.append(key)
+
+    def _next(self) -> Ticket | None:
+        while self.waiting:
+            ticket: Ticket | None = self.waiting.popleft()()
+            if ticket is not None and ticket.granted is None:
+                return ticket
+        return None

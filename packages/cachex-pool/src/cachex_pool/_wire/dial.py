@@ -1,0 +1,113 @@
+"""From an endpoint to a connection that is ready to talk, for threads."""
+
+import socket
+from time import monotonic
+from typing import Any
+
+from cachex_pool._wire.protocol import Handshake, pack_many
+from cachex_pool._wire.threads import Connection, connection_on
+from cachex_pool.endpoint import Endpoint
+from cachex_pool.errors import ConnectFailed, ConnectionLost, ConnectTimeout, DeadlineExceeded, PoolError
+
+
+def dial(endpoint: Endpoint, deadline: float, *, keepalive: bool = True) -> Connection:
+    """
+    Connect, do TLS and the handshake; all of it before `deadline`.
+
+    Raises ConnectFailed or one of its kinds. Looking up a host name is up to the system and
+    cannot be cut short.
+    """
+    try:
+        sock = open_socket(endpoint, deadline, keepalive=keepalive)
+    except TimeoutError as error:
+        raise ConnectTimeout(endpoint.name, "no answer before the deadline") from error
+    except OSError as error:
+        raise ConnectFailed(endpoint.name, error) from error
+    try:
+        connection = connection_on(sock, endpoint.name)
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        _shake_hands(connection, endpoint, deadline)
+    except DeadlineExceeded as error:
+        connection.close()
+        raise ConnectTimeout(endpoint.name, "no answer to the handshake") from error
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, PoolError) and not isinstance(error, ConnectFailed):
+            raise ConnectFailed(endpoint.name, error) from error
+        raise
+    return connection
+
+
+def open_socket(endpoint: Endpoint, deadline: float, *, keepalive: bool = True) -> Any:
+    """Open a TCP, TLS or unix socket; OSError or TimeoutError if that fails."""
+    if endpoint.path is not None:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        return _connected(sock, endpoint.path, deadline)
+    tls = None if endpoint.tls is None else endpoint.tls.ssl_context()
+    failure: OSError = OSError(f"{endpoint.host} has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        endpoint.host, endpoint.port, type=socket.SOCK_STREAM
+    ):
+        try:
+            sock = _connected(socket.socket(family, kind, protocol), address, deadline)
+            break
+        except OSError as error:
+            failure = error
+    else:
+        raise failure
+    try:
+        set_options(sock, keepalive=keepalive)
+        if tls is None:
+            return sock
+        sock.settimeout(_left(deadline))
+        return tls.wrap_socket(sock, server_hostname=endpoint.host)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _connected(sock: socket.socket, address: Any, deadline: float) -> socket.socket:
+    try:
+        sock.settimeout(_left(deadline))
+        sock.connect(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def set_options(sock: Any, *, keepalive: bool) -> None:
+    """Send small writes at once; notice a dead peer after 30 s of silence."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if not keepalive:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _left(deadline: float) -> float:
+    left = deadline - monotonic()
+    if left <= 0:
+        raise TimeoutError("no time left")
+    return left
+
+
+def _shake_hands(connection: Connection, endpoint: Endpoint, deadline: float) -> None:
+    handshake = Handshake(endpoint, endpoint.login())
+    commands = handshake.first()
+    protocol = endpoint.protocol
+    try:
+        replies = connection.exchange(pack_many(commands), len(commands), deadline)
+        if handshake.falls_back(replies):
+            commands, protocol = handshake.second(), 2
+            replies = connection.exchange(pack_many(commands), len(commands), deadline)
+    except ConnectionLost as error:
+        handshake.check(commands, list(error.replies))  # "max number of clients", then the end
+        raise
+    connection.server = handshake.check(commands, replies)
+    connection.protocol = protocol

@@ -1,0 +1,362 @@
+"""
+A connection for asyncio: replies are matched to commands in order.
+
+Commands given in one turn of the event loop leave in one write. A caller who is
+cancelled, or whose deadline passes, leaves a tombstone: the reply is read and dropped,
+and never reaches anybody else. One timer per connection watches all deadlines.
+"""
+
+import asyncio
+import socket
+import warnings
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import hiredis
+
+from cachex_pool._wire.dial import set_options
+from cachex_pool._wire.protocol import (
+    MAX_REPLY,
+    NOT_READY,
+    Handshake,
+    Push,
+    new_reader,
+    pack_many,
+)
+from cachex_pool.endpoint import Endpoint
+from cachex_pool.errors import (
+    ConnectFailed,
+    ConnectionLost,
+    ConnectTimeout,
+    DeadlineExceeded,
+    PoolError,
+    ProtocolError,
+)
+
+STUCK_AFTER = 1.0
+"""Seconds without a byte from the server after which a missed deadline ends the connection."""
+SILENT_AFTER = 0.25
+"""Seconds of silence after which a missed deadline says something about the server."""
+_NEVER = float("inf")
+
+
+class _Batch:
+    """Several replies for one caller."""
+
+    __slots__ = ("count", "future", "replies")
+
+    def __init__(self, future: "asyncio.Future[Any]", count: int) -> None:
+        self.future = future
+        self.count = count
+        self.replies: list[Any] = []
+
+
+class AsyncConnection(asyncio.Protocol):
+    """
+    A ready-to-talk connection to one server, for one event loop.
+
+    It is busy while replies are outstanding. Used by one caller it is like the
+    connection of threads; a multiplexer lets many callers use it at once.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
+        self._loop = loop
+        self._reader = new_reader()
+        self._feed = self._reader.feed
+        self._gets = self._reader.gets
+        self._transport: Any = None
+        # One entry per caller: its future, its deadline, its _Batch or None. First in, first out.
+        self._pending: deque[tuple[asyncio.Future[Any], float, _Batch | None]] = deque()
+        self._out: list[bytes] = []
+        self._unsent = 0  # entries whose bytes are still in `_out`
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = _NEVER
+        self._end: Exception | None = None
+        self._received = 0  # bytes since the last whole reply
+        self.paused: asyncio.Future[None] | None = None
+        self.last_heard = monotonic()
+        self.on_end: Callable[[AsyncConnection, Exception], None] | None = None
+        self.on_silence: Callable[[DeadlineExceeded], None] | None = None
+        self.name = name
+        self.protocol = 2
+        self.server: dict[str, Any] = {}
+        self.generation = 0
+        self.uses = 0
+        self.idle_since = self.lent_at = self.last_heard
+        self.expires_at = _NEVER
+        self.owner: str | None = None
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else f"{len(self._pending)} pending"
+        return f"<AsyncConnection to {self.name}, {state}>"
+
+    @property
+    def busy(self) -> bool:
+        """Whether replies are outstanding."""
+        return bool(self._pending)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, by either side."""
+        return self._end is not None
+
+    # -- callers
+
+    def submit(self, data: bytes, deadline: float) -> "asyncio.Future[Any]":
+        """
+        Send one packed command; the future gets its reply, error replies as values.
+
+        Errors set in it: ConnectionLost, DeadlineExceeded (`deadline` is a time of
+        `time.monotonic()`), ProtocolError.
+        """
+        if self._end is not None:
+            raise ConnectionLost(self.name, self._end, written=False)
+        future = self._loop.create_future()
+        self._pending.append((future, deadline, None))
+        self._unsent += 1
+        out = self._out
+        if not out:
+            self._loop.call_soon(self._flush)
+        out.append(data)
+        if deadline < self._alarm_at:
+            self._set_alarm(deadline)
+        return future
+
+    def submit_many(self, data: bytes, count: int, deadline: float) -> "asyncio.Future[Any]":
+        """Send packed commands; the future gets the list of their `count` replies."""
+        future = self.submit(data, deadline)
+        self._pending[-1] = (future, deadline, _Batch(future, count))
+        return future
+
+    async def call(self, data: bytes, deadline: float) -> Any:
+        """Send one packed command and return its reply; errors as in `submit`."""
+        if self.paused is not None:
+            await self._until_writable(deadline)
+        return await self.submit(data, deadline)
+
+    async def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:
+        """Send packed commands and return their `count` replies."""
+        if self.paused is not None:
+            await self._until_writable(deadline)
+        return await self.submit_many(data, count, deadline)  # type: ignore[no-any-return]
+
+    def is_alive(self) -> bool:
+        """Say whether the server still holds the line."""
+        return self._end is None and not self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close the socket; nothing more is sent, who still waits gets ConnectionLost."""
+        self._finish(ConnectionLost(self.name, "closed by us", written=True))
+
+    def forget(self) -> None:
+        """Let go of a socket that belongs to the parent process, without touching its loop."""
+        self._end = ConnectionLost(self.name, "belongs to the parent process", written=False)
+        self._pending.clear()
+        _inherited.append(self._transport)
+
+    async def _until_writable(self, deadline: float) -> None:
+        while (paused := self.paused) is not None:
+            left = deadline - monotonic()
+            done, _ = await asyncio.wait((paused,), timeout=max(0.0, left))
+            if not done:
+                raise DeadlineExceeded(self.name, "waiting to send the command", written=False)
+
+    # -- the event loop
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._feed(data)
+        self.last_heard = monotonic()
+        self._received += len(data)
+        pending = self._pending
+        gets = self._gets
+        try:
+            while True:
+                reply = gets()
+                if reply is NOT_READY:
+                    break
+                if reply.__class__ is Push:
+                    continue
+                self._received = 0
+                if not pending:
+                    raise ProtocolError(self.name, "a reply that nobody asked for")
+                future, _, batch = pending[0]
+                if batch is not None:
+                    batch.replies.append(reply)
+                    if len(batch.replies) < batch.count:
+                        continue
+                    reply = batch.replies
+                pending.popleft()
+                if not future.done():
+                    future.set_result(reply)
+        except hiredis.ProtocolError as error:
+            self._finish(ProtocolError(self.name, error))
+        except ProtocolError as error:
+            self._finish(error)
+        if self._received > MAX_REPLY:
+            self._finish(ProtocolError(self.name, f"a reply of more than {MAX_REPLY} bytes"))
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, why: Exception | None) -> None:
+        self._finish(ConnectionLost(self.name, why or "closed by the server", written=True))
+
+    def pause_writing(self) -> None:
+        self.paused = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        paused, self.paused = self.paused, None
+        if paused is not None and not paused.done():
+            paused.set_result(None)
+
+    def _flush(self) -> None:
+        out = self._out
+        if self._end is None:
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+        self._unsent = 0
+        out.clear()
+
+    # -- deadlines
+
+    def _set_alarm(self, when: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = when
+        if when == _NEVER:
+            self._alarm = None
+            return
+        delay = max(0.0, when - monotonic())
+        self._alarm = self._loop.call_later(delay, self._on_alarm)
+
+    def _on_alarm(self) -> None:
+        """Tell those who are out of time; end a connection that is stuck."""
+        self._alarm, self._alarm_at = None, _NEVER
+        now = monotonic()
+        first_unsent = len(self._pending) - self._unsent
+        late = 0
+        following = _NEVER
+        for position, (future, deadline, _) in enumerate(self._pending):
+            if future.done():
+                continue
+            if deadline <= now:
+                late += 1
+                sent = position < first_unsent
+                phase = "waiting for the reply" if sent else "sending the command"
+                future.set_exception(DeadlineExceeded(self.name, phase, written=sent))
+            elif deadline < following:
+                following = deadline
+        silence = now - self.last_heard
+        if late and silence > SILENT_AFTER and self.on_silence is not None:
+            self.on_silence(DeadlineExceeded(self.name, "waiting for replies", written=True))
+        if late and silence > STUCK_AFTER:
+            self._finish(ConnectionLost(self.name, "it answers no more", written=True))
+        elif following != _NEVER:
+            self._set_alarm(following)
+
+    # -- the end
+
+    def _finish(self, why: Exception) -> None:
+        if self._end is not None:
+            return
+        self._end = why
+        if self._alarm is not None:
+            self._alarm.cancel()
+        first_unsent = len(self._pending) - self._unsent
+        for position, (future, _, batch) in enumerate(self._pending):
+            if future.done():
+                continue
+            error = why
+            if isinstance(why, ConnectionLost):
+                cause = why.args[0].partition(": ")[2]
+                error = ConnectionLost(self.name, cause, written=position < first_unsent)
+                error.replies = batch.replies if batch is not None else ()
+            future.set_exception(error)
+        self._pending.clear()
+        self.resume_writing()
+        if self._transport is not None:
+            self._cut()
+        if self.on_end is not None:
+            self.on_end(self, why)
+
+    def _cut(self) -> None:
+        if not self._loop.is_closed():
+            self._transport.abort()
+            return
+        with warnings.catch_warnings():  # its loop is gone: all that is left is to drop it
+            warnings.simplefilter("ignore", ResourceWarning)
+            self._transport = None
+
+
+_inherited: list[Any] = []  # transports of the parent process: closing one would disturb its loop
+
+
+async def async_dial(
+    endpoint: Endpoint, deadline: float, *, keepalive: bool = True
+) -> AsyncConnection:
+    """Connect, do TLS and the handshake, all of it before `deadline`; errors as in `dial`."""
+    loop = asyncio.get_running_loop()
+    connection = AsyncConnection(loop, endpoint.name)
+    try:
+        async with asyncio.timeout(deadline - monotonic()):
+            await _open(loop, connection, endpoint, keepalive)
+    except TimeoutError as error:
+        connection.close()
+        raise ConnectTimeout(endpoint.name, "no answer before the deadline") from error
+    except OSError as error:
+        connection.close()
+        raise ConnectFailed(endpoint.name, error) from error
+    except BaseException:
+        connection.close()
+        raise
+    try:
+        await _shake_hands(connection, endpoint, deadline)
+    except DeadlineExceeded as error:
+        connection.close()
+        raise ConnectTimeout(endpoint.name, "no answer to the handshake") from error
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, PoolError) and not isinstance(error, ConnectFailed):
+            raise ConnectFailed(endpoint.name, error) from error
+        raise
+    return connection
+
+
+async def _open(
+    loop: asyncio.AbstractEventLoop, connection: AsyncConnection, endpoint: Endpoint, alive: bool
+) -> None:
+    if endpoint.path is not None:
+        await loop.create_unix_connection(lambda: connection, endpoint.path)
+        return
+    tls = None if endpoint.tls is None else endpoint.tls.ssl_context()
+    transport, _ = await loop.create_connection(
+        lambda: connection,
+        endpoint.host,
+        endpoint.port,
+        ssl=tls,
+        server_hostname=endpoint.host if tls is not None else None,
+        happy_eyeballs_delay=0.25,
+    )
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        set_options(sock, keepalive=alive)
+
+
+async def _shake_hands(connection: AsyncConnection, endpoint: Endpoint, deadline: float) -> None:
+    handshake = Handshake(endpoint, await endpoint.async_login())
+    commands = handshake.first()
+    protocol = endpoint.protocol
+    try:
+        replies = await connection.exchange(pack_many(commands), len(commands), deadline)
+        if handshake.falls_back(replies):
+            commands, protocol = handshake.second(), 2
+            replies = await connection.exchange(pack_many(commands), len(commands), deadline)
+    except ConnectionLost as error:
+        handshake.check(commands, list(error.replies))  # "max number of clients", then the end
+        raise
+    connection.server = handshake.check(commands, replies)
+    connection.protocol = protocol

@@ -1,0 +1,343 @@
+"""
+A connection for threads: one caller at a time, one send and as few receives as can be.
+
+A plain socket is left blocking, with short kernel timeouts (`SO_RCVTIMEO`): a quick reply then
+costs two system calls and no timer of Python's. Whoever gets no reply within `SLICE` goes on
+with `poll()`, which keeps to the caller's deadline to the millisecond, whatever signals come.
+TLS sockets do not block and take the second way at once. Sockets that are not the standard
+library's (gevent, eventlet) are asked to keep time themselves.
+"""
+
+import _socket
+import errno
+import math
+import os
+import select
+import socket
+import ssl
+import struct
+from time import monotonic
+from typing import Any
+
+import hiredis
+
+from cachex_pool._wire.protocol import MAX_REPLY, NOT_READY, Push, new_reader
+from cachex_pool.errors import ConnectionLost, DeadlineExceeded, ProtocolError
+
+SLICE = 0.02
+CHUNK = 65536
+_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_EOF = "closed by the server"
+
+
+class Connection:
+    """
+    A ready-to-talk connection to one server.
+
+    It is busy from before its first byte is sent until its last reply is read. One that
+    comes back busy is never lent again: that is what keeps replies from going to the
+    wrong caller, whatever killed the one before.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_feed",
+        "_gets",
+        "_pending",
+        "_reader",
+        "_recv",
+        "_send",
+        "_sock",
+        "busy",
+        "expires_at",
+        "generation",
+        "idle_since",
+        "lent_at",
+        "name",
+        "owner",
+        "protocol",
+        "server",
+        "uses",
+    )
+
+    def __init__(self, sock: Any, name: str) -> None:
+        self._sock = sock
+        self._reader = new_reader()
+        self._feed = self._reader.feed
+        self._gets = self._reader.gets
+        self._pending = self._reader.has_data
+        self._send = sock.send
+        self._recv = sock.recv
+        self.name = name
+        self.busy = False
+        self.protocol = 2
+        self.server: dict[str, Any] = {}
+        self.generation = 0
+        self.uses = 0
+        self.idle_since = self.lent_at = monotonic()
+        self.expires_at = float("inf")
+        self.owner: str | None = None
+        self._set_up()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "busy" if self.busy else "idle"
+        return f"<Connection to {self.name}, {state}>"
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._sock is None
+
+    def call(self, data: bytes, deadline: float) -> Any:
+        """
+        Send one packed command and return its reply; an error reply is returned, not raised.
+
+        `deadline` is a time of `time.monotonic()`. Raises ConnectionLost, DeadlineExceeded
+        or ProtocolError; the connection is then of no more use.
+        """
+        self.busy = True
+        try:
+            sent = self._send(data)
+        except _LATER:
+            sent = 0
+        except OSError as error:
+            raise ConnectionLost(self.name, error, written=False) from error
+        if sent != len(data):
+            self._send_rest(data, sent, deadline)
+        try:
+            chunk = self._recv(CHUNK)
+        except _LATER:
+            return self.read(1, deadline)[0]
+        except OSError as error:
+            raise ConnectionLost(self.name, error, written=True) from error
+        if not chunk:
+            raise ConnectionLost(self.name, _EOF, written=True)
+        self._feed(chunk)
+        try:
+            reply = self._gets()
+        except hiredis.ProtocolError as error:
+            raise ProtocolError(self.name, error) from error
+        if reply is NOT_READY or reply.__class__ is Push:
+            return self.read(1, deadline)[0]
+        if self._pending():
+            self._expect_nothing()
+        self.busy = False
+        return reply
+
+    def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:
+        """Send packed commands and return their `count` replies; errors as in `call`."""
+        self.write(data, deadline)
+        return self.read(count, deadline)
+
+    def write(self, data: bytes, deadline: float) -> None:
+        """Send packed commands; `read` has to follow."""
+        self.busy = True
+        try:
+            sent = self._send(data)
+        except _LATER:
+            sent = 0
+        except OSError as error:
+            raise ConnectionLost(self.name, error, written=False) from error
+        if sent != len(data):
+            self._send_rest(data, sent, deadline)
+
+    def read(self, count: int, deadline: float) -> list[Any]:
+        """Return the next `count` replies; error replies are values in the list."""
+        replies: list[Any] = []
+        gets = self._gets
+        received = 0
+        try:
+            while True:
+                reply = gets()
+                if reply is NOT_READY:
+                    received += self._receive(deadline)
+                    if received > MAX_REPLY and not replies:
+                        raise ProtocolError(self.name, f"a reply of more than {MAX_REPLY} bytes")
+                elif reply.__class__ is not Push:
+                    replies.append(reply)
+                    if len(replies) == count:
+                        break
+        except hiredis.ProtocolError as error:
+            raise ProtocolError(self.name, error) from error
+        except ConnectionLost as error:
+            error.replies = replies
+            raise
+        if self._pending():
+            self._expect_nothing()
+        self.busy = False
+        return replies
+
+    def is_alive(self) -> bool:
+        """Say whether the server still holds the line and has said nothing unasked."""
+        if self._sock is None:
+            return False
+        try:
+            if not self._wait(select.POLLIN, 0.0):
+                return not self._pending()
+            chunk = self._peek()
+            if not chunk:
+                return False
+            self._feed(chunk)
+            self._expect_nothing()
+        except _LATER:  # only TLS had something to say
+            return True
+        except (OSError, hiredis.ProtocolError, ProtocolError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the socket; nothing is sent."""
+        sock, self._sock = self._sock, None
+        self._send = self._recv = _gone
+        if sock is not None:
+            sock.close()
+
+    def forget(self) -> None:
+        """Let go of a socket that belongs to the parent process, without a word on the wire."""
+        sock, self._sock = self._sock, None
+        self._send = self._recv = _gone
+        if sock is not None:
+            socket.close(sock.detach())
+
+    def __del__(self) -> None:
+        try:
+            self.close()
+        except (OSError, AttributeError, TypeError):  # interpreter shutdown
+            pass
+
+    # -- inside
+
+    def _set_up(self) -> None:
+        if isinstance(self._sock, ssl.SSLSocket):
+            self._sock.setblocking(False)
+            return
+        self._sock.settimeout(None)
+        pause = struct.pack("ll", 0, int(SLICE * 1e6))
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, pause)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, pause)
+
+    def _receive(self, deadline: float) -> int:
+        """Wait for bytes and feed them to the reader."""
+        while True:
+            try:
+                chunk = self._recv(CHUNK)
+            except ssl.SSLWantWriteError:
+                events = select.POLLOUT
+            except _LATER:
+                events = select.POLLIN
+            except OSError as error:
+                raise ConnectionLost(self.name, error, written=True) from error
+            else:
+                if not chunk:
+                    raise ConnectionLost(self.name, _EOF, written=True)
+                self._feed(chunk)
+                return len(chunk)
+            remaining = deadline - monotonic()
+            if remaining <= 0:
+                raise DeadlineExceeded(self.name, "waiting for the reply", written=True)
+            self._wait(events, remaining)
+
+    def _send_rest(self, data: bytes, sent: int, deadline: float) -> None:
+        """
+        Send what did not fit at once, taking in replies that come meanwhile.
+
+        Without that, a proxy that cannot get rid of its replies would stop reading.
+        """
+        view = memoryview(data)
+        while sent < len(data):
+            remaining = deadline - monotonic()
+            if remaining <= 0:
+                raise DeadlineExceeded(self.name, "sending the command", written=sent > 0)
+            try:
+                if self._wait(select.POLLIN | select.POLLOUT, remaining) & select.POLLIN:
+                    self._take_in()
+                sent += self._send(view[sent : sent + 4 * CHUNK])
+            except _LATER:
+                continue
+            except OSError as error:
+                raise ConnectionLost(self.name, error, written=sent > 0) from error
+
+    def _take_in(self) -> None:
+        try:
+            chunk = self._peek()
+        except _LATER:
+            return
+        if not chunk:
+            raise ConnectionLost(self.name, _EOF, written=True)
+        self._feed(chunk)
+
+    def _peek(self) -> bytes:
+        """Receive what is there, without waiting for more."""
+        if isinstance(self._sock, ssl.SSLSocket):
+            return self._recv(CHUNK)  # type: ignore[no-any-return]
+        return self._recv(CHUNK, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+
+    def _wait(self, events: int, seconds: float) -> int:
+        """Wait until the socket is ready; return the events, 0 if the time ran out."""
+        poller = select.poll()
+        poller.register(self._sock.fileno(), events)
+        ready = poller.poll(math.ceil(seconds * 1000))
+        return ready[0][1] if ready else 0
+
+    def _expect_nothing(self) -> None:
+        """Read what came beyond the reply: pushes are allowed, anything else is not ours."""
+        while True:
+            extra = self._gets()
+            if extra is NOT_READY:
+                return
+            if extra.__class__ is not Push:
+                raise ProtocolError(self.name, "a reply that nobody asked for")
+
+
+class CooperativeConnection(Connection):
+    """The same on sockets of gevent, eventlet and the like, which wait in their own way."""
+
+    __slots__ = ()
+
+    def _set_up(self) -> None:
+        sock = self._sock
+        sock.settimeout(SLICE)
+
+        def receive(size: int, *flags: int) -> Any:
+            try:
+                return sock.recv(size, *flags)
+            except TimeoutError as error:
+                raise _later(error) from None
+
+        def send(data: Any) -> Any:
+            try:
+                return sock.send(data)
+            except TimeoutError as error:
+                raise _later(error) from None
+
+        self._recv, self._send = receive, send
+
+    def call(self, data: bytes, deadline: float) -> Any:
+        self._sock.settimeout(SLICE)
+        return super().call(data, deadline)
+
+    def write(self, data: bytes, deadline: float) -> None:
+        self._sock.settimeout(SLICE)
+        super().write(data, deadline)
+
+    def _wait(self, events: int, seconds: float) -> int:
+        self._sock.settimeout(max(seconds, 1e-4))  # the next send or receive waits that long
+        return events & ~select.POLLIN if events & select.POLLOUT else events
+
+    def _peek(self) -> bytes:
+        return self._recv(CHUNK)  # type: ignore[no-any-return]
+
+
+def _later(error: TimeoutError) -> OSError:
+    """Tell a socket's own timer from the kernel's giving the connection up (ETIMEDOUT)."""
+    return error if error.errno == errno.ETIMEDOUT else BlockingIOError()
+
+
+def connection_on(sock: Any, name: str) -> Connection:
+    """Make the connection that fits the kind of socket."""
+    plain = isinstance(sock, _socket.socket) and hasattr(select, "poll") and os.name == "posix"
+    return (Connection if plain else CooperativeConnection)(sock, name)
+
+
+def _gone(*_: Any) -> Any:
+    raise OSError(errno.EBADF, "this connection is closed")

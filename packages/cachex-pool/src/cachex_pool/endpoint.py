@@ -1,0 +1,179 @@
+"""Where a server is and how to be let in."""
+
+import ssl
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import attrs
+from redis.credentials import CredentialProvider
+
+from cachex_pool.errors import ConfigurationError
+
+Credentials = CredentialProvider | Callable[[], tuple[str | None, str]]
+"""Who says user name and password anew at every connect: redis-py's provider, or a function."""
+
+_TCP = {"redis": False, "valkey": False, "rediss": True, "valkeys": True}
+_VERIFY = {
+    "required": ssl.CERT_REQUIRED,
+    "optional": ssl.CERT_OPTIONAL,
+    "none": ssl.CERT_NONE,
+}
+
+
+@attrs.frozen(kw_only=True)
+class Tls:
+    """
+    How to trust the server and prove who we are.
+
+    `ca_certs`, `ca_path`, `ca_data` name the authorities to trust (a file, a folder, PEM
+    text), the system's if none is given; `certfile` and `keyfile` are the client's own;
+    `verify` is "required", "optional" or "none"; `context` replaces all of it.
+    The SSLContext is built once for each value and shared by its connections.
+    """
+
+    ca_certs: str | None = None
+    ca_path: str | None = None
+    ca_data: str | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
+    keyfile_password: str | None = attrs.field(default=None, repr=False)
+    check_hostname: bool = True
+    verify: str = attrs.field(default="required", validator=attrs.validators.in_(_VERIFY))
+    min_version: ssl.TLSVersion | None = None
+    ciphers: str | None = None
+    context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
+    _built: list[ssl.SSLContext] = attrs.field(factory=list, init=False, repr=False, eq=False)
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """Return the one SSLContext of this value; ConfigurationError if a file is unusable."""
+        if self.context is not None:
+            return self.context
+        if not self._built:
+            try:
+                self._built.append(self._build())
+            except (OSError, ssl.SSLError, ValueError) as error:
+                raise ConfigurationError(f"TLS settings {self}: {error}") from error
+        return self._built[0]
+
+    def _build(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(
+            cafile=self.ca_certs, capath=self.ca_path, cadata=self.ca_data
+        )
+        context.check_hostname = self.check_hostname and self.verify != "none"
+        context.verify_mode = _VERIFY[self.verify]
+        if self.certfile:
+            context.load_cert_chain(self.certfile, self.keyfile, self.keyfile_password)
+        if self.min_version is not None:
+            context.minimum_version = self.min_version
+        if self.ciphers:
+            context.set_ciphers(self.ciphers)
+        return context
+
+
+@attrs.frozen(kw_only=True)
+class Endpoint:
+    """
+    One server: address, database, credentials, TLS.
+
+    `path` is a unix socket and takes the place of host and port. `credentials` is asked at
+    every connect and replaces `username` and `password`. `protocol` is the RESP version to
+    ask for; a server that knows only 2 gets 2. Secrets are not in the repr.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = attrs.field(
+        default=6379, validator=[attrs.validators.ge(0), attrs.validators.le(65535)]
+    )
+    path: str | None = None
+    db: int = attrs.field(default=0, validator=attrs.validators.ge(0))
+    username: str | None = None
+    password: str | None = attrs.field(default=None, repr=False)
+    credentials: Credentials | None = attrs.field(default=None, repr=False)
+    tls: Tls | None = None
+    client_name: str | None = None
+    protocol: int = attrs.field(default=3, validator=attrs.validators.in_((2, 3)))
+
+    @property
+    def name(self) -> str:
+        """The server as messages and metrics name it: `host:port/db` or `path/db`."""
+        if self.path is not None:
+            return f"{self.path}/{self.db}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}/{self.db}"
+
+    def login(self) -> tuple[str | None, str] | None:
+        """Return user name and password, asking the provider if there is one."""
+        if self.credentials is not None:
+            given: Any = (
+                self.credentials.get_credentials()
+                if isinstance(self.credentials, CredentialProvider)
+                else self.credentials()
+            )
+            given = (given,) if isinstance(given, str) else tuple(given)
+            return (None, given[0]) if len(given) == 1 else (given[0], given[1])
+        if self.password is None:
+            return None
+        return self.username, self.password
+
+    async def async_login(self) -> tuple[str | None, str] | None:
+        """Do as `login`, through `get_credentials_async` where the provider has it."""
+        if isinstance(self.credentials, CredentialProvider):
+            given = tuple(await self.credentials.get_credentials_async())
+            return (None, given[0]) if len(given) == 1 else (given[0], given[1])
+        return self.login()
+
+
+def parse_url(url: str) -> tuple[Endpoint, dict[str, str]]:
+    """
+    Read `redis://[[user]:password@]host[:port][/db][?option=value]` and its kin.
+
+    Schemes: redis, valkey (plain), rediss, valkeys (TLS), unix (`unix:///path?db=1`). `db`,
+    `username`, `password`, `protocol` and `client_name` may also stand in the query, as redis-py
+    allows; every other option is returned for the caller to understand or refuse.
+    ConfigurationError says what is wrong, without ever showing the password.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"not a server URL: {error}") from None
+    scheme = parts.scheme.lower()
+    if scheme not in (*_TCP, "unix"):
+        known = "redis://, rediss://, valkey://, valkeys:// or unix://"
+        raise ConfigurationError(f"a server URL starts with {known}, not with {scheme + '://'!r}")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    settings: dict[str, Any] = {
+        name: options.pop(name)
+        for name in ("username", "password", "client_name")
+        if name in options
+    }
+    if parts.username:
+        settings["username"] = unquote(parts.username)
+    if parts.password:
+        settings["password"] = unquote(parts.password)
+    if scheme == "unix":
+        settings["path"] = unquote(parts.netloc.rpartition("@")[2] + parts.path)
+        if not settings["path"]:
+            raise ConfigurationError("a unix:// URL names the path of a socket")
+    else:
+        settings["host"] = unquote(parts.hostname or "localhost")
+        settings["port"] = 6379 if port is None else port
+        if _TCP[scheme]:
+            settings["tls"] = Tls()
+        if parts.path.strip("/"):
+            settings["db"] = _number("db", parts.path.strip("/"))
+    for name in ("db", "protocol"):
+        if name in options:
+            settings[name] = _number(name, options.pop(name))
+    try:
+        return Endpoint(**settings), options
+    except ValueError as error:
+        raise ConfigurationError(f"not a server URL: {error}") from None
+
+
+def _number(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigurationError(f"{name} of a server URL is a number, not {text!r}") from None

@@ -1,0 +1,142 @@
+"""
+What can go wrong between a caller and a server.
+
+Every error is also one of redis-py's, so code written for redis-py keeps catching
+it, and says in `written` whether the server may have seen the command: what was
+never written can be sent again without doing anything twice.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis import exceptions as redis_errors
+
+from cachex_pool.stats import PoolStats
+
+
+class PoolError(Exception):
+    """Base of every error the pool raises itself."""
+
+    written = False
+
+
+class ConfigurationError(PoolError, ValueError):
+    """A URL, an option or a TLS setting makes no sense; nothing was connected."""
+
+
+class PoolClosed(PoolError, redis_errors.ConnectionError):
+    """The pool was closed; it lends nothing any more."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the pool of {name} is closed")
+
+
+class PoolTimeout(PoolError, redis_errors.TimeoutError):
+    """No connection came free before the caller's deadline."""
+
+    def __init__(self, name: str, waited: float, stats: PoolStats) -> None:
+        super().__init__(
+            f"no connection to {name} within {waited:.3f} s (limit {stats.max_size},"
+            f" lent {stats.lent}, opening {stats.opening}, waiting {stats.waiting})"
+        )
+        self.waited = waited
+        self.stats = stats
+
+
+class TooManyWaiting(PoolTimeout):
+    """The queue for a connection is full; the caller was not let in."""
+
+
+class ConnectFailed(PoolError, redis_errors.ConnectionError):
+    """No connection could be opened; the cause is chained."""
+
+    def __init__(self, name: str, cause: object, detail: str = "") -> None:
+        super().__init__(f"cannot connect to {name}: {cause}{detail}")
+        self.name = name
+
+
+class ConnectTimeout(ConnectFailed, redis_errors.TimeoutError):
+    """Connecting, TLS and handshake together took longer than `connect_timeout`."""
+
+
+class AuthenticationFailed(ConnectFailed, redis_errors.AuthenticationError):
+    """The server refused the user name or the password."""
+
+
+class HandshakeRefused(ConnectFailed, redis_errors.ResponseError):
+    """The server refused a setting of the connection, such as the database number."""
+
+
+class NodeUnavailable(ConnectFailed):
+    """The node failed too often just now; calls fail at once until a probe succeeds."""
+
+
+class ConnectionLost(PoolError, redis_errors.ConnectionError):
+    """
+    The connection broke before the whole reply was read.
+
+    `replies` are those that came before.
+    """
+
+    replies: Sequence[Any] = ()
+
+    def __init__(self, name: str, why: object, *, written: bool) -> None:
+        super().__init__(f"lost the connection to {name}: {why}")
+        self.written = written
+
+
+class DeadlineExceeded(PoolError, redis_errors.TimeoutError):
+    """The server did not answer before the caller's deadline."""
+
+    def __init__(self, name: str, phase: str, *, written: bool) -> None:
+        super().__init__(f"{name} did not answer before the deadline, while {phase}")
+        self.phase = phase
+        self.written = written
+
+
+class ProtocolError(PoolError, redis_errors.InvalidResponse, redis_errors.ConnectionError):
+    """What came back is not RESP, too large, or more than was asked for."""
+
+    def __init__(self, name: str, why: object) -> None:
+        super().__init__(f"{name} broke the protocol: {why}")
+        self.written = True
+
+
+_BY_CODE: dict[str, type[Exception]] = {
+    "ASK": redis_errors.AskError,
+    "CLUSTERDOWN": redis_errors.ClusterDownError,
+    "CROSSSLOT": redis_errors.ClusterCrossSlotError,
+    "EXECABORT": redis_errors.ExecAbortError,
+    "LOADING": redis_errors.BusyLoadingError,
+    "MASTERDOWN": redis_errors.MasterDownError,
+    "MOVED": redis_errors.MovedError,
+    "NOAUTH": redis_errors.AuthenticationError,
+    "NOPERM": redis_errors.NoPermissionError,
+    "NOSCRIPT": redis_errors.NoScriptError,
+    "OOM": redis_errors.OutOfMemoryError,
+    "READONLY": redis_errors.ReadOnlyError,
+    "TRYAGAIN": redis_errors.TryAgainError,
+    "WRONGPASS": redis_errors.AuthenticationError,
+}
+
+
+def reply_error(message: str) -> Exception:
+    """
+    Turn an error reply into redis-py's exception for it.
+
+    The RESP error prefix ("WRONGTYPE", "ERR", ...) is kept in `code`. As in redis-py,
+    the text loses the prefix where an own class stands for it.
+    """
+    code, _, rest = message.partition(" ")
+    kind = _BY_CODE.get(code)
+    error: Any
+    if kind is not None:
+        error = kind(rest)
+    elif message.startswith("ERR max number of clients"):
+        error = redis_errors.ConnectionError(message)
+    elif code == "ERR":
+        error = redis_errors.ResponseError(rest)
+    else:
+        error = redis_errors.ResponseError(message)
+    error.code = code
+    return error  # type: ignore[no-any-return]

@@ -1,0 +1,119 @@
+"""One asyncio connection for everybody: commands of one loop turn leave in one write."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cachex_pool._async.pool import AsyncPool
+from cachex_pool._concurrency import AsyncOnce, async_later, monotonic
+from cachex_pool._wire import AsyncConnection
+from cachex_pool.endpoint import Endpoint
+from cachex_pool.errors import ConnectTimeout
+from cachex_pool.observer import PoolObserver
+from cachex_pool.options import PoolOptions
+
+
+class AsyncMultiplexer:
+    """
+    Sends the commands of any number of tasks over one connection to one server.
+
+    For quick commands: nothing may block the connection (BLPOP), hold it (WATCH, MULTI, pub/sub) or
+    fill it for long (large values); for those there is `pool`, which lends exclusive
+    connections and which the shared one is borrowed from. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        options: PoolOptions | None = None,
+        observers: Sequence[PoolObserver] = (),
+    ) -> None:
+        self.pool = AsyncPool(endpoint, options, observers)
+        self.endpoint = endpoint
+        self._state = self.pool.state
+        self._sharing = AsyncOnce()
+        self._shared: AsyncConnection | None = None
+
+    def __repr__(self) -> str:
+        return f"<AsyncMultiplexer on {self._shared!r} of {self.pool!r}>"
+
+    async def call(self, data: bytes, deadline: float) -> Any:
+        """
+        Send one packed command and return its reply; an error reply is a value.
+
+        `deadline` is a time of `time.monotonic()`. Raises PoolError's kinds; one with
+        `written` False never reached the server. May be cancelled at any time.
+        """
+        connection = self._shared
+        if connection is None or connection.generation != self._state.generation:
+            connection = await self._share(deadline)
+        connection.uses += 1
+        if connection.paused is not None:
+            reply = await connection.call(data, deadline)
+        else:
+            reply = await connection.submit(data, deadline)
+        if self._state.breaker.consecutive:
+            self.pool.answered()
+        return reply
+
+    async def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:
+        """Send packed commands and return their `count` replies; as `call` otherwise."""
+        connection = self._shared
+        if connection is None or connection.generation != self._state.generation:
+            connection = await self._share(deadline)
+        connection.uses += 1
+        replies = await connection.exchange(data, count, deadline)
+        self.pool.answered()
+        return replies
+
+    async def aclose(self) -> None:
+        """Close the shared connection and the pool."""
+        shared, self._shared = self._shared, None
+        await self.pool.aclose()
+        if shared is not None:
+            shared.on_end = None
+            self.pool.discard(shared, "pool closed")
+
+    # -- inside
+
+    async def _share(self, deadline: float) -> AsyncConnection:
+        """Borrow the connection to share, together with all who ask meanwhile."""
+        started = monotonic()
+        try:
+            return await self._sharing.run(self._borrow, deadline - started)
+        except TimeoutError:
+            waited = monotonic() - started
+            raise ConnectTimeout(
+                self.endpoint.name, f"not connected within {waited:.3f} s"
+            ) from None
+
+    async def _borrow(self) -> AsyncConnection:
+        old, self._shared = self._shared, None
+        if old is not None:
+            self._drain(old, "retired")
+        connection = await self.pool.acquire(monotonic() + self.pool.options.connect_timeout)
+        connection.on_end = self._ended
+        connection.on_silence = self.pool.report
+        self._shared = connection
+        async_later(connection.expires_at - monotonic(), self._expire, connection)
+        return connection
+
+    def _ended(self, connection: AsyncConnection, why: Exception) -> None:
+        if self._shared is connection:
+            self._shared = None
+        connection.on_end = None
+        self.pool.discard(connection, "lost")
+
+    def _expire(self, connection: AsyncConnection) -> None:
+        if self._shared is connection:
+            self._shared = None
+            self._drain(connection, "lifetime")
+
+    def _drain(self, connection: AsyncConnection, reason: str) -> None:
+        """Close a connection that nobody joins any more, once its replies are in."""
+        if connection.closed:
+            return
+        if connection.busy:
+            async_later(0.05, self._drain, connection, reason)
+            return
+        connection.on_end = None
+        self.pool.discard(connection, reason)

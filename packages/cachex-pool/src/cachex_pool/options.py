@@ -1,0 +1,71 @@
+"""How a pool behaves. Checked once, when it is built."""
+
+import attrs
+from attrs.validators import and_, ge, gt, instance_of, le, optional
+
+_NUMBER = instance_of((int, float))
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class BreakerOptions:
+    """
+    When to give a node up for a moment.
+
+    It opens after `failures` connect failures or timeouts in a row, or when at least
+    `ratio` of at least `volume` uses failed within `window` seconds; it stays open for
+    `open_for` seconds, doubling up to `max_open_for`, with jitter, and lets one probe
+    through at a time.
+    """
+
+    enabled: bool = True
+    failures: int = attrs.field(default=5, validator=ge(1))
+    ratio: float = attrs.field(default=0.5, validator=and_(gt(0), le(1)))
+    volume: int = attrs.field(default=20, validator=ge(1))
+    window: float = attrs.field(default=10.0, validator=gt(0))
+    open_for: float = attrs.field(default=0.5, validator=gt(0))
+    max_open_for: float = attrs.field(default=10.0, validator=gt(0))
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class PoolOptions:
+    """
+    Limits of one pool, per process and per server; all times in seconds.
+
+    `min_size`        connections kept when nobody needs them (filled by `warm_up()` and upkeep)
+    `max_size`        connections at most; callers beyond that queue
+    `max_waiting`     callers allowed to queue, None for 20 times `max_size`
+    `max_idle`        an unused connection is closed after this; keep it below the server's `timeout`
+    `max_lifetime`    any connection is closed after this, less or more `jitter` (a share)
+    `alive_bypass`    a connection unused for longer is checked before it is lent
+    `connect_timeout` cap for dial, TLS and handshake together
+    `max_dials`       connections being opened at the same time
+    `backoff`, `max_backoff`  pause of the whole pool after a failed dial, doubling with jitter
+    `keepalive`       TCP keep-alive after 15 s, every 5 s, 3 times
+    `leak_after`      report connections lent for longer than this, None for never
+    """
+
+    min_size: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
+    max_size: int = attrs.field(default=50, validator=[instance_of(int), ge(1)])
+    max_waiting: int | None = attrs.field(default=None, validator=optional(ge(0)))
+    max_idle: float = attrs.field(default=300.0, validator=[_NUMBER, gt(0)])
+    max_lifetime: float = attrs.field(default=1800.0, validator=[_NUMBER, gt(0)])
+    jitter: float = attrs.field(default=0.1, validator=[_NUMBER, ge(0), le(1)])
+    alive_bypass: float = attrs.field(default=0.5, validator=[_NUMBER, ge(0)])
+    connect_timeout: float = attrs.field(default=1.0, validator=[_NUMBER, gt(0)])
+    max_dials: int = attrs.field(default=4, validator=[instance_of(int), ge(1)])
+    backoff: float = attrs.field(default=0.01, validator=[_NUMBER, gt(0)])
+    max_backoff: float = attrs.field(default=2.0, validator=[_NUMBER, gt(0)])
+    keepalive: bool = True
+    leak_after: float | None = attrs.field(default=None, validator=optional(gt(0)))
+    breaker: BreakerOptions = attrs.field(
+        factory=BreakerOptions, validator=instance_of(BreakerOptions)
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.min_size > self.max_size:
+            raise ValueError(f"min_size {self.min_size} is above max_size {self.max_size}")
+
+    @property
+    def waiting_limit(self) -> int:
+        """Callers that may queue."""
+        return 20 * self.max_size if self.max_waiting is None else self.max_waiting
