@@ -1,0 +1,69 @@
+"""A command as a value: what to send, what it means for routing, how to read the reply."""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import attrs
+
+T_co = TypeVar("T_co", covariant=True)
+
+Argument: TypeAlias = str | bytes | int | float
+Arguments: TypeAlias = tuple[Argument, ...]
+
+
+@attrs.frozen(slots=True)
+class Spec:
+    """What has to be known about a command to route it and to retry it.
+
+    `write` means that only a primary may answer; `idempotent` that sending it twice leaves the
+    server as sending it once does; `blocking` that the server may hold the reply back, so that the
+    command needs a connection for itself. `key` is the index of the first key in the arguments,
+    0 if there is none.
+    """
+
+    name: str
+    write: bool = True
+    idempotent: bool = False
+    blocking: bool = False
+    key: int = 1
+
+
+def as_is(reply: Any) -> Any:
+    return reply
+
+
+# One of these is made for every call, and a hundred for a set_many(100). `attrs.frozen` costs
+# 370 ns each, this 140 ns (Python 3.11); nobody assigns to a command all the same.
+@attrs.define(slots=True)
+class Command(Generic[T_co]):
+    """What to send, and how to read what comes back. Treat it as frozen.
+
+    `arguments` are the words of the command, the first one its name; `parse` turns a reply that is
+    not an error into the result. `packed`, if given, are the very bytes that `arguments` make on
+    the wire: builders of the commands sent most often fill it in, as a template costs half of
+    packing the words one by one.
+    """
+
+    arguments: Arguments
+    spec: Spec
+    parse: Callable[[Any], T_co] = as_is
+    packed: bytes | None = attrs.field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def key(self) -> bytes | None:
+        """The first key, which decides the slot and thus the node; None goes to any."""
+        position = self.spec.key
+        if not 0 < position < len(self.arguments):
+            return None
+        key = self.arguments[position]
+        return key if type(key) is bytes else _to_bytes(key)
+
+
+def _to_bytes(key: Argument) -> bytes:
+    if isinstance(key, bytes):
+        return key
+    return str(key).encode("utf-8", "surrogateescape")

@@ -1,0 +1,89 @@
+"""Commands on keys of any type."""
+
+from cachex_client._core.specs import spec_of
+from cachex_client.command import Command
+
+DEL = spec_of("DEL")
+EXISTS = spec_of("EXISTS")
+EXPIRE = spec_of("EXPIRE")
+EXPIREAT = spec_of("EXPIREAT")
+PERSIST = spec_of("PERSIST")
+PEXPIRE = spec_of("PEXPIRE")
+PEXPIREAT = spec_of("PEXPIREAT")
+PTTL = spec_of("PTTL")
+RENAME = spec_of("RENAME")
+SCAN = spec_of("SCAN")
+TTL = spec_of("TTL")
+TYPE = spec_of("TYPE")
+UNLINK = spec_of("UNLINK")
+
+
+def delete(*keys: bytes) -> Command[int]:
+    """Remove the keys and return how many there were; `unlink` frees the memory later."""
+    return Command(("DEL", *keys), DEL)
+
+
+def unlink(*keys: bytes) -> Command[int]:
+    """Remove the keys and return how many there were; the server frees the memory later."""
+    return Command(("UNLINK", *keys), UNLINK)
+
+
+def exists(*keys: bytes) -> Command[int]:
+    """Return how many of the keys there are, counting a key as often as it is given."""
+    return Command(("EXISTS", *keys), EXISTS)
+
+
+def expire(key: bytes, seconds: int) -> Command[bool]:
+    return Command(("EXPIRE", key, b"%d" % seconds), EXPIRE, bool)
+
+
+def expireat(key: bytes, seconds: int) -> Command[bool]:
+    """Let the key end at a Unix time in seconds."""
+    return Command(("EXPIREAT", key, b"%d" % seconds), EXPIREAT, bool)
+
+
+def pexpire(key: bytes, milliseconds: int) -> Command[bool]:
+    """Let the key end in so many milliseconds, at once if there are none left."""
+    return Command(("PEXPIRE", key, b"%d" % milliseconds), PEXPIRE, bool)
+
+
+def pexpireat(key: bytes, milliseconds: int) -> Command[bool]:
+    """Let the key end at a Unix time in milliseconds."""
+    return Command(("PEXPIREAT", key, b"%d" % milliseconds), PEXPIREAT, bool)
+
+
+def persist(key: bytes) -> Command[bool]:
+    """Take the end from the key; False if it is missing or had none."""
+    return Command(("PERSIST", key), PERSIST, bool)
+
+
+def ttl(key: bytes) -> Command[int]:
+    """Return the seconds left, -1 if the key never ends, -2 if there is no such key."""
+    return Command(("TTL", key), TTL)
+
+
+def pttl(key: bytes) -> Command[int]:
+    """Return the milliseconds left, -1 if the key never ends, -2 if there is no such key."""
+    return Command(("PTTL", key), PTTL)
+
+
+def rename(source: bytes, target: bytes) -> Command[bool]:
+    """Rename a key; in a cluster both names have to be in one slot."""
+    return Command(("RENAME", source, target), RENAME, bool)
+
+
+def type(key: bytes) -> Command[bytes]:
+    """Return `b"string"`, `b"list"` and so on, `b"none"` if there is no such key."""
+    return Command(("TYPE", key), TYPE)
+
+
+def scan(
+    cursor: bytes = b"0", *, match: bytes | None = None, count: int | None = None
+) -> Command[tuple[bytes, list[bytes]]]:
+    """Return the next cursor, `b"0"` at the end, and some of the keys of one server."""
+    arguments: tuple[str | bytes, ...] = ("SCAN", cursor)
+    if match is not None:
+        arguments += ("MATCH", match)
+    if count is not None:
+        arguments += ("COUNT", b"%d" % count)
+    return Command(arguments, SCAN, tuple)

@@ -1,0 +1,117 @@
+"""Commands on plain values."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import attrs
+
+from cachex_client._core.specs import spec_of
+from cachex_client.command import Argument, Command, as_is
+
+DECRBY = spec_of("DECRBY")
+GET = spec_of("GET")
+GET_FROM_PRIMARY = attrs.evolve(GET, write=True)
+GETDEL = spec_of("GETDEL")
+GETEX = spec_of("GETEX")
+INCRBY = spec_of("INCRBY")
+MGET = spec_of("MGET")
+SET = spec_of("SET")
+SET_ONCE = attrs.evolve(SET, idempotent=False)  # the reply says who came first
+STRLEN = spec_of("STRLEN")
+
+# What these commands are on the wire, since a template costs half of packing word by word.
+GET_PACKED = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n"
+SET_PACKED = b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
+SET_PX_PACKED = b"*5\r\n$3\r\nSET\r\n$%%d\r\n%%b\r\n$%%d\r\n%%b\r\n$2\r\nPX\r\n$%d\r\n%b\r\n"
+
+
+def get(key: bytes) -> Command[bytes | None]:
+    """Read a value; None if there is no such key."""
+    return Command(("GET", key), GET, as_is, GET_PACKED % (len(key), key))
+
+
+def get_from_primary(key: bytes) -> Command[bytes | None]:
+    """Read a value on which a write depends, and which a replica may not have yet."""
+    return Command(("GET", key), GET_FROM_PRIMARY, as_is, GET_PACKED % (len(key), key))
+
+
+def mget(keys: Sequence[bytes]) -> Command[list[bytes | None]]:
+    """Read many values; in a cluster all keys have to be in one slot."""
+    return Command(("MGET", *keys), MGET)
+
+
+def set(
+    key: bytes,
+    value: bytes,
+    *,
+    px: int | None = None,
+    nx: bool = False,
+    xx: bool = False,
+    get: bool = False,
+    keepttl: bool = False,
+) -> Command[Any]:
+    """Store a value, for `px` milliseconds if given, and return whether it was stored.
+
+    `nx` stores only a key that is not there, `xx` only one that is; `keepttl` leaves the end of
+    the key as it was; with `get` the result is the value before, None if there was none.
+    """
+    if not (nx or xx or get or keepttl):
+        (command,) = set_each(((key, value),), px)
+        return command
+    arguments: list[Argument] = ["SET", key, value]
+    if px is not None:
+        arguments += ("PX", b"%d" % px)
+    arguments += [
+        word
+        for word, wanted in (("NX", nx), ("XX", xx), ("GET", get), ("KEEPTTL", keepttl))
+        if wanted
+    ]
+    return Command(tuple(arguments), SET_ONCE if nx or get else SET, as_is if get else bool)
+
+
+def set_each(pairs: Iterable[tuple[bytes, bytes]], px: int | None = None) -> list[Command[bool]]:
+    """Make a SET for each pair of key and value, all with the same end in milliseconds."""
+    if px is None:
+        return [
+            Command(("SET", key, value), SET, bool, SET_PACKED % (len(key), key, len(value), value))
+            for key, value in pairs
+        ]
+    digits = b"%d" % px
+    packed = SET_PX_PACKED % (len(digits), digits)
+    return [
+        Command(
+            ("SET", key, value, "PX", digits),
+            SET,
+            bool,
+            packed % (len(key), key, len(value), value),
+        )
+        for key, value in pairs
+    ]
+
+
+def getdel(key: bytes) -> Command[bytes | None]:
+    """Read a value and remove it."""
+    return Command(("GETDEL", key), GETDEL)
+
+
+def getex(key: bytes, *, px: int | None = None, persist: bool = False) -> Command[bytes | None]:
+    """Read a value and let it end in `px` milliseconds, or never with `persist`."""
+    if persist:
+        return Command(("GETEX", key, "PERSIST"), GETEX)
+    if px is not None:
+        return Command(("GETEX", key, "PX", b"%d" % px), GETEX)
+    return Command(("GETEX", key), GETEX)
+
+
+def incrby(key: bytes, delta: int) -> Command[int]:
+    """Add to a whole number and return the sum; a missing key counts as 0."""
+    return Command(("INCRBY", key, b"%d" % delta), INCRBY)
+
+
+def decrby(key: bytes, delta: int) -> Command[int]:
+    return Command(("DECRBY", key, b"%d" % delta), DECRBY)
+
+
+def strlen(key: bytes) -> Command[int]:
+    """Return how many bytes are stored, 0 if there is no such key."""
+    return Command(("STRLEN", key), STRLEN)

@@ -1,0 +1,80 @@
+"""What the cache verbs need of a client: four methods, in both colours.
+
+Every client of this package is an executor, whatever topology is behind it, and so is anything
+else with these methods. Keys are bytes as they are on the wire, prefix and version included.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+from cachex_client.command import Command
+
+T = TypeVar("T")
+
+
+class Executor(Protocol):
+    """Sends commands to the servers that have to answer them, and waits for the replies."""
+
+    def execute(self, command: Command[T], *, timeout: float | None = None) -> T:
+        """Send one command and return its parsed reply.
+
+        `timeout` is the deadline of this call in seconds; None stands for the client's own. Error
+        replies and connection trouble are raised.
+        """
+        ...
+
+    def execute_many(
+        self, commands: Sequence[Command[Any]], *, timeout: float | None = None
+    ) -> list[Any]:
+        """Send all commands, one write per server, and return as many results in their order.
+
+        A command that failed has its exception in its place.
+        """
+        ...
+
+    def get_many(
+        self, keys: Sequence[bytes], *, timeout: float | None = None
+    ) -> Sequence[bytes | Exception | None]:
+        """Return what is stored under each key, None if nothing is, in the order of the keys.
+
+        The client decides how: one MGET, one per slot, or GETs. A key that could not be read has
+        its exception in its place.
+        """
+        ...
+
+    def delete_many(
+        self, keys: Sequence[bytes], *, timeout: float | None = None
+    ) -> Sequence[int | Exception]:
+        """Remove the keys with UNLINK and return how many there were, in as many parts as suits.
+
+        A part that failed is its exception. The parts do not tell which keys they stand for.
+        """
+        ...
+
+    def scan(self, pattern: bytes, count: int) -> Iterator[list[bytes]]:
+        """Yield the keys that match a glob pattern, batch by batch, from every primary.
+
+        `count` is the hint given to SCAN. As with SCAN, a key may come twice, and a batch may be
+        empty.
+        """
+        ...
+
+
+class AsyncExecutor(Protocol):
+    """`Executor`, awaited."""
+
+    async def execute(self, command: Command[T], *, timeout: float | None = None) -> T: ...
+
+    async def execute_many(
+        self, commands: Sequence[Command[Any]], *, timeout: float | None = None
+    ) -> list[Any]: ...
+
+    async def get_many(
+        self, keys: Sequence[bytes], *, timeout: float | None = None
+    ) -> Sequence[bytes | Exception | None]: ...
+
+    async def delete_many(
+        self, keys: Sequence[bytes], *, timeout: float | None = None
+    ) -> Sequence[int | Exception]: ...
+
+    def scan(self, pattern: bytes, count: int) -> AsyncIterator[list[bytes]]: ...
