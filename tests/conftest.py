@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
-from support.servers import Standalone
+from support.servers import Cluster, Replicated, Sentinels, Standalone
 
 T = TypeVar("T")
 
@@ -42,3 +42,42 @@ def standalone(session_standalone: Standalone) -> Standalone:
     """One server, empty and with its settings as at the start."""
     session_standalone.reset()
     return session_standalone
+
+
+@pytest.fixture(scope="session")
+def session_replicated() -> Iterator[Replicated]:
+    with Replicated(replicas=2) as servers:
+        yield servers
+
+
+@pytest.fixture
+def replicated(session_replicated: Replicated) -> Replicated:
+    """A primary and two replicas, empty and in sync."""
+    session_replicated.reset()
+    return session_replicated
+
+
+@pytest.fixture(scope="session")
+def session_sentinels() -> Iterator[Sentinels]:
+    with Sentinels() as servers:
+        yield servers
+
+
+@pytest.fixture
+def sentinels(session_sentinels: Sentinels) -> Sentinels:
+    """A primary and two replicas watched by three Sentinels, empty, in sync, all well."""
+    session_sentinels.reset()
+    return session_sentinels
+
+
+@pytest.fixture(scope="session")
+def session_cluster() -> Iterator[Cluster]:
+    with Cluster() as servers:
+        yield servers
+
+
+@pytest.fixture
+def cluster(session_cluster: Cluster) -> Cluster:
+    """A cluster of three primaries with a replica each, empty, in sync, all nodes of one mind."""
+    session_cluster.reset()
+    return session_cluster

@@ -1,12 +1,149 @@
-"""Servers that belong together."""
+"""Servers that belong together; the simplest is a primary with replicas."""
 
 from __future__ import annotations
 
+import contextlib
+from abc import ABC, abstractmethod
+from typing import Self
 
-class Replicated: ...
+from support.resp import RespError
+from support.server import Config, Server
+from support.waiting import eventually
+
+NOT_YET = (OSError, RespError, KeyError)
+"""What asking a server that is coming up may raise."""
 
 
-class Sentinels: ...
+def role_of(server: Server) -> str:
+    """Return "master", "slave" or "sentinel"."""
+    role: str = server.command("ROLE")[0].decode()
+    return role
 
 
-class Cluster: ...
+def in_sync(primary: Server, replicas: list[Server]) -> bool:
+    """Tell whether every replica has all that the primary has."""
+    wanted = primary.info("replication")["master_repl_offset"]
+    states = [replica.info("replication") for replica in replicas]
+    return all(
+        state["role"] == "slave"
+        and state["master_link_status"] == "up"
+        and state["master_port"] == str(primary.port)
+        and state["slave_repl_offset"] == wanted
+        for state in states
+    )
+
+
+class Topology(ABC):
+    """Several servers: `start` returns when they are ready, `reset` makes them so again."""
+
+    servers: list[Server]
+
+    def __init__(self) -> None:
+        self.servers = []
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.servers}>"
+
+    def start(self) -> Self:
+        try:
+            self._build()
+            self._await_ready(20)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        for server in self.servers:
+            server.terminate()
+        for server in self.servers:
+            server.stop()
+        self.servers = []
+
+    def reset(self) -> None:
+        """Bring all servers back to life, the roles in order, and no data in them.
+
+        If they do not get there by themselves soon, everything is built anew, on other ports.
+        """
+        for server in self.servers:
+            if server.paused:
+                server.resume()
+            if not server.answers():
+                server.restart()
+        try:
+            self._heal()
+            self._await_ready(5)
+            for server in self.servers:
+                server.reset()
+            self._await_ready(2)
+        except (AssertionError, OSError, RespError):
+            self.stop()
+            self.start()
+
+    def server_at(self, port: int) -> Server:
+        """Return the server that listens on `port`."""
+        return next(server for server in self.servers if server.port == port)
+
+    def _await_ready(self, timeout: float) -> None:
+        eventually(self.ready, timeout, ignore=NOT_YET, what=f"{self!r} being ready")
+
+    @abstractmethod
+    def _build(self) -> None: ...
+
+    @abstractmethod
+    def _heal(self) -> None:
+        """Undo what does not undo itself. Raises AssertionError if that cannot be done."""
+
+    @abstractmethod
+    def ready(self) -> bool:
+        """Tell whether all is as after the start, but for the data and who has which role."""
+
+
+class Replicated(Topology):
+    """One primary and its replicas; nobody watches over them."""
+
+    def __init__(self, replicas: int = 1, config: Config | None = None) -> None:
+        super().__init__()
+        self._count = replicas
+        self._config = dict(config or {})
+
+    @property
+    def primary(self) -> Server:
+        return self.servers[0]
+
+    @property
+    def replicas(self) -> list[Server]:
+        return self.servers[1:]
+
+    @property
+    def urls(self) -> list[str]:
+        """The primary's first."""
+        return [server.url for server in self.servers]
+
+    def _build(self) -> None:
+        self.servers.append(Server(self._config).start())
+        upstream = f"{self.primary.host} {self.primary.port}"
+        for _ in range(self._count):
+            self.servers.append(Server({**self._config, "replicaof": upstream}).start())
+
+    def ready(self) -> bool:
+        return role_of(self.primary) == "master" and in_sync(self.primary, self.replicas)
+
+    def wait_in_sync(self, timeout: float = 10.0) -> None:
+        """Wait until every replica has all that the primary has."""
+        self._await_ready(timeout)
+
+    def _heal(self) -> None:
+        if role_of(self.primary) != "master":
+            self.primary.command("REPLICAOF", "NO", "ONE")
+        for replica in self.replicas:
+            with contextlib.suppress(KeyError):
+                if replica.info("replication")["master_port"] == str(self.primary.port):
+                    continue
+            replica.command("REPLICAOF", self.primary.host, self.primary.port)
