@@ -1,6 +1,7 @@
 """Connections to one Redis or Valkey server and who may use which, for threads and asyncio."""
 
 from cachex_pool._async.pool import AsyncPool
+from cachex_pool._core.backoff import full_jitter
 from cachex_pool._sync.pool import Pool
 from cachex_pool._wire import AsyncConnection, Connection, pack, pack_many
 from cachex_pool.endpoint import Credentials, Endpoint, Tls, parse_url
@@ -52,6 +53,7 @@ __all__ = [
     "ProtocolError",
     "Tls",
     "TooManyWaiting",
+    "full_jitter",
     "pack",
     "pack_many",
     "parse_url",

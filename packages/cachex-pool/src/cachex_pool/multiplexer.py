@@ -11,6 +11,9 @@ from cachex_pool.errors import ConnectTimeout
 from cachex_pool.observer import PoolObserver
 from cachex_pool.options import PoolOptions
 
+LARGE = 65536
+"""Bytes from which a command gets a connection of its own, so that nobody waits behind it."""
+
 
 class AsyncMultiplexer:
     """
@@ -43,6 +46,8 @@ class AsyncMultiplexer:
         `deadline` is a time of `time.monotonic()`. Raises PoolError's kinds; one with
         `written` False never reached the server. May be cancelled at any time.
         """
+        if len(data) > LARGE:
+            return await self.pool.call(data, deadline)
         connection = self._shared
         if connection is None or connection.generation != self._state.generation:
             connection = await self._share(deadline)
@@ -57,6 +62,8 @@ class AsyncMultiplexer:
 
     async def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:
         """Send packed commands and return their `count` replies; as `call` otherwise."""
+        if len(data) > LARGE:
+            return await self.pool.exchange(data, count, deadline)
         connection = self._shared
         if connection is None or connection.generation != self._state.generation:
             connection = await self._share(deadline)
@@ -64,6 +71,11 @@ class AsyncMultiplexer:
         replies = await connection.exchange(data, count, deadline)
         self.pool.answered()
         return replies
+
+    async def warm_up(self) -> None:
+        """Open the shared connection; raises as `call` does."""
+        if self._shared is None:
+            await self._share(monotonic() + self.pool.options.connect_timeout)
 
     async def aclose(self) -> None:
         """Close the shared connection and the pool."""

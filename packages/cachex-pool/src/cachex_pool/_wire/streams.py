@@ -268,7 +268,7 @@ class AsyncConnection(asyncio.Protocol):
             self._alarm.cancel()
         first_unsent = len(self._pending) - self._unsent
         for position, (future, _, batch) in enumerate(self._pending):
-            if future.done():
+            if future.done() or self._loop.is_closed():
                 continue
             error = why
             if isinstance(why, ConnectionLost):
@@ -277,7 +277,8 @@ class AsyncConnection(asyncio.Protocol):
                 error.replies = batch.replies if batch is not None else ()
             future.set_exception(error)
         self._pending.clear()
-        self.resume_writing()
+        if not self._loop.is_closed():
+            self.resume_writing()
         if self._transport is not None:
             self._cut()
         if self.on_end is not None:

@@ -1,0 +1,57 @@
+"""Cutting a list of commands into writes, and sorting the replies."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import attrs
+
+from cachex_client.command import Command, as_is
+from cachex_pool import ConnectionLost, pack
+
+MAX_COMMANDS = 2000
+MAX_BYTES = 256 * 1024
+
+
+@attrs.frozen(slots=True)
+class Batch:
+    """Commands that leave in one write; `positions` are theirs in the caller's list."""
+
+    positions: Sequence[int]
+    data: bytes
+
+
+def batches(commands: Sequence[Command[Any]], positions: Sequence[int]) -> Iterator[Batch]:
+    """Cut the commands at `positions` into writes of a bounded number and size."""
+    packed = [commands[at].packed or pack(commands[at].arguments) for at in positions]
+    if len(packed) <= MAX_COMMANDS and sum(map(len, packed)) <= MAX_BYTES:
+        yield Batch(positions, b"".join(packed))
+        return
+    start, size = 0, 0
+    for end, one in enumerate(packed):
+        if end > start and (end - start == MAX_COMMANDS or size + len(one) > MAX_BYTES):
+            yield Batch(positions[start:end], b"".join(packed[start:end]))
+            start, size = end, 0
+        size += len(one)
+    yield Batch(positions[start:], b"".join(packed[start:]))
+
+
+def outcomes(batch: Batch, answer: "list[Any] | Exception") -> Iterator[tuple[int, Any]]:
+    """
+    Pair each command's position with its reply or the error that befell it.
+
+    Where the connection broke in the middle, the replies that came before it count.
+    """
+    if not isinstance(answer, Exception):
+        yield from zip(batch.positions, answer, strict=True)
+        return
+    came = answer.replies if isinstance(answer, ConnectionLost) else ()
+    yield from zip(batch.positions, came, strict=False)
+    for position in batch.positions[len(came) :]:
+        yield position, answer
+
+
+def parse(command: Command[Any], reply: Any) -> Any:
+    """Turn a reply into the command's result; an error stays as it is."""
+    if command.parse is as_is or isinstance(reply, Exception):
+        return reply
+    return command.parse(reply)

@@ -1,0 +1,96 @@
+"""Which servers to ask first. Health is a preference, never a filter."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from cachex_client.options import Candidate, ReadFrom
+
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 10.0
+WEIGHT = 0.2  # of the newest measurement
+
+
+@attrs.define(eq=False)
+class Health:
+    """How the last uses of one server went."""
+
+    ok: bool = True
+    latency: float = 0.0
+    _pause: float = FIRST_PAUSE
+    _next_probe: float = 0.0
+
+    def failed(self, now: float) -> None:
+        """Ask others first from now on."""
+        self._pause = FIRST_PAUSE if self.ok else min(self._pause * 2, LONGEST_PAUSE)
+        self.ok = False
+        self._next_probe = now + self._pause
+
+    def succeeded(self) -> None:
+        """Trust it again."""
+        self.ok = True
+
+    def measured(self, seconds: float) -> None:
+        """Take one more latency into the average."""
+        self.latency += (seconds - self.latency) * (WEIGHT if self.latency else 1.0)
+
+    def worth_trying(self, now: float) -> bool:
+        """Say whether to ask it as if it were well; of a sick one, one caller at a time finds out."""
+        if self.ok:
+            return True
+        if now < self._next_probe:
+            return False
+        self._next_probe = now + self._pause
+        return True
+
+
+def in_order(
+    policy: ReadFrom, primary: Any, replicas: Sequence[Any], turn: int, now: float
+) -> list[Any]:
+    """
+    Return the servers to ask, the best first.
+
+    A server is anything with `name` and `health`. `turn` is a number that grows: replicas take
+    turns. Servers that failed come last, unless it is time to look at one again.
+    """
+    others = _turned(replicas, turn)
+    if policy == "primary" or not others:
+        return [primary]
+    if policy == "replica":
+        asked = others
+    elif policy == "replica_preferred":
+        return [*_well_first(others, now), primary]
+    elif policy == "primary_preferred":
+        asked = [primary, *_well_first(others, now)]
+    elif policy == "nearest":
+        asked = sorted([primary, *others], key=lambda one: one.health.latency)
+    elif callable(policy):
+        asked = _as_told(policy, [primary, *others], primary)
+    else:  # any
+        asked = _turned([primary, *replicas], turn)
+    return _well_first(asked, now)
+
+
+def _turned(servers: Sequence[Any], turn: int) -> list[Any]:
+    turn %= len(servers) or 1
+    return [*servers[turn:], *servers[:turn]]
+
+
+def _well_first(servers: Sequence[Any], now: float) -> list[Any]:
+    if all(one.health.ok for one in servers):
+        return list(servers)
+    well, sick = [], []
+    for one in servers:
+        (well if one.health.worth_trying(now) else sick).append(one)
+    return [*well, *sick]
+
+
+def _as_told(policy: Any, servers: Sequence[Any], primary: Any) -> list[Any]:
+    known = {
+        Candidate(
+            name=one.name, primary=one is primary, healthy=one.health.ok, latency=one.health.latency
+        ): one
+        for one in servers
+    }
+    return [known[chosen] for chosen in policy(tuple(known))] or [primary]

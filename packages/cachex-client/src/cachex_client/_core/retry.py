@@ -1,0 +1,97 @@
+"""
+Whether to send a command again.
+
+Three facts decide: was anything written, did the server reject it, is it idempotent. A command
+is sent again if it was rejected, or never written, or may be done twice; everything
+else is the caller's to know.
+"""
+
+import attrs
+from redis import exceptions as redis_errors
+
+from cachex_client.command import Spec
+from cachex_client.options import RetryOptions
+from cachex_pool import (
+    AuthenticationFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    HandshakeRefused,
+    NodeUnavailable,
+    PoolClosed,
+    PoolError,
+    PoolTimeout,
+)
+
+
+@attrs.frozen(slots=True)
+class Verdict:
+    """
+    What to do after a failure.
+
+    `again` on any node, `here` on the same one; `at_once` without a pause; `blame` the node,
+    so that others are asked first for a while; `demoted`: it is no primary any more.
+    """
+
+    again: bool
+    here: bool = True
+    at_once: bool = False
+    blame: bool = True
+    demoted: bool = False
+
+
+FINAL = Verdict(again=False, blame=False)
+FINAL_AND_BLAMED = Verdict(again=False)
+PAUSE = Verdict(again=True)
+AT_ONCE = Verdict(again=True, at_once=True, blame=False)
+ELSEWHERE = Verdict(again=True, here=False)
+DEMOTED = Verdict(again=True, demoted=True, blame=False)
+
+_REJECTED = frozenset(("CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN"))
+
+
+def is_rejection(reply: object) -> bool:
+    """Say whether an error reply means "not now, not me" rather than "not like this"."""
+    return getattr(reply, "code", None) in _REJECTED or isinstance(
+        reply, redis_errors.ReadOnlyError
+    )
+
+
+def judge(error: Exception, spec: Spec) -> Verdict:
+    """Say what an error, raised or replied, means for a command."""
+    if isinstance(error, redis_errors.ReadOnlyError):
+        return DEMOTED
+    if not isinstance(error, PoolError):
+        return PAUSE if is_rejection(error) else FINAL
+    if isinstance(error, PoolClosed | AuthenticationFailed | HandshakeRefused):
+        return FINAL
+    if isinstance(error, NodeUnavailable | PoolTimeout):
+        return ELSEWHERE
+    if error.written and not spec.idempotent:
+        return FINAL_AND_BLAMED
+    if isinstance(error, DeadlineExceeded):
+        return ELSEWHERE
+    return AT_ONCE if isinstance(error, ConnectionLost) else PAUSE
+
+
+@attrs.define(eq=False)
+class Budget:
+    """How many retries one node still gets: a bucket that calls and time fill."""
+
+    options: RetryOptions
+    tokens: float = attrs.field(
+        default=attrs.Factory(lambda self: 10 * self.options.budget_per_second, takes_self=True)
+    )
+    _at: float = 0.0
+    _uses: int = 0
+
+    def take(self, now: float, uses: int) -> bool:
+        """Spend one retry if there is one left; `uses` counts all calls so far."""
+        options = self.options
+        earned = options.budget_ratio * max(0, uses - self._uses)
+        earned += options.budget_per_second * max(0.0, now - self._at if self._at else 0.0)
+        self.tokens = min(self.tokens + earned, 10 * options.budget_per_second)
+        self._at, self._uses = now, uses
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True

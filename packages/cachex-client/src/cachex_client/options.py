@@ -1,0 +1,79 @@
+"""How a client behaves. Checked once, when it is built."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import attrs
+from attrs.validators import and_, ge, gt, instance_of, le
+
+from cachex_client.errors import ConfigurationError
+from cachex_pool import PoolOptions
+
+POLICIES = (
+    "primary",
+    "primary_preferred",
+    "replica",
+    "replica_preferred",
+    "any",
+    "nearest",
+)
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class Candidate:
+    """
+    A server that could answer a read, as a `read_from` function sees it.
+
+    `healthy` is False while its last use failed; `latency` is a moving average in seconds,
+    0.0 before the first use.
+    """
+
+    name: str
+    primary: bool
+    healthy: bool
+    latency: float
+
+
+ReadFrom: TypeAlias = str | Callable[[Sequence[Candidate]], Sequence[Candidate]]
+"""Who answers reads: the name of a policy, or a function that puts candidates in order."""
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class RetryOptions:
+    """
+    How often a command is sent again; what may be sent again is not a matter of options.
+
+    At most `attempts` in all for one call, with pauses of up to `backoff` seconds, doubling up
+    to `max_backoff` ("full jitter"). Over time a node gets no more retries than `budget_ratio`
+    of its calls and `budget_per_second` on top, so that an outage does not multiply the load.
+    """
+
+    attempts: int = attrs.field(default=4, validator=[instance_of(int), ge(1)])
+    backoff: float = attrs.field(default=0.005, validator=gt(0))
+    max_backoff: float = attrs.field(default=0.25, validator=gt(0))
+    budget_ratio: float = attrs.field(default=0.1, validator=and_(ge(0), le(1)))
+    budget_per_second: float = attrs.field(default=10.0, validator=ge(0))
+
+
+def _check_read_from(_: object, __: object, value: object) -> None:
+    if callable(value) or value in POLICIES:
+        return
+    known = ", ".join(POLICIES)
+    raise ConfigurationError(f"read_from is one of {known}, or a function; not {value!r}")
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class ClientOptions:
+    """
+    How a client behaves; times in seconds.
+
+    `timeout` is the deadline of every call that names none. `read_from` says who answers
+    reads where there are replicas, `read_your_writes` for how long after a write the same
+    thread or task reads from the primary.
+    """
+
+    timeout: float = attrs.field(default=5.0, validator=gt(0))
+    read_from: ReadFrom = attrs.field(default="replica_preferred", validator=_check_read_from)
+    read_your_writes: float = attrs.field(default=0.5, validator=ge(0))
+    retry: RetryOptions = attrs.field(factory=RetryOptions, validator=instance_of(RetryOptions))
+    pool: PoolOptions = attrs.field(factory=PoolOptions, validator=instance_of(PoolOptions))

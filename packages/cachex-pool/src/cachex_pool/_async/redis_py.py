@@ -1,0 +1,177 @@
+# tools/unasync.py writes the sync twin of this file.
+"""A pool of ours in the form that redis-py's clients, and libraries built on them, expect."""
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from cachex_pool._async.pool import AsyncPool
+from cachex_pool._concurrency import monotonic
+from cachex_pool._wire import pack
+from cachex_pool._wire.redis_py import AsyncRedisPyConnection, Loan, async_here, session_registry
+
+_HELLO_2 = pack(("HELLO", "2"))
+
+
+class AsyncRedisPyPool:
+    """
+    A pool that redis-py takes: `redis.asyncio.Redis(connection_pool=AsyncRedisPyPool(pool))`.
+
+    For pub/sub, MONITOR and libraries that bring their own commands. A connection lent so counts
+    against the pool's limit for as long as it is open. `keep` of them stay open when they come
+    back, by default a tenth of the limit; the rest is closed, so that the pool's own callers get
+    the place. `timeout` (seconds, None for ever) is how long to wait for a place in the pool, and
+    for a reply; messages of a subscription are waited for as long as it takes. `retry` is
+    redis-py's; by default nothing is sent twice. Replies have the shapes of RESP2.
+
+    `pool` may be a function that returns the pool to borrow from at that moment.
+    """
+
+    connection_class = AsyncRedisPyConnection
+    cache = None
+
+    def __init__(
+        self,
+        pool: AsyncPool | Callable[[], AsyncPool],
+        *,
+        timeout: float | None = 5.0,
+        keep: int | None = None,
+        retry: Retry | None = None,
+        encoding: str = "utf-8",
+        encoding_errors: str = "strict",
+        decode_responses: bool = False,
+    ) -> None:
+        endpoint = pool.endpoint if isinstance(pool, AsyncPool) else None
+        self._pool = (lambda: pool) if isinstance(pool, AsyncPool) else pool
+        self._keep = keep
+        self._timeout = timeout
+        self._idle: WeakKeyDictionary[Any, deque[AsyncRedisPyConnection]] = WeakKeyDictionary()
+        self._lent: set[AsyncRedisPyConnection] = set()
+        self.connection_kwargs: dict[str, Any] = {
+            "protocol": 2,
+            "encoding": encoding,
+            "encoding_errors": encoding_errors,
+            "decode_responses": decode_responses,
+            "socket_timeout": timeout,
+            "retry": retry or Retry(NoBackoff(), 0),
+            **session_registry(),
+        }
+        if endpoint is not None:
+            self.connection_kwargs |= {
+                "host": endpoint.path or endpoint.host,
+                "port": endpoint.port,
+                "db": endpoint.db,
+            }
+        self.himport_registry = self.connection_kwargs.get("himport_registry")
+        self._encoder = self.make_connection().encoder
+
+    def __repr__(self) -> str:
+        return f"<AsyncRedisPyPool: {len(self._lent)} lent>"
+
+    # -- what redis-py's clients call
+
+    async def get_connection(self, command_name: object = None, *_: object, **__: object) -> Any:
+        """Lend a connected connection; PoolTimeout and its kin if the pool has none to give."""
+        try:
+            connection = self._shelf().pop()
+        except IndexError:
+            connection = self.make_connection()
+        self._lent.add(connection)
+        try:
+            if await connection.is_stale():
+                await connection.disconnect()
+            await connection.connect()
+        except BaseException:
+            self._lent.discard(connection)
+            await connection.disconnect()
+            raise
+        return connection
+
+    async def release(self, connection: AsyncRedisPyConnection) -> None:
+        """Take a connection back, to keep it or to close it."""
+        if connection not in self._lent:
+            return
+        self._lent.discard(connection)
+        shelf = self._shelf()
+        if not connection.is_connected or len(shelf) >= self._limit():
+            await connection.disconnect()
+        else:
+            shelf.append(connection)
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        """Close what is kept and, unless told otherwise, what is lent."""
+        shelf = self._shelf()
+        while shelf:
+            await shelf.pop().disconnect()
+        if inuse_connections:
+            for connection in list(self._lent):
+                await connection.disconnect()
+
+    async def aclose(self) -> None:
+        """Close what is kept and what is lent; the pool underneath stays as it is."""
+        await self.disconnect()
+
+    def reset(self) -> None:
+        """Forget all connections."""
+        self._idle.clear()
+        self._lent.clear()
+
+    def make_connection(self) -> AsyncRedisPyConnection:
+        """Return a connection that is not connected yet."""
+        return self.connection_class(self._borrow, **self.connection_kwargs)
+
+    def get_protocol(self) -> int:
+        """Return the version of RESP that these connections speak."""
+        return 2
+
+    def get_encoder(self) -> Any:
+        """Return redis-py's encoder for the settings of this pool."""
+        return self._encoder
+
+    def set_retry(self, retry: Retry) -> None:
+        """Set the retries of connections made from now on, and of those that are lent."""
+        self.connection_kwargs["retry"] = retry
+        for connection in list(self._lent):
+            connection.retry = retry
+
+    async def re_auth_callback(self, token: object) -> None:
+        """Do nothing: the pool underneath logs in with whatever its provider says."""
+
+    def maint_notifications_enabled(self) -> bool:
+        return False
+
+    def get_connection_count(self) -> list[tuple[int, dict[str, str]]]:
+        """Return how many connections are kept and how many are lent, for redis-py's metrics."""
+        kept = sum(map(len, self._idle.values()))
+        return [
+            (kept, {"db.client.connection.state": "idle"}),
+            (len(self._lent), {"db.client.connection.state": "used"}),
+        ]
+
+    # -- inside
+
+    def _shelf(self) -> deque[AsyncRedisPyConnection]:
+        return self._idle.setdefault(async_here(), deque())
+
+    def _limit(self) -> int:
+        return self._pool().options.max_size // 10 if self._keep is None else self._keep
+
+    async def _borrow(self) -> Loan:
+        pool = self._pool()
+        deadline = monotonic() + (inf if self._timeout is None else self._timeout)
+        connection = await pool.acquire(deadline)
+        try:
+            if connection.protocol != 2:
+                reply = await connection.call(_HELLO_2, deadline)
+                if isinstance(reply, Exception):
+                    raise reply
+        except BaseException as error:
+            pool.abandon(connection, error)
+            raise
+        return Loan(connection, partial(pool.discard, connection, "handed over"))

@@ -1,0 +1,192 @@
+"""
+redis-py's own connection objects on sockets that our pools opened.
+
+Pub/sub, MONITOR, modules and other libraries want to be given such objects. Address, TLS and
+login are settled by the time a socket is lent, so nothing of it is repeated here: redis-py takes
+the socket over, under RESP2, and it is closed when redis-py is done with it.
+
+What is relied on of redis-py's private side has been the same from 6.2 to 8.1: `_connect` gives a
+socket (a reader and a writer), `connect_check_health` calls it, `redis_connect_func` replaces the
+handshake, `_parser.on_connect` starts the parser.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import redis.asyncio.connection
+import redis.connection
+from redis.exceptions import RedisError
+
+try:
+    from redis.himport import HImportRegistry
+except ImportError:  # redis-py before 8.1
+    HImportRegistry = None
+
+_CAN_READ = hasattr(redis.asyncio.connection.Connection, "can_read")  # redis-py 8
+
+
+@attrs.frozen(eq=False)
+class Loan:
+    """A connection of ours, and the way to give up its place in the pool."""
+
+    connection: Any
+    end: Callable[[], None]
+
+
+class _Everywhere:
+    """Where threads run: one place."""
+
+
+_EVERYWHERE = _Everywhere()
+
+
+def here() -> object:
+    """Return what a connection may not leave: nothing, for threads."""
+    return _EVERYWHERE
+
+
+def async_here() -> object:
+    """Return what a connection may not leave: the running event loop."""
+    return asyncio.get_running_loop()
+
+
+def session_registry() -> dict[str, Any]:
+    """Return the settings that redis-py's connections of one pool share."""
+    return {} if HImportRegistry is None else {"himport_registry": HImportRegistry()}
+
+
+def _start_parser(connection: Any) -> None:
+    connection._parser.on_connect(connection)
+
+
+class RedisPyConnection(redis.connection.Connection):
+    """redis-py's connection; it borrows a socket when it connects."""
+
+    def __init__(self, borrow: Callable[[], Loan], **settings: Any) -> None:
+        self._borrow = borrow
+        self._loan: Loan | None = None
+        super().__init__(**settings, redis_connect_func=_start_parser)
+
+    def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
+        if self._sock is None and self._loan is None:
+            self._loan = self._borrow()
+        super().connect_check_health(*args, **kwargs)
+
+    def _connect(self) -> Any:
+        sock = self._loan.connection._sock if self._loan is not None else None
+        if sock is None:
+            raise ConnectionError("closed meanwhile")
+        if isinstance(sock, socket.socket):
+            forever = struct.pack("ll", 0, 0)  # from now on, Python keeps the time
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, forever)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, forever)
+        sock.settimeout(self.socket_timeout)
+        return sock
+
+    def disconnect(self, *args: Any, **kwargs: Any) -> None:
+        loan, self._loan = self._loan, None
+        try:
+            super().disconnect(*args, **kwargs)
+        finally:
+            if loan is not None:
+                loan.end()
+
+    def is_stale(self) -> bool:
+        """Say whether the server hung up, or sent something nobody has read."""
+        if self._sock is None:
+            return False
+        try:
+            return bool(self.can_read())
+        except (RedisError, OSError):
+            return True
+
+    def send_command(self, *args: Any, **kwargs: Any) -> None:
+        super().send_command(*args, **kwargs)
+        if args and args[0] == "MONITOR":
+            self.socket_timeout = None
+            self._sock.settimeout(None)
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs.get("push_request") or "timeout" in kwargs or self._sock is None:
+            return super().read_response(*args, **kwargs)
+        # Before redis-py 8, a subscriber asks like this and means to wait for ever.
+        self._sock.settimeout(None)
+        try:
+            return super().read_response(*args, **kwargs)
+        finally:
+            if self._sock is not None:
+                self._sock.settimeout(self.socket_timeout)
+
+    def __del__(self) -> None:
+        self._loan = None  # its pool notices; to tell it from here could find its lock taken
+        super().__del__()
+
+
+class AsyncRedisPyConnection(redis.asyncio.connection.Connection):
+    """redis-py's asyncio connection; it borrows a transport when it connects."""
+
+    def __init__(self, borrow: Callable[[], Awaitable[Loan]], **settings: Any) -> None:
+        self._borrow = borrow
+        self._loan: Loan | None = None
+        super().__init__(**settings, redis_connect_func=_start_parser)
+
+    async def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
+        if not self.is_connected and self._loan is None:
+            self._loan = await self._borrow()
+        await super().connect_check_health(*args, **kwargs)
+
+    async def _connect(self) -> None:
+        transport = self._loan.connection._transport if self._loan is not None else None
+        if transport is None or transport.is_closing():
+            raise ConnectionError("closed meanwhile")
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        self._reader = reader
+        self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+
+    async def disconnect(self, *args: Any, **kwargs: Any) -> None:
+        loan, self._loan = self._loan, None
+        try:
+            await super().disconnect(*args, **kwargs)
+        finally:
+            if loan is not None:
+                loan.end()
+
+    async def is_stale(self) -> bool:
+        """Say whether the server hung up, or sent something nobody has read."""
+        if not self.is_connected:
+            return False
+        try:
+            return bool(await (self.can_read() if _CAN_READ else self.can_read_destructive()))
+        except (RedisError, OSError):
+            return True
+
+    async def send_command(self, *args: Any, **kwargs: Any) -> None:
+        await super().send_command(*args, **kwargs)
+        if args and args[0] == "MONITOR":
+            self.socket_timeout = None
+
+    async def read_response(
+        self, disable_decoding: bool = False, timeout: float | None = None, **kwargs: Any
+    ) -> Any:
+        if not kwargs.get("push_request") or timeout is not None:
+            return await super().read_response(disable_decoding, timeout, **kwargs)
+        # Before redis-py 8, a subscriber asks like this and means to wait for ever.
+        patience, self.socket_timeout = self.socket_timeout, None
+        try:
+            return await super().read_response(disable_decoding, timeout, **kwargs)
+        finally:
+            self.socket_timeout = patience
+
+    def _close(self) -> None:
+        loan, self._loan = self._loan, None
+        super()._close()
+        if loan is not None:
+            loan.end()
