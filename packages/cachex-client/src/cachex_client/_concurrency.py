@@ -123,7 +123,7 @@ def _start(guard: AsyncGenerator[None, None]) -> None:
 def _close_now(links: Closable) -> None:
     """Close connections whose loop is gone: `aclose` then has nothing to wait for."""
     try:
-        links.aclose().send(None)  # type: ignore[attr-defined]
+        links.aclose().send(None)
     except StopIteration:
         pass
 

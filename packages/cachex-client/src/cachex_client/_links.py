@@ -22,6 +22,7 @@ from cachex_pool import (
     PoolStats,
 )
 
+
 class Link:
     """A server's connections for threads."""
 

@@ -20,13 +20,11 @@ What is read, in this order, so that formats can be changed while the cache is i
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pickle import dumps as pickle_dumps
 from typing import Any, TypeVar
 
 from cachex_client.compressors import (
-    Compressor,
     GzipCompressor,
     Lz4Compressor,
     LzmaCompressor,
@@ -83,14 +81,11 @@ class Codec:
         self.compressors = resolve_compressors(compressors)
         self._signer = None if signing_key is None else Signer(signing_key, signing_fallbacks)
         writer = self.serializers[0]
-        self._serialize = _serialize(writer)
         self._compress_from = (
             getattr(self.compressors[0], "min_length", 0) if self.compressors else sys.maxsize
         )
-        # Pickles need no look at what came out of the serializer.
-        plain = type(writer) is PickleSerializer and not 0 <= writer.protocol < 2
         self._signs = self._signer is not None and _executes(writer)
-        self._plain = plain and not self._signs
+        self._protocol = None if self._signs else _plain_protocol(writer)
         self._unpickle = self._fast_unpickle()
 
     def __repr__(self) -> str:
@@ -108,15 +103,30 @@ class Codec:
                 return b"%d" % value
             except ValueError:  # more digits than Python turns into text
                 pass
-        payload = self._serialize(value)
-        if self._plain and len(payload) < self._compress_from:
-            return payload
-        return self._finish(payload)
+        if self._protocol is None:
+            return self._finish(self.serializers[0].dumps(value))
+        payload = pickle_dumps(value, self._protocol)
+        return payload if len(payload) < self._compress_from else self._finish(payload)
 
     def dumps_many(self, values: Iterable[Any]) -> list[bytes]:
-        """Return what is to be stored for each of the values."""
-        dumps = self.dumps
-        return [dumps(value) for value in values]
+        """Return what is to be stored for each of the values; raises as `dumps` does."""
+        protocol, limit = self._protocol, self._compress_from
+        values = list(values)
+        if protocol is None:
+            return [self.dumps(value) for value in values]
+        try:
+            payloads = [
+                b"%d" % value if type(value) is int else pickle_dumps(value, protocol)
+                for value in values
+            ]
+        except ValueError:  # maybe of a whole number with too many digits
+            return [self.dumps(value) for value in values]
+        if limit == sys.maxsize:
+            return payloads
+        return [
+            self._finish(payload) if len(payload) >= limit and payload[0] == PICKLED else payload
+            for payload in payloads
+        ]
 
     def loads(self, stored: bytes) -> Any:
         """Return the value of what is stored.
@@ -130,14 +140,23 @@ class Codec:
                 return self._loads(stored)
         return self._loads(stored)
 
-    def loads_found(self, names: Iterable[N], found: Iterable[bytes | None]) -> dict[N, Any]:
+    def loads_found(self, names: Collection[N], found: Sequence[bytes | None]) -> dict[N, Any]:
         """Return the values of what is stored, by name, leaving out names with None.
 
         Raises as `loads` does, at the first value that cannot be read.
         """
-        loads = self.loads
+        if self._unpickle is not None:
+            unpickle, loads = self._unpickle, self._loads
+            try:
+                return {
+                    name: unpickle(stored) if stored and stored[0] == PICKLED else loads(stored)
+                    for name, stored in zip(names, found, strict=True)
+                    if stored is not None
+                }
+            except Exception:
+                pass  # what looked like a pickle may be something else: look closer
         return {
-            name: loads(stored)
+            name: self.loads(stored)
             for name, stored in zip(names, found, strict=True)
             if stored is not None
         }
@@ -232,10 +251,11 @@ class Codec:
         return None
 
 
-def _serialize(writer: Serializer) -> Callable[[Any], bytes]:
-    if type(writer) is PickleSerializer:
-        return partial(pickle_dumps, protocol=writer.protocol)  # one Python call less
-    return writer.dumps
+def _plain_protocol(writer: Serializer) -> int | None:
+    """Return the protocol of pickles that cannot be taken for anything else, if it writes such."""
+    if type(writer) is not PickleSerializer or 0 <= writer.protocol < 2:
+        return None
+    return writer.protocol
 
 
 def _executes(serializer: Serializer) -> bool:

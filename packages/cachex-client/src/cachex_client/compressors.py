@@ -137,7 +137,7 @@ class ZstdCompressor:
             return unpacked
         # Its one-shot function wants the length in the frame's header, which is optional.
         stream = self._zstd.ZstdDecompressor().decompressobj()
-        unpacked = stream.decompress(data)
+        content: bytes = stream.decompress(data)
         if not stream.eof:
             raise CompressorError(f"{len(data)} bytes are not a whole Zstandard frame")
-        return unpacked
+        return content

@@ -1,7 +1,8 @@
 """Values to bytes and back.
 
-A serializer is anything with `dumps(value) -> bytes` and `loads(data) -> value`. Whole numbers never
-reach one: `Codec` sends them as decimals. `loads` may raise anything on bytes it cannot read.
+A serializer is anything with `dumps(value) -> bytes` and `loads(data) -> value`. Whole numbers
+never reach one: `Codec` sends them as decimals. `loads` may raise anything on bytes that it cannot
+read.
 
 A serializer that runs code found in the data says so with `executes = True`; `Codec` signs what it
 writes if it has a key, and then shows it nothing unsigned.
@@ -73,13 +74,12 @@ class JsonSerializer:
     `encoder` is a subclass of `json.JSONEncoder` for values that JSON does not know.
     """
 
-    encoder: type[json.JSONEncoder] = attrs.field(
-        default=None, converter=attrs.converters.default_if_none(json.JSONEncoder)
-    )
+    encoder: type[json.JSONEncoder] | None = None
     _encode: Callable[[Any], str] = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "_encode", self.encoder(separators=(",", ":")).encode)
+        encoder = (self.encoder or json.JSONEncoder)(separators=(",", ":"))
+        object.__setattr__(self, "_encode", encoder.encode)
 
     def dumps(self, value: Any, /) -> bytes:
         return self._encode(value).encode()

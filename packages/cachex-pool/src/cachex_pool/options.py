@@ -34,7 +34,7 @@ class PoolOptions:
     `min_size`        connections kept when nobody needs them (filled by `warm_up()` and upkeep)
     `max_size`        connections at most; callers beyond that queue
     `max_waiting`     callers allowed to queue, None for 20 times `max_size`
-    `max_idle`        an unused connection is closed after this; keep it below the server's `timeout`
+    `max_idle`        an unused connection is closed after this; less than the server's `timeout`
     `max_lifetime`    any connection is closed after this, less or more `jitter` (a share)
     `alive_bypass`    a connection unused for longer is checked before it is lent
     `connect_timeout` cap for dial, TLS and handshake together

@@ -104,7 +104,7 @@ class AsyncDefaultClient(AsyncLinked[AsyncLinks]):
             return await self._recover(command, data, error, [link], deadline)
         if isinstance(reply, Exception):
             return await self._recover(command, data, reply, [link], deadline)
-        return reply if command.parse is as_is else command.parse(reply)  # type: ignore[no-any-return]
+        return reply if command.parse is as_is else command.parse(reply)
 
     async def execute_many(
         self, commands: Sequence[Command[Any]], *, timeout: float | None = None
@@ -132,9 +132,7 @@ class AsyncDefaultClient(AsyncLinked[AsyncLinks]):
                 break
             attempt += 1
             again = await self._round(commands, again, links, deadline, results)
-        return [
-            parse(command, result) for command, result in zip(commands, results, strict=True)
-        ]
+        return [parse(command, result) for command, result in zip(commands, results, strict=True)]
 
     async def execute_atomic(
         self, commands: Sequence[Command[Any]], *, timeout: float | None = None
@@ -155,7 +153,7 @@ class AsyncDefaultClient(AsyncLinked[AsyncLinks]):
                 pack(("EXEC",)),
             )
         )
-        whole = Command(
+        whole: Command[Any] = Command(
             ("MULTI",),
             Spec(
                 "MULTI",
@@ -186,9 +184,7 @@ class AsyncDefaultClient(AsyncLinked[AsyncLinks]):
             if await self._next(verdict, error, [link], attempt, deadline) is None:
                 raise _tell(error, attempt, monotonic() - started)
 
-    async def get_many(
-        self, keys: Sequence[bytes], *, timeout: float | None = None
-    ) -> list[Any]:
+    async def get_many(self, keys: Sequence[bytes], *, timeout: float | None = None) -> list[Any]:
         """
         Return what is stored under each key, None where there is nothing: MGET.
 

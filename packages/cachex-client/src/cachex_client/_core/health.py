@@ -80,7 +80,8 @@ def _turned(servers: Sequence[Any], turn: int) -> list[Any]:
 def _well_first(servers: Sequence[Any], now: float) -> list[Any]:
     if all(one.health.ok for one in servers):
         return list(servers)
-    well, sick = [], []
+    well: list[Any] = []
+    sick: list[Any] = []
     for one in servers:
         (well if one.health.worth_trying(now) else sick).append(one)
     return [*well, *sick]

@@ -22,7 +22,7 @@ STRLEN = spec_of("STRLEN")
 # What these commands are on the wire, since a template costs half of packing word by word.
 GET_PACKED = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n"
 SET_PACKED = b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
-SET_PX_PACKED = b"*5\r\n$3\r\nSET\r\n$%%d\r\n%%b\r\n$%%d\r\n%%b\r\n$2\r\nPX\r\n$%d\r\n%b\r\n"
+SET_PX_PACKED = b"*5\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$2\r\nPX\r\n$%d\r\n%b\r\n"
 
 
 def get(key: bytes) -> Command[bytes | None]:
@@ -56,8 +56,12 @@ def set(
     the key as it was; with `get` the result is the value before, None if there was none.
     """
     if not (nx or xx or get or keepttl):
-        (command,) = set_each(((key, value),), px)
-        return command
+        size, length = len(key), len(value)
+        if px is None:
+            return Command(("SET", key, value), SET, bool, SET_PACKED % (size, key, length, value))
+        digits = b"%d" % px
+        packed = SET_PX_PACKED % (size, key, length, value, len(digits), digits)
+        return Command(("SET", key, value, "PX", digits), SET, bool, packed)
     arguments: list[Argument] = ["SET", key, value]
     if px is not None:
         arguments += ("PX", b"%d" % px)
@@ -77,13 +81,13 @@ def set_each(pairs: Iterable[tuple[bytes, bytes]], px: int | None = None) -> lis
             for key, value in pairs
         ]
     digits = b"%d" % px
-    packed = SET_PX_PACKED % (len(digits), digits)
+    size = len(digits)
     return [
         Command(
             ("SET", key, value, "PX", digits),
             SET,
             bool,
-            packed % (len(key), key, len(value), value),
+            SET_PX_PACKED % (len(key), key, len(value), value, size, digits),
         )
         for key, value in pairs
     ]

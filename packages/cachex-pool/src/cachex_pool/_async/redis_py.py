@@ -99,10 +99,10 @@ class AsyncRedisPyPool:
             return
         self._lent.discard(connection)
         shelf = self._shelf()
-        if not connection.is_connected or len(shelf) >= self._limit():
-            await connection.disconnect()
-        else:
+        if connection.is_clean and len(shelf) < self._limit():
             shelf.append(connection)
+        else:
+            await connection.disconnect()
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
         """Close what is kept and, unless told otherwise, what is lent."""

@@ -31,8 +31,11 @@ class Held(Protocol):
     generation: int
     idle_since: float
     expires_at: float
-    busy: bool
     uses: int
+
+    @property
+    def busy(self) -> bool:
+        """Whether replies are outstanding."""
 
 
 class Permit:
@@ -99,7 +102,8 @@ class PoolState:
     @property
     def uses(self) -> int:
         """How often connections were lent."""
-        return self.past_uses + sum(one.uses for one in self.members())
+        current: int = sum(one.uses for one in self.members())
+        return self.past_uses + current
 
     def members(self) -> list[Any]:
         """Return the open connections."""

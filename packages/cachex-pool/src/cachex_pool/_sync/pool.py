@@ -511,7 +511,9 @@ class Pool:
             if id(connection) in idle or owner is None or lent_for < leak_after:
                 continue
             connection.owner = None  # once is enough
-            log.warning("connection leaked", server=self.endpoint.name, owner=owner, seconds=lent_for)
+            log.warning(
+                "connection leaked", server=self.endpoint.name, owner=owner, seconds=lent_for
+            )
             for observer in self.observers:
                 observer.leaked(self.endpoint, owner=owner, lent_for=lent_for)
 

@@ -99,10 +99,10 @@ class RedisPyPool:
             return
         self._lent.discard(connection)
         shelf = self._shelf()
-        if not connection.is_connected or len(shelf) >= self._limit():
-            connection.disconnect()
-        else:
+        if connection.is_clean and len(shelf) < self._limit():
             shelf.append(connection)
+        else:
+            connection.disconnect()
 
     def disconnect(self, inuse_connections: bool = True) -> None:
         """Close what is kept and, unless told otherwise, what is lent."""

@@ -7,7 +7,13 @@ from typing import Any
 from cachex_pool._wire.protocol import Handshake, pack_many
 from cachex_pool._wire.threads import Connection, connection_on
 from cachex_pool.endpoint import Endpoint
-from cachex_pool.errors import ConnectFailed, ConnectionLost, ConnectTimeout, DeadlineExceeded, PoolError
+from cachex_pool.errors import (
+    ConnectFailed,
+    ConnectionLost,
+    ConnectTimeout,
+    DeadlineExceeded,
+    PoolError,
+)
 
 
 def dial(endpoint: Endpoint, deadline: float, *, keepalive: bool = True) -> Connection:

@@ -62,7 +62,7 @@ def _encode(argument: Any) -> bytes:
         )
     if isinstance(argument, (bytearray, memoryview)):
         return bytes(argument)
-    return (int.__repr__ if isinstance(argument, int) else float.__repr__)(argument).encode()  # type: ignore[arg-type]
+    return (int.__repr__ if isinstance(argument, int) else float.__repr__)(argument).encode()
 
 
 def new_reader() -> Any:
@@ -117,7 +117,7 @@ class Handshake:
             return False
         text = str(hello).lower()
         return getattr(hello, "code", "") == "NOPROTO" or (
-            "unknown command" in text or "hello" in text and "wrong number" in text
+            "unknown command" in text or ("hello" in text and "wrong number" in text)
         )
 
     def check(self, commands: list[tuple[Argument, ...]], replies: list[Any]) -> dict[str, Any]:

@@ -19,13 +19,14 @@ from typing import Any
 import attrs
 import redis.asyncio.connection
 import redis.connection
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 try:
     from redis.himport import HImportRegistry
 except ImportError:  # redis-py before 8.1
     HImportRegistry = None
 
+_UNKNOWN = float("inf")
 _CAN_READ = hasattr(redis.asyncio.connection.Connection, "can_read")  # redis-py 8
 
 
@@ -63,12 +64,43 @@ def _start_parser(connection: Any) -> None:
     connection._parser.on_connect(connection)
 
 
-class RedisPyConnection(redis.connection.Connection):
+class _Counting:
+    """
+    Counts the replies that are owed.
+
+    Looking whether something is there to read would not do: it may be on its way. A connection
+    that is owed a reply, or does not know how many, must not be lent again.
+    """
+
+    owed = 0.0
+    _packed = _UNKNOWN  # commands in what is sent next
+    _loan: Loan | None = None  # there is one while it is connected
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it is connected and owed nothing."""
+        return self._loan is not None and not self.owed
+
+    def pack_command(self, *args: Any) -> Any:
+        self._packed = 1
+        return super().pack_command(*args)  # type: ignore[misc]
+
+    def pack_commands(self, commands: Any) -> Any:
+        commands = list(commands)
+        packed = super().pack_commands(commands)  # type: ignore[misc]
+        self._packed = len(commands)
+        return packed
+
+    def _owe(self) -> None:
+        self.owed += self._packed
+        self._packed = _UNKNOWN
+
+
+class RedisPyConnection(_Counting, redis.connection.Connection):
     """redis-py's connection; it borrows a socket when it connects."""
 
     def __init__(self, borrow: Callable[[], Loan], **settings: Any) -> None:
         self._borrow = borrow
-        self._loan: Loan | None = None
         super().__init__(**settings, redis_connect_func=_start_parser)
 
     def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
@@ -89,6 +121,7 @@ class RedisPyConnection(redis.connection.Connection):
 
     def disconnect(self, *args: Any, **kwargs: Any) -> None:
         loan, self._loan = self._loan, None
+        self.owed = 0.0
         try:
             super().disconnect(*args, **kwargs)
         finally:
@@ -105,13 +138,26 @@ class RedisPyConnection(redis.connection.Connection):
             return True
 
     def send_command(self, *args: Any, **kwargs: Any) -> None:
+        self._packed = 1
         super().send_command(*args, **kwargs)
         if args and args[0] == "MONITOR":
             self.socket_timeout = None
             self._sock.settimeout(None)
 
+    def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        self._owe()
+        super().send_packed_command(*args, **kwargs)
+
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
-        if not kwargs.get("push_request") or "timeout" in kwargs or self._sock is None:
+        if not kwargs.get("push_request"):
+            try:
+                reply = super().read_response(*args, **kwargs)
+            except ResponseError:
+                self.owed -= 1
+                raise
+            self.owed -= 1
+            return reply
+        if "timeout" in kwargs or self._sock is None:
             return super().read_response(*args, **kwargs)
         # Before redis-py 8, a subscriber asks like this and means to wait for ever.
         self._sock.settimeout(None)
@@ -126,12 +172,11 @@ class RedisPyConnection(redis.connection.Connection):
         super().__del__()
 
 
-class AsyncRedisPyConnection(redis.asyncio.connection.Connection):
+class AsyncRedisPyConnection(_Counting, redis.asyncio.connection.Connection):
     """redis-py's asyncio connection; it borrows a transport when it connects."""
 
     def __init__(self, borrow: Callable[[], Awaitable[Loan]], **settings: Any) -> None:
         self._borrow = borrow
-        self._loan: Loan | None = None
         super().__init__(**settings, redis_connect_func=_start_parser)
 
     async def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
@@ -153,6 +198,7 @@ class AsyncRedisPyConnection(redis.asyncio.connection.Connection):
 
     async def disconnect(self, *args: Any, **kwargs: Any) -> None:
         loan, self._loan = self._loan, None
+        self.owed = 0.0
         try:
             await super().disconnect(*args, **kwargs)
         finally:
@@ -173,10 +219,23 @@ class AsyncRedisPyConnection(redis.asyncio.connection.Connection):
         if args and args[0] == "MONITOR":
             self.socket_timeout = None
 
+    async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        self._owe()
+        await super().send_packed_command(*args, **kwargs)
+
     async def read_response(
         self, disable_decoding: bool = False, timeout: float | None = None, **kwargs: Any
     ) -> Any:
-        if not kwargs.get("push_request") or timeout is not None:
+        if not kwargs.get("push_request"):
+            try:
+                reply = await super().read_response(disable_decoding, timeout, **kwargs)
+            except ResponseError:
+                self.owed -= 1
+                raise
+            if timeout is None or reply is not None:  # else it may be late
+                self.owed -= 1
+            return reply
+        if timeout is not None:
             return await super().read_response(disable_decoding, timeout, **kwargs)
         # Before redis-py 8, a subscriber asks like this and means to wait for ever.
         patience, self.socket_timeout = self.socket_timeout, None
