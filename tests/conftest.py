@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Iterator
 from typing import Any, Protocol, TypeVar
 
 import pytest
 
+from support.proxy import MakeProxy, Proxy
 from support.servers import Cluster, Replicated, Sentinels, Standalone
 
 T = TypeVar("T")
@@ -81,3 +83,10 @@ def cluster(session_cluster: Cluster) -> Cluster:
     """A cluster of three primaries with a replica each, empty, in sync, all nodes of one mind."""
     session_cluster.reset()
     return session_cluster
+
+
+@pytest.fixture
+def proxy() -> Iterator[MakeProxy]:
+    """Put a proxy in front of a server: `proxy(standalone)`; stopped after the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda upstream, **options: stack.enter_context(Proxy(upstream, **options))
