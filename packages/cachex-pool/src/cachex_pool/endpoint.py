@@ -14,6 +14,7 @@ Credentials = CredentialProvider | Callable[[], tuple[str | None, str]]
 """Who says user name and password anew at every connect: redis-py's provider, or a function."""
 
 _TCP = {"redis": False, "valkey": False, "rediss": True, "valkeys": True}
+_SPECIAL = "host:port is followed by /db; special characters of a password are percent-encoded"
 _VERIFY = {
     "required": ssl.CERT_REQUIRED,
     "optional": ssl.CERT_OPTIONAL,
@@ -136,8 +137,8 @@ def parse_url(url: str) -> tuple[Endpoint, dict[str, str]]:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"not a server URL: {error}") from None
+    except ValueError:  # its text may quote the password
+        raise ConfigurationError(f"not a server URL: {_SPECIAL}") from None
     scheme = parts.scheme.lower()
     if scheme not in (*_TCP, "unix"):
         known = "redis://, rediss://, valkey://, valkeys:// or unix://"
@@ -176,4 +177,4 @@ def _number(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ConfigurationError(f"{name} of a server URL is a number, not {text!r}") from None
+        raise ConfigurationError(f"{name} of a server URL is a number ({_SPECIAL})") from None
