@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import redis
 from redis.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -19,7 +20,7 @@ from cachex_pool._wire.redis_py import RedisPyConnection, Loan, here, session_re
 _HELLO_2 = pack(("HELLO", "2"))
 
 
-class RedisPyPool:
+class RedisPyPool(redis.ConnectionPool):
     """
     A pool that redis-py takes: `redis.Redis(connection_pool=RedisPyPool(pool))`.
 
@@ -30,7 +31,8 @@ class RedisPyPool:
     for a reply; messages of a subscription are waited for as long as it takes. `retry` is
     redis-py's; by default nothing is sent twice. Replies have the shapes of RESP2.
 
-    `pool` may be a function that returns the pool to borrow from at that moment.
+    `pool` may be a function that returns the pool to borrow from at that moment. Of redis-py's
+    ConnectionPool only the name is inherited, for those who ask for one; all of it is done here.
     """
 
     connection_class = RedisPyConnection
@@ -46,7 +48,7 @@ class RedisPyPool:
         encoding: str = "utf-8",
         encoding_errors: str = "strict",
         decode_responses: bool = False,
-    ) -> None:
+    ) -> None:  # redis-py's own is not called: it would set up what is not used
         endpoint = pool.endpoint if isinstance(pool, Pool) else None
         self._pool = (lambda: pool) if isinstance(pool, Pool) else pool
         self._keep = keep
