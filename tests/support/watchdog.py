@@ -14,27 +14,35 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
+
+
+def lines(owner: int) -> Iterator[str]:
+    """Yield what the owner wrote, until it has gone and everything is read."""
+    rest = b""
+    while True:
+        alive = os.getppid() == owner  # Asked first: what it wrote before it went is there then.
+        if not select.select([0], [], [], 0.25 if alive else 0)[0]:
+            if alive:
+                continue
+            return
+        data = os.read(0, 65536)
+        if not data:
+            return
+        *found, rest = (rest + data).split(b"\n")
+        yield from map(bytes.decode, found)
 
 
 def main(owner: int) -> None:
     pids: set[int] = set()
     folders: list[str] = []
-    rest = b""
-    while os.getppid() == owner:
-        if not select.select([0], [], [], 0.25)[0]:
-            continue
-        data = os.read(0, 65536)
-        if not data:
-            break
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            text = line.decode()
-            if text.startswith("+"):
-                pids.add(int(text))
-            elif text.startswith("-"):
-                pids.discard(-int(text))
-            else:
-                folders.append(text)
+    for line in lines(owner):
+        if line.startswith("+"):
+            pids.add(int(line))
+        elif line.startswith("-"):
+            pids.discard(-int(line))
+        else:
+            folders.append(line)
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)
