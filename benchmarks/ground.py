@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,8 +40,18 @@ class Ground:
         return f"redis://{HOST}:{self.port}/0"
 
     def tls(self) -> tuple[int, Path]:
-        """Start a proxy that ends TLS in front of the server; return its port and the CA file."""
-        raise NotImplementedError
+        """Start a process that ends TLS in front of the server; return its port and CA file."""
+        program = str(Path(__file__).with_name("tls_side.py"))
+        side = subprocess.Popen(
+            [sys.executable, program, str(self.port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.closing.callback(side.communicate)  # closes its input, which ends it
+        assert side.stdout is not None
+        port, ca = side.stdout.readline().split()
+        return int(port), Path(ca)
 
     def await_(self, make: Callable[[], Awaitable[Any]]) -> Any:
         """Run one awaitable on the event loop of the benchmarks."""
