@@ -1,10 +1,12 @@
 """A command as a value: what to send, what it means for routing, how to read the reply."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 Argument: TypeAlias = str | bytes | int | float
@@ -61,6 +63,16 @@ class Command(Generic[T_co]):
             return None
         key = self.arguments[position]
         return key if type(key) is bytes else _to_bytes(key)
+
+
+@cache
+def _for_primary(spec: Spec) -> Spec:
+    return attrs.evolve(spec, write=True)
+
+
+def on_primary(command: Command[T]) -> Command[T]:
+    """Return a read that the primary answers, as a write depends on it."""
+    return attrs.evolve(command, spec=_for_primary(command.spec))
 
 
 def _to_bytes(key: Argument) -> bytes:

@@ -5,8 +5,11 @@ from typing import Any, TypeAlias
 
 from cachex_client.errors import ConfigurationError
 
+Key: TypeAlias = Any
+"""What a caller calls a value: a `str`, or anything else, which counts as its `str()`."""
+
 Version: TypeAlias = int | str
-KeyFunction: TypeAlias = Callable[[Any, str, Any], str]
+KeyFunction: TypeAlias = Callable[[Key, str, Any], str]
 """Called with key, prefix and version; returns the full key. The same as Django's KEY_FUNCTION."""
 
 ERRORS = "surrogateescape"  # names that are not UTF-8 come back as they went out
@@ -19,7 +22,7 @@ class Keys:
 
     `prefix` and `version` are put before every key, `version` unless a call names another.
     `function` replaces that rule; then `reverse`, which gets a full key and returns the caller's,
-    is needed by everything that lists keys. A key that is not a `str` counts as its `str()`.
+    is needed by everything that lists keys.
     """
 
     def __init__(
@@ -39,20 +42,20 @@ class Keys:
     def __repr__(self) -> str:
         return f"Keys(prefix={self.prefix!r}, version={self.version!r}, function={self.function!r})"
 
-    def full(self, key: Any, version: Version | None = None) -> str:
+    def full(self, key: Key, version: Version | None = None) -> str:
         """Return the key under which the server knows `key`."""
         if self.function is not None:
             return self.function(key, self.prefix, self.version if version is None else version)
         return f"{self._head(version)}{key!s}"
 
-    def wire(self, key: Any, version: Version | None = None) -> bytes:
+    def wire(self, key: Key, version: Version | None = None) -> bytes:
         """Return the full key as bytes."""
         head = self._heads.get(version)
         if head is None:
             return self.full(key, version).encode("utf-8", ERRORS)
         return f"{head}{key!s}".encode("utf-8", ERRORS)
 
-    def wire_many(self, keys: Iterable[Any], version: Version | None = None) -> list[bytes]:
+    def wire_many(self, keys: Iterable[Key], version: Version | None = None) -> list[bytes]:
         """Return the full keys as bytes."""
         if self.function is not None:
             return [self.full(key, version).encode("utf-8", ERRORS) for key in keys]

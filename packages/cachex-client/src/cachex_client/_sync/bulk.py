@@ -1,52 +1,164 @@
 # Written by tools/unasync.py from _async/bulk.py: edit that file instead.
-"""Reading and removing many keys where one server holds them all."""
+"""The verbs of a cache for many keys: one call down, results and failures per key."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+from redis.exceptions import NoScriptError
+
 from cachex_client import commands
-from cachex_client.command import Command
+from cachex_client._sync.verbs import Verbs
+from cachex_client._core.increment import increment
+from cachex_client.command import on_primary
+from cachex_client.keys import Version
+from cachex_client.outcomes import OnError, settle
+from cachex_client.timeouts import DEFAULT, Timeout
 
-T = TypeVar("T")
-
-CHUNK = 2_000  # keys in one command: above this the server would keep others waiting
+K = TypeVar("K")
 
 
-class OneServerBulk:
-    """Gives `get_many` and `delete_many` to a client that talks to one primary at a time.
+class BulkVerbs(Verbs):
+    """The verbs of a cache for many keys.
 
-    A failure is raised rather than put in the place of a key: all keys share the one server.
+    Each takes `on_error`, which a failure policy sets: it is called with every key that failed and
+    its error, and the others keep their results. Without it, an error is raised once all servers
+    have answered.
     """
 
-    def execute(self, command: Command[T], *, timeout: float | None = None) -> T:
-        raise NotImplementedError
-
-    def execute_many(
-        self, commands: Sequence[Command[Any]], *, timeout: float | None = None
-    ) -> list[Any]:
-        raise NotImplementedError
-
     def get_many(
-        self, keys: Sequence[bytes], *, timeout: float | None = None
-    ) -> Sequence[bytes | Exception | None]:
-        if not keys:
+        self,
+        keys: Iterable[K],
+        version: Version | None = None,
+        *,
+        on_error: OnError | None = None,
+    ) -> dict[K, Any]:
+        """Return the values that there are, by the caller's keys."""
+        names = keys if isinstance(keys, list) else list(keys)
+        if not names:
+            return {}
+        found = self.client.get_many(self.keyspace.wire_many(names, version))
+        try:
+            return self.codec.loads_found(names, found)  # type: ignore[arg-type]
+        except Exception:  # an error in the place of a value, or one that cannot be read
+            return self._load_each(names, found, on_error)
+
+    def _load_each(
+        self, names: Iterable[K], found: Iterable[Any], on_error: OnError | None
+    ) -> dict[K, Any]:
+        """Do what `loads_found` does, key by key."""
+        values = {}
+        for name, stored in zip(names, found, strict=True):
+            if stored is None:
+                continue
+            try:
+                if isinstance(stored, Exception):
+                    raise stored
+                values[name] = self.codec.loads(stored)
+            except Exception as error:
+                if on_error is None:
+                    raise
+                on_error(name, error)
+        return values
+
+    def set_many(
+        self,
+        values: Mapping[K, Any],
+        timeout: Timeout = DEFAULT,
+        version: Version | None = None,
+        *,
+        on_error: OnError | None = None,
+    ) -> list[K]:
+        """Store values, all for the same time; return the keys that could not be stored.
+
+        If none could, the first error is raised.
+        """
+        if not values:
             return []
-        if len(keys) <= CHUNK:
-            return self.execute(commands.mget(keys), timeout=timeout)
-        chunks = [keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK)]
-        replies = self.execute_many([commands.mget(c) for c in chunks], timeout=timeout)
-        return [
-            stored
-            for chunk, reply in zip(chunks, replies, strict=True)
-            for stored in ([reply] * len(chunk) if isinstance(reply, Exception) else reply)
-        ]
+        px = self._px(timeout)
+        if px == 0:
+            self.delete_many(values, version, on_error=on_error)
+            return []
+        pairs = zip(
+            self.keyspace.wire_many(values, version),
+            self.codec.dumps_many(values.values()),
+            strict=True,
+        )
+        replies = self.client.execute_many(commands.set_each(pairs, px))
+        failed = {
+            name: reply for name, reply in zip(values, replies, strict=True) if reply is not True
+        }
+        if on_error is not None or len(failed) == len(values):
+            settle(list(failed), failed.values(), on_error)
+        return list(failed)
 
     def delete_many(
-        self, keys: Sequence[bytes], *, timeout: float | None = None
-    ) -> Sequence[int | Exception]:
-        if not keys:
-            return []
-        if len(keys) <= CHUNK:
-            return [self.execute(commands.unlink(*keys), timeout=timeout)]
-        chunks = [keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK)]
-        return self.execute_many([commands.unlink(*c) for c in chunks], timeout=timeout)
+        self,
+        keys: Iterable[K],
+        version: Version | None = None,
+        *,
+        on_error: OnError | None = None,
+    ) -> int:
+        """Remove keys and return how many there were.
+
+        Keys are removed in groups: `on_error` is called with None for the keys of a group.
+        """
+        parts = self.client.delete_many(self.keyspace.wire_many(keys, version))
+        removed = 0
+        for part in parts:
+            if not isinstance(part, Exception):
+                removed += part
+            elif on_error is None:
+                raise part
+            else:
+                on_error(None, part)
+        return removed
+
+    def touch_many(
+        self,
+        keys: Iterable[K],
+        timeout: Timeout = DEFAULT,
+        version: Version | None = None,
+        *,
+        on_error: OnError | None = None,
+    ) -> list[K]:
+        """Give keys a new time to live; return those that there are not, or that failed."""
+        names, px = list(keys), self._px(timeout)
+        wires = self.keyspace.wire_many(names, version)
+        if px is None:  # PERSIST does not tell a missing key from one without an end
+            wanted = [
+                command
+                for wire in wires
+                for command in (on_primary(commands.exists(wire)), commands.persist(wire))
+            ]
+            replies = (self.client.execute_many(wanted))[::2]
+        elif px == 0:
+            replies = self.client.execute_many([commands.unlink(wire) for wire in wires])
+        else:
+            replies = self.client.execute_many([commands.pexpire(wire, px) for wire in wires])
+        there = settle(names, replies, on_error)
+        return [name for name in names if not there.get(name)]
+
+    def incr_many(
+        self,
+        deltas: Mapping[K, int],
+        version: Version | None = None,
+        *,
+        on_error: OnError | None = None,
+    ) -> dict[K, int]:
+        """Add to stored whole numbers and return the sums, leaving out keys that are missing.
+
+        Each as `incr` does it.
+        """
+        names = list(deltas)
+        wires = self.keyspace.wire_many(names, version)
+        amounts = list(deltas.values())
+        totals = self.client.execute_many(list(map(increment, wires, amounts)))
+        # A server that does not know the script has done nothing: send it the text.
+        unknown = [at for at, total in enumerate(totals) if isinstance(total, NoScriptError)]
+        again = self.client.execute_many(
+            [increment(wires[at], amounts[at], by_text=True) for at in unknown]
+        )
+        for at, total in zip(unknown, again, strict=True):
+            totals[at] = total
+        sums = settle(names, totals, on_error)
+        return {name: total for name, total in sums.items() if total is not None}

@@ -10,7 +10,6 @@ from cachex_client.command import Argument, Command, as_is
 
 DECRBY = spec_of("DECRBY")
 GET = spec_of("GET")
-GET_FROM_PRIMARY = attrs.evolve(GET, write=True)
 GETDEL = spec_of("GETDEL")
 GETEX = spec_of("GETEX")
 INCRBY = spec_of("INCRBY")
@@ -28,11 +27,6 @@ SET_PX_PACKED = b"*5\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$2\r\nPX\r\n$%d\r
 def get(key: bytes) -> Command[bytes | None]:
     """Read a value; None if there is no such key."""
     return Command(("GET", key), GET, as_is, GET_PACKED % (len(key), key))
-
-
-def get_from_primary(key: bytes) -> Command[bytes | None]:
-    """Read a value on which a write depends, and which a replica may not have yet."""
-    return Command(("GET", key), GET_FROM_PRIMARY, as_is, GET_PACKED % (len(key), key))
 
 
 def mget(keys: Sequence[bytes]) -> Command[list[bytes | None]]:

@@ -1,0 +1,60 @@
+# tools/unasync.py writes the sync twin of this file.
+"""Counting, and moving values from version to version."""
+
+from redis.exceptions import NoScriptError
+
+from cachex_client import commands
+from cachex_client._async.verbs import AsyncVerbs
+from cachex_client._core.increment import increment
+from cachex_client.command import on_primary
+from cachex_client.keys import Key, Version
+
+MISSING = -2  # what a server says of a key that is not there
+
+
+class AsyncCounterVerbs(AsyncVerbs):
+    """The verbs of a cache that count."""
+
+    async def incr(self, key: Key, delta: int = 1, version: Version | None = None) -> int:
+        """Add to a stored whole number and return the sum; its end stays as it was.
+
+        One round trip, and no other client comes in between. `ValueError` if there is no such key,
+        `redis.exceptions.ResponseError` if the value is no whole number, or the sum none of 64
+        bits. Never sent twice, so that a lost connection does not count twice.
+        """
+        wire = self.keyspace.wire(key, version)
+        try:
+            total = await self.client.execute(increment(wire, delta))
+        except NoScriptError:
+            total = await self.client.execute(increment(wire, delta, by_text=True))
+        if total is None:
+            raise ValueError(f"Key '{key}' not found")
+        return total
+
+    async def decr(self, key: Key, delta: int = 1, version: Version | None = None) -> int:
+        """Subtract from a stored whole number: `incr` with the sign turned."""
+        return await self.incr(key, -delta, version)
+
+    async def incr_version(self, key: Key, delta: int = 1, version: Version | None = None) -> int:
+        """Move a value to another version, with what is left of its time, and return that version.
+
+        Three round trips: read both, write, remove the old key. The keys may be on different
+        servers of a cluster; whoever looks in between finds the value under both versions.
+        `ValueError` if there is no such key.
+        """
+        old = self.keyspace.version if version is None else version
+        new = int(old) + delta
+        source = self.keyspace.wire(key, old)
+        stored, left = await self._all(
+            on_primary(commands.get(source)), on_primary(commands.pttl(source))
+        )
+        if stored is None or left == MISSING:
+            raise ValueError(f"Key '{key}' not found")
+        px = None if left < 0 else max(1, left)
+        await self.client.execute(commands.set(self.keyspace.wire(key, new), stored, px=px))
+        await self.client.execute(commands.unlink(source))
+        return new
+
+    async def decr_version(self, key: Key, delta: int = 1, version: Version | None = None) -> int:
+        """Move a value to an earlier version: `incr_version` with the sign turned."""
+        return await self.incr_version(key, -delta, version)

@@ -1,0 +1,80 @@
+# tools/unasync.py writes the sync twin of this file.
+"""Finding keys by pattern, and removing many."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from cachex_client import commands
+from cachex_client._async.verbs import AsyncVerbs
+from cachex_client.keys import ERRORS, Version
+
+BATCH = 1_000  # keys in one SCAN or UNLINK: what a server does in about a millisecond
+
+
+class AsyncKeyspaceVerbs(AsyncVerbs):
+    """The verbs of a cache that look through all its keys.
+
+    They read every key of every primary in batches of `itersize`, whether it matches or not: for
+    maintenance, not for requests. Keys that come or go meanwhile may or may not be seen.
+    """
+
+    async def iter_keys(
+        self, pattern: str = "*", version: Version | None = None, itersize: int = BATCH
+    ) -> AsyncIterator[str]:
+        """Yield the callers' keys that match a glob pattern, of one version.
+
+        A key may come twice, as SCAN says. `ConfigurationError` if a function makes the keys and
+        nothing reverses it.
+        """
+        matching = self.keyspace.pattern(pattern, version).encode("utf-8", ERRORS)
+        async for batch in self.client.scan(matching, itersize):
+            for key in self.keyspace.callers(batch, version):
+                yield key
+
+    async def keys(self, pattern: str = "*", version: Version | None = None) -> list[str]:
+        """Return the callers' keys that match a glob pattern, each once; see `iter_keys`."""
+        found: dict[str, None] = {}
+        async for key in self.iter_keys(pattern, version):
+            found[key] = None
+        return list(found)
+
+    async def delete_pattern(
+        self, pattern: str, version: Version | None = None, itersize: int = BATCH
+    ) -> int:
+        """Remove the keys of one version that match a glob pattern; return how many there were."""
+        matching = self.keyspace.pattern(pattern, version).encode("utf-8", ERRORS)
+        return await self._unlink(self.client.scan(matching, itersize))
+
+    async def clear(self) -> int:
+        """Remove the keys of this prefix, of all versions, and nobody else's; return how many.
+
+        Versions are whole numbers, or the cache's own: `Keys.own` says why. Without a prefix these
+        are the keys that begin with a colon.
+        """
+        matching = self.keyspace.everything.encode("utf-8", ERRORS)
+        return await self._unlink(self.client.scan(matching, BATCH), self.keyspace.own)
+
+    async def flush_db(self) -> None:
+        """Remove every key of the database, whoever wrote it."""
+        await self.client.execute(commands.flushdb())
+
+    async def _unlink(
+        self,
+        found: AsyncIterator[list[bytes]],
+        select: Callable[[list[bytes]], list[bytes]] = list,
+    ) -> int:
+        """Remove what is found, in batches that are neither large nor, as far as can be, small."""
+        removed, pending = 0, list[bytes]()
+        async for batch in found:
+            pending += select(batch)
+            while len(pending) >= BATCH:
+                removed += await self._unlink_batch(pending[:BATCH])
+                del pending[:BATCH]
+        return removed + await self._unlink_batch(pending)
+
+    async def _unlink_batch(self, keys: Sequence[bytes]) -> int:
+        removed = 0
+        for part in await self.client.delete_many(keys) if keys else ():
+            if isinstance(part, Exception):
+                raise part
+            removed += part
+        return removed

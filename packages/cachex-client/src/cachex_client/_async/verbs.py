@@ -1,0 +1,44 @@
+# tools/unasync.py writes the sync twin of this file.
+"""What all verbs of a cache share."""
+
+from typing import Any
+
+from cachex_client.codec import Codec
+from cachex_client.command import Command
+from cachex_client.executor import AsyncExecutor
+from cachex_client.keys import Keys
+from cachex_client.timeouts import DEFAULT, Timeout, milliseconds
+
+
+class AsyncVerbs:
+    """A client, and how keys, values and timeouts are to be read."""
+
+    def __init__(
+        self,
+        client: AsyncExecutor,
+        keys: Keys | None = None,
+        codec: Codec | None = None,
+        timeout: float | None = 300.0,
+    ) -> None:
+        self.client = client
+        self.keyspace = keys or Keys()
+        self.codec = codec or Codec()
+        self.timeout = timeout
+        self._own_px = None if timeout is None else milliseconds(timeout)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.keyspace!r} on {self.client!r}>"
+
+    def _px(self, timeout: Timeout) -> int | None:
+        """Return a timeout in milliseconds: None for ever, 0 if it is over."""
+        if timeout is DEFAULT:
+            return self._own_px
+        return None if timeout is None else milliseconds(timeout)
+
+    async def _all(self, *wanted: Command[Any]) -> list[Any]:
+        """Run commands in one write and return the replies; the first error is raised."""
+        replies = await self.client.execute_many(wanted)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies

@@ -1,0 +1,37 @@
+"""How long a value lives: seconds as callers say it, milliseconds as servers are told."""
+
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final, TypeAlias
+
+
+class Default(Enum):
+    """The type of `DEFAULT`, which stands for the timeout of the cache itself."""
+
+    DEFAULT = "the cache's own timeout"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+DEFAULT: Final = Default.DEFAULT
+
+Timeout: TypeAlias = float | timedelta | Default | None
+"""Seconds, None for ever, or `DEFAULT`. 0 and less mean that a value has ended already."""
+
+
+def milliseconds(timeout: float | timedelta) -> int:
+    """Return a timeout in whole milliseconds: 0 if it is over, else at least 1."""
+    if isinstance(timeout, timedelta):
+        timeout = timeout.total_seconds()
+    return max(1, round(timeout * 1000)) if timeout > 0 else 0
+
+
+def unix_milliseconds(when: float | datetime, per_second: int) -> int:
+    """Return a point in time, a date or a number of ticks, in Unix milliseconds.
+
+    A date without a time zone is local time, as everywhere in Python.
+    """
+    if isinstance(when, datetime):
+        return round(when.timestamp() * 1000)
+    return round(when * 1000 / per_second)
