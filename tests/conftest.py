@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pytest
 
 from support.proxy import MakeProxy, Proxy
 from support.servers import Cluster, Replicated, Sentinels, Standalone
+
+if TYPE_CHECKING:
+    from support.tls import Authority, TlsServer
 
 T = TypeVar("T")
 
@@ -90,3 +93,20 @@ def proxy() -> Iterator[MakeProxy]:
     """Put a proxy in front of a server: `proxy(standalone)`; stopped after the test."""
     with contextlib.ExitStack() as stack:
         yield lambda upstream, **options: stack.enter_context(Proxy(upstream, **options))
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority, with files of a server's and a client's certificates."""
+    from support.tls import Authority  # Here, because few tests need certificates.
+
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def tls_server(standalone: Standalone, authority: Authority) -> Iterator[TlsServer]:
+    """The `standalone` server, spoken to in TLS; its `proxy` has all faults of a proxy."""
+    from support.tls import TlsServer
+
+    with TlsServer(standalone, authority, authority.server_context()) as server:
+        yield server
