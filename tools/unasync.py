@@ -35,14 +35,14 @@ COMMON = [
 ]
 
 # Only in django_cachex: Django's `a` before the verb, where it is defined and where it is called,
-# and the two attributes that hold the asynchronous and the synchronous half of a backend.
+# and the attributes that hold the two halves of a backend.
 DJANGO_PACKAGE = "django_cachex"
 DJANGO_ATTRIBUTES = [
     (r"\b_acache\b", "_cache"),
-    (r"\b_aclient\b", "_client"),
+    (r"\b_averbatim\b", "_verbatim"),
 ]
 DJANGO_VERBS = """
-    add clear close decr decr_version delete delete_many delete_pattern expire expire_at flush_db
+    add clear decr decr_version delete delete_many delete_pattern expire expire_at flush_db
     get get_many get_or_set has_key incr incr_many incr_version iter_keys keys lock persist pexpire
     pexpire_at pttl set set_many touch touch_many ttl
 """.split()
