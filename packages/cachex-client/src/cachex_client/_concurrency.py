@@ -10,7 +10,7 @@ import contextvars
 import os
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from time import monotonic, sleep
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -23,12 +23,25 @@ async def async_sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
+async def gather_errors(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """Do all of it side by side; what raised an Exception has it in its place."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, Exception):
+            raise result
+    return results
+
+
 class Closable(Protocol):
+    def close(self) -> None: ...
+
+
+class AsyncClosable(Protocol):
     async def aclose(self) -> None: ...
 
 
-L = TypeVar("L")
-C = TypeVar("C", bound=Closable)
+L = TypeVar("L", bound=Closable)
+C = TypeVar("C", bound=AsyncClosable)
 
 
 class Linked(Generic[L]):
@@ -103,7 +116,7 @@ def _nothing() -> None:
     return None
 
 
-async def _until_loop_ends(owner: Any, key: int, links: Closable) -> AsyncGenerator[None, None]:
+async def _until_loop_ends(owner: Any, key: int, links: AsyncClosable) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
@@ -120,7 +133,7 @@ def _start(guard: AsyncGenerator[None, None]) -> None:
         pass  # it is at its `yield`, and known to the loop
 
 
-def _close_now(links: Closable) -> None:
+def _close_now(links: AsyncClosable) -> None:
     """Close connections whose loop is gone: `aclose` then has nothing to wait for."""
     try:
         links.aclose().send(None)
@@ -139,4 +152,4 @@ def _in_child() -> None:
 
 os.register_at_fork(after_in_child=_in_child)
 
-__all__ = ["AsyncLinked", "Linked", "async_sleep", "last_write", "monotonic", "sleep"]
+__all__ = ["AsyncClosable", "AsyncLinked", "Closable", "Linked", "async_sleep", "gather_errors", "last_write", "monotonic", "sleep"]

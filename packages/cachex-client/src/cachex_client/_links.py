@@ -7,8 +7,9 @@ share one, and borrow an exclusive one for what would hold the others up.
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any
+from typing import Any, TypeAlias
 
+from cachex_client._concurrency import gather_errors
 from cachex_client._core.health import Health
 from cachex_client._core.retry import Budget
 from cachex_client.options import ClientOptions
@@ -18,6 +19,7 @@ from cachex_pool import (
     Connection,
     Endpoint,
     Pool,
+    PoolError,
     PoolObserver,
     PoolStats,
 )
@@ -98,3 +100,69 @@ class AsyncLink:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._shared.aclose()
+
+
+Request: TypeAlias = tuple[Link, bytes, int, float]
+AsyncRequest: TypeAlias = tuple[AsyncLink, bytes, int, float]
+
+
+def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Exception]:
+    """
+    Write to every server before reading from any, so that they work side by side.
+
+    A request is a link, packed commands, the number of their replies and a deadline; each gets its
+    replies, or the PoolError that befell it. Links come in the order of their names: two
+    callers who borrow from the same pools then queue behind each other, not for each other.
+    """
+    if len(requests) == 1:
+        link, data, count, until = requests[0]
+        try:
+            return [link.exchange(data, count, until)]
+        except PoolError as error:
+            return [error]
+    answers: list[list[Any] | Exception] = []
+    held: list[Connection | None] = []
+    try:
+        for link, data, _, until in requests:
+            held.append(None)
+            answers.append([])
+            try:
+                connection = held[-1] = link.pool.acquire(until)
+                connection.write(data, until)
+            except PoolError as error:
+                _give_up(link, held, len(held) - 1, error)
+                answers[-1] = error
+        for at, (link, _, count, until) in enumerate(requests):
+            reading = held[at]
+            if reading is None:
+                continue
+            try:
+                answers[at] = reading.read(count, until)
+            except PoolError as error:
+                _give_up(link, held, at, error)
+                answers[at] = error
+            else:
+                held[at] = None
+                link.pool.release(reading)
+    except BaseException as error:
+        for at in range(len(held)):
+            _give_up(requests[at][0], held, at, error)
+        raise
+    return answers
+
+
+def _give_up(link: Link, held: list[Connection | None], at: int, error: BaseException) -> None:
+    connection, held[at] = held[at], None
+    if connection is not None:
+        link.pool.abandon(connection, error)
+
+
+async def async_exchange_all(requests: Sequence[AsyncRequest]) -> list[list[Any] | Exception]:
+    """Do as `exchange_all`, on the servers' shared connections."""
+    if len(requests) == 1:
+        link, data, count, until = requests[0]
+        try:
+            return [await link.exchange(data, count, until)]
+        except PoolError as error:
+            return [error]
+    return await gather_errors([link.exchange(data, count, until) for link, data, count, until in requests])

@@ -14,25 +14,42 @@ MAX_BYTES = 256 * 1024
 
 @attrs.frozen(slots=True)
 class Batch:
-    """Commands that leave in one write; `positions` are theirs in the caller's list."""
+    """
+    Commands that leave in one write; `positions` are theirs in the caller's list.
+
+    `replies` is how many come for each; the last of them is the command's own.
+    """
 
     positions: Sequence[int]
     data: bytes
+    replies: int = 1
+
+    @property
+    def count(self) -> int:
+        """How many replies will come."""
+        return len(self.positions) * self.replies
 
 
-def batches(commands: Sequence[Command[Any]], positions: Sequence[int]) -> Iterator[Batch]:
-    """Cut the commands at `positions` into writes of a bounded number and size."""
-    packed = [commands[at].packed or pack(commands[at].arguments) for at in positions]
+def batches(
+    commands: Sequence[Command[Any]], positions: Sequence[int], before: bytes = b""
+) -> Iterator[Batch]:
+    """
+    Cut the commands at `positions` into writes of a bounded number and size.
+
+    `before`, a packed command such as ASKING, goes before each.
+    """
+    packed = [before + (commands[at].packed or pack(commands[at].arguments)) for at in positions]
+    replies = 2 if before else 1
     if len(packed) <= MAX_COMMANDS and sum(map(len, packed)) <= MAX_BYTES:
-        yield Batch(positions, b"".join(packed))
+        yield Batch(positions, b"".join(packed), replies)
         return
     start, size = 0, 0
     for end, one in enumerate(packed):
         if end > start and (end - start == MAX_COMMANDS or size + len(one) > MAX_BYTES):
-            yield Batch(positions[start:end], b"".join(packed[start:end]))
+            yield Batch(positions[start:end], b"".join(packed[start:end]), replies)
             start, size = end, 0
         size += len(one)
-    yield Batch(positions[start:], b"".join(packed[start:]))
+    yield Batch(positions[start:], b"".join(packed[start:]), replies)
 
 
 def outcomes(batch: Batch, answer: "list[Any] | Exception") -> Iterator[tuple[int, Any]]:
@@ -41,10 +58,11 @@ def outcomes(batch: Batch, answer: "list[Any] | Exception") -> Iterator[tuple[in
 
     Where the connection broke in the middle, the replies that came before it count.
     """
+    last = batch.replies - 1
     if not isinstance(answer, Exception):
-        yield from zip(batch.positions, answer, strict=True)
+        yield from zip(batch.positions, answer[last :: batch.replies], strict=True)
         return
-    came = answer.replies if isinstance(answer, ConnectionLost) else ()
+    came = answer.replies[last :: batch.replies] if isinstance(answer, ConnectionLost) else ()
     yield from zip(batch.positions, came, strict=False)
     for position in batch.positions[len(came) :]:
         yield position, answer

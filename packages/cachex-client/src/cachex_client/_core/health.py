@@ -36,7 +36,7 @@ class Health:
         self.latency += (seconds - self.latency) * (WEIGHT if self.latency else 1.0)
 
     def worth_trying(self, now: float) -> bool:
-        """Say whether to ask it as if it were well; of a sick one, one caller at a time finds out."""
+        """Say whether to ask it as if it were well; a sick one is tried by one caller at a time."""
         if self.ok:
             return True
         if now < self._next_probe:

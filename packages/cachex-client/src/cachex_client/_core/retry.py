@@ -46,6 +46,9 @@ AT_ONCE = Verdict(again=True, at_once=True, blame=False)
 ELSEWHERE = Verdict(again=True, here=False)
 DEMOTED = Verdict(again=True, demoted=True, blame=False)
 
+REDIRECTS = 8
+"""How often one command follows MOVED and ASK."""
+
 _REJECTED = frozenset(("CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN"))
 
 

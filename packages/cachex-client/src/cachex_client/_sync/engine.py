@@ -1,0 +1,447 @@
+# Written by tools/unasync.py from _async/engine.py: edit that file instead.
+"""
+Sending commands until they are done: what all topologies share.
+
+A topology says which server answers a command and what a refusal means for its map; waiting,
+trying again, deadlines and the order of results are here. All decisions are in `_core`.
+"""
+
+from collections.abc import Iterator, Iterable, Sequence
+from contextlib import AbstractContextManager
+from random import random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+from redis.exceptions import AskError, MovedError, RedisError
+
+from cachex_client import commands as build
+from cachex_client._concurrency import Closable, Linked, sleep, last_write, monotonic
+from cachex_client._core.batches import MAX_COMMANDS, Batch, batches, outcomes, parse
+from cachex_client._core.retry import REDIRECTS, Verdict, judge
+from cachex_client._links import Link, exchange_all
+from cachex_client.command import Command, Spec
+from cachex_client.options import ClientOptions
+from cachex_pool import Connection, Pool, PoolError, PoolStats, full_jitter, pack
+
+if TYPE_CHECKING:
+    from cachex_client._sync.facade import Redis
+
+T = TypeVar("T")
+C = TypeVar("C", bound=Closable)
+
+ASKING = pack(("ASKING",))
+
+
+@attrs.define(eq=False, slots=True)
+class Aim:
+    """Where a command goes next, and what was tried for it so far."""
+
+    link: Link
+    share: int = 1  # servers that are left to try, this one included
+    asking: bool = False
+    pause: bool = False
+    redirects: int = 0
+    tried: tuple[Link, ...] = ()
+
+
+class Engine(Linked[C]):
+    """The part of a client that knows no topology."""
+
+    def __init__(self, options: ClientOptions | None) -> None:
+        self.options = options or ClientOptions()
+        self._timeout = self.options.timeout
+        self._redis: Redis | None = None
+
+    # -- what a topology says
+
+    def _route(
+        self, spec: Spec, key: bytes | None, now: float, tried: Sequence[Link] = ()
+    ) -> Aim | None:
+        """Say who answers a command and was not tried yet; None if nobody is left."""
+        raise NotImplementedError
+
+    def _redirected(self, error: AskError, link: Link) -> Link | None:
+        """Learn from a redirect; return the server it names. None: there are no redirects here."""
+        return None
+
+    def _learn(self, verdict: Verdict, error: Exception, link: Link) -> None:
+        """Learn from a failure of a server."""
+
+    def _primaries(self) -> Iterable[Link]:
+        """Return every primary."""
+        raise NotImplementedError
+
+    def _links_in_use(self) -> Iterable[Link]:
+        """Return every server there is a pool for, of all event loops."""
+        raise NotImplementedError
+
+    # -- commands
+
+    def execute(self, command: Command[T], *, timeout: float | None = None) -> T:
+        """
+        Send a command, return its parsed reply.
+
+        `timeout` is the deadline in seconds, None for the client's own. Raises the server's
+        error as redis-py's exception for it, or a PoolError.
+        """
+        now = monotonic()
+        deadline = now + (self._timeout if timeout is None else timeout)
+        aim = self._aim(command, now)
+        return self._pursue(command, aim, deadline)
+
+    def execute_many(
+        self, commands: Sequence[Command[Any]], *, timeout: float | None = None
+    ) -> list[Any]:
+        """
+        Send commands, one write for each server, and return their results in order.
+
+        A command that failed has its error in its place: one bad key, or one server that is
+        down, does not hide the others. At most 2,000 commands or 256 KiB go in one write.
+        """
+        deadline = monotonic() + (self._timeout if timeout is None else timeout)
+        return self._pursue_many(commands, deadline)
+
+    def execute_atomic(
+        self, commands: Sequence[Command[Any]], *, timeout: float | None = None
+    ) -> list[Any]:
+        """
+        Run commands as one transaction (MULTI ... EXEC) on a primary, in one write.
+
+        Raises what the server refused when a command was queued; what fails while the
+        transaction runs is an error in its command's place, as Redis goes on with the rest.
+        """
+        if not commands:
+            return []
+        deadline = monotonic() + (self._timeout if timeout is None else timeout)
+        data = (
+            pack(("MULTI",)),
+            *(command.packed or pack(command.arguments) for command in commands),
+            pack(("EXEC",)),
+        )
+        idempotent = all(command.spec.idempotent for command in commands)
+        keyed = next((command for command in commands if command.key is not None), commands[0])
+        spec = attrs.evolve(keyed.spec, name="MULTI", write=True, idempotent=idempotent)
+        whole = Transaction(keyed.arguments, spec, packed=b"".join(data), commands=commands)
+        return self._pursue(whole, self._aim(whole, monotonic()), deadline)
+
+    def get_many(self, keys: Sequence[bytes], *, timeout: float | None = None) -> list[Any]:
+        """
+        Return what is stored under each key, None where there is nothing.
+
+        A key whose read failed has the error in its place.
+        """
+        parts = [keys[at : at + MAX_COMMANDS] for at in range(0, len(keys), MAX_COMMANDS)]
+        found = self._execute_parts([build.mget(part) for part in parts], timeout)
+        values: list[Any] = []
+        for part, reply in zip(parts, found, strict=True):
+            values += [reply] * len(part) if isinstance(reply, Exception) else reply
+        return values
+
+    def delete_many(
+        self, keys: Sequence[bytes], *, timeout: float | None = None
+    ) -> list[int | Exception]:
+        """Remove keys with UNLINK; return how many there were, or the error, for each part."""
+        parts = [keys[at : at + MAX_COMMANDS] for at in range(0, len(keys), MAX_COMMANDS)]
+        return self._execute_parts([build.unlink(*part) for part in parts], timeout)
+
+    def scan(self, pattern: bytes, count: int = 1000) -> Iterator[list[bytes]]:
+        """
+        Yield the keys that match a glob pattern, batch by batch, from every primary.
+
+        As SCAN promises: a key that is there throughout comes at least once. Each step has a
+        deadline of its own; `count` is SCAN's hint.
+        """
+        for link in self._primaries():
+            cursor = b"0"
+            while True:
+                step = build.scan(cursor, match=pattern, count=count)
+                deadline = monotonic() + self._timeout
+                cursor, keys = self._pursue(step, Aim(link, tried=(link,)), deadline)
+                yield keys
+                if cursor == b"0":
+                    break
+
+    def lease(
+        self, *, timeout: float | None = None
+    ) -> AbstractContextManager[Connection]:
+        """
+        Borrow a connection to a primary for a block: for WATCH, pub/sub and their like.
+
+        `timeout` (seconds) is how long to wait for it.
+        """
+        deadline = monotonic() + (self._timeout if timeout is None else timeout)
+        return next(iter(self._primaries())).lease(deadline)
+
+    def primary_pool(self) -> Pool:
+        """Return the pool of a primary (in the running event loop)."""
+        return next(iter(self._primaries())).pool
+
+    @property
+    def redis(self) -> "Redis":
+        """The whole command surface of redis-py on this client's connections."""
+        if self._redis is None:
+            from cachex_client._sync.facade import Redis
+
+            self._redis = Redis(self)
+        return self._redis
+
+    # -- life
+
+    def stats(self) -> list[PoolStats]:
+        """Return a picture of every pool."""
+        return [link.stats() for link in self._links_in_use()]
+
+    def close(self) -> None:
+        """Close the connections (of the running event loop); a later use opens new ones."""
+        links = self._links
+        self._forget_links()
+        links.close()
+
+    # -- inside: one command
+
+    def _aim(self, command: Command[Any], now: float) -> Aim:
+        aim = self._route(command.spec, command.key, now)
+        if aim is None:
+            raise self._nobody(command)
+        return aim
+
+    def _nobody(self, command: Command[Any]) -> Exception:
+        return PoolError(f"no server can answer {command.name}")
+
+    def _pursue(
+        self,
+        command: Command[T],
+        aim: Aim,
+        deadline: float,
+        failed: Exception | None = None,
+    ) -> T:
+        """Send a command until it is done or there is nothing left to try."""
+        data = command.packed or pack(command.arguments)
+        started, attempt = monotonic(), 1
+        while True:
+            reply = failed or self._send(command, data, aim, deadline)
+            if not isinstance(reply, Exception):
+                aim.link.health.succeeded()
+                self._note_write(command.spec)
+                return command.parse(reply)
+            following = self._after(reply, command, aim, attempt)
+            if following is None or not self._may_go_on([following], attempt, deadline):
+                raise _tell(reply, attempt, monotonic() - started)
+            aim, failed = following, None
+            attempt += 1
+
+    def _send(self, command: Command[Any], data: bytes, aim: Aim, deadline: float) -> Any:
+        """Send a command once; return its reply or what went wrong."""
+        until = _until(deadline, aim.share)
+        link = aim.link
+        measured = self.options.read_from == "nearest"
+        started = monotonic() if measured else 0.0
+        try:
+            if isinstance(command, Transaction):
+                return command.settle(_exchange(link, data, command.count, until, aim.asking))
+            if aim.asking:
+                return (_exchange(link, data, 1, until, True))[0]
+            if command.spec.blocking:
+                return link.call_alone(data, until)
+            reply = link.call(data, until)
+        except PoolError as error:
+            return error
+        if measured:
+            link.health.measured(monotonic() - started)
+        return reply
+
+    def _after(
+        self, error: Exception, command: Command[Any], aim: Aim, attempt: int
+    ) -> Aim | None:
+        """Say where a command goes after a failure; None if that was the end of it."""
+        if isinstance(error, AskError):  # MOVED is one too
+            link = self._redirected(error, aim.link)
+            if link is None or aim.redirects >= REDIRECTS:
+                return None
+            asking = not isinstance(error, MovedError)
+            return Aim(link, asking=asking, redirects=aim.redirects + 1)
+        verdict = judge(error, command.spec)
+        now = monotonic()
+        if verdict.blame:
+            aim.link.health.failed(now)
+        self._learn(verdict, error, aim.link)
+        if not verdict.again:
+            return None
+        tried = (*aim.tried, aim.link)
+        following = self._route(command.spec, command.key, now, tried)
+        if following is not None:
+            following.tried = tried
+            return following
+        if not verdict.here or attempt >= self.options.retry.attempts:
+            return None
+        following = self._route(command.spec, command.key, now)
+        if following is not None:
+            following.pause = not (verdict.at_once and attempt == 1)
+        return following
+
+    def _may_go_on(self, aims: Sequence[Aim], attempt: int, deadline: float) -> bool:
+        """Take what the retries cost from their servers' budgets and make the pause that is due."""
+        now = monotonic()
+        if now >= deadline:
+            return False
+        for link in {aim.link for aim in aims if not aim.redirects}:
+            if not link.budget.take(now, link.pool.state.uses):
+                return False
+        if any(aim.pause for aim in aims):
+            retry = self.options.retry
+            pause = full_jitter(attempt - 1, retry.backoff, retry.max_backoff, random())
+            if now + pause >= deadline:
+                return False
+            sleep(pause)
+        return True
+
+    # -- inside: many commands
+
+    def _pursue_many(
+        self,
+        commands: Sequence[Command[Any]],
+        deadline: float,
+        came: "list[tuple[Aim, int, Any]] | None" = None,
+    ) -> list[Any]:
+        """Go round until all commands are done; `came` is what a first round brought already."""
+        results: list[Any] = [None] * len(commands)
+        started = monotonic()
+        aims: dict[int, Aim] = {}
+        pending: Sequence[int] = range(len(commands))
+        attempt = 0
+        while pending:
+            attempt += 1
+            if came is None:
+                groups = self._group(commands, pending, aims, monotonic())
+                came = self._round(commands, groups, deadline)
+            again: list[int] = []
+            for aim, position, reply in came:
+                results[position] = reply
+                if not isinstance(reply, Exception):
+                    continue
+                following = self._after(reply, commands[position], aim, attempt)
+                if following is not None:
+                    aims[position] = following
+                    again.append(position)
+            if again and not self._may_go_on([aims[at] for at in again], attempt, deadline):
+                for position in again:
+                    _tell(results[position], attempt, monotonic() - started)
+                break
+            pending, came = again, None
+        self._note_writes(commands)
+        return [
+            parse(command, result) for command, result in zip(commands, results, strict=True)
+        ]
+
+    def _group(
+        self,
+        commands: Sequence[Command[Any]],
+        positions: Sequence[int],
+        aims: dict[int, Aim],
+        now: float,
+    ) -> list[tuple[Aim, list[int]]]:
+        """Gather the commands that go to the same server, in a fixed order of servers."""
+        groups: dict[tuple[int, bool], tuple[Aim, list[int]]] = {}
+        for position in positions:
+            aim = aims.get(position) or self._aim(commands[position], now)
+            group = groups.setdefault((id(aim.link), aim.asking), (aim, []))
+            group[1].append(position)
+        return sorted(groups.values(), key=lambda group: group[0].link.name)
+
+    def _round(
+        self,
+        commands: Sequence[Command[Any]],
+        groups: Sequence[tuple[Aim, Sequence[int]]],
+        deadline: float,
+    ) -> list[tuple[Aim, int, Any]]:
+        """Write to all servers, then read from all; return each position's reply or error."""
+        came: list[tuple[Aim, int, Any]] = []
+        todo = [
+            (aim, batches(commands, positions, ASKING if aim.asking else b""))
+            for aim, positions in groups
+        ]
+        while todo:
+            step: list[tuple[Aim, Batch]] = []
+            for aim, rest in todo:
+                batch = next(rest, None)
+                if batch is not None:
+                    step.append((aim, batch))
+            answers = exchange_all(
+                [(a.link, b.data, b.count, _until(deadline, a.share)) for a, b in step]
+            )
+            for (aim, batch), answer in zip(step, answers, strict=True):
+                came += [(aim, at, reply) for at, reply in outcomes(batch, answer)]
+            todo = [(aim, rest) for aim, rest in todo if any(aim is one for one, _ in step)]
+        return came
+
+    def _execute_parts(
+        self, commands: Sequence[Command[Any]], timeout: float | None
+    ) -> list[Any]:
+        if len(commands) != 1:
+            return self.execute_many(commands, timeout=timeout)
+        try:
+            return [self.execute(commands[0], timeout=timeout)]
+        except (PoolError, RedisError) as error:
+            return [error]
+
+    def _note_write(self, spec: Spec) -> None:
+        if spec.write and self.options.read_your_writes:
+            last_write.set(monotonic())
+
+    def _note_writes(self, commands: Sequence[Command[Any]]) -> None:
+        if commands:
+            self._note_write(strictest(commands))
+
+
+@attrs.define(slots=True)
+class Transaction(Command[list[Any]]):
+    """MULTI, commands, EXEC: one command to the retry rules, many replies on the wire."""
+
+    commands: Sequence[Command[Any]] = ()
+
+    @property
+    def count(self) -> int:
+        """How many replies there will be."""
+        return len(self.commands) + 2
+
+    def settle(self, replies: Sequence[Any]) -> Any:
+        """Return the commands' results, or the error that kept the transaction from running."""
+        refused = next((one for one in replies[:-1] if isinstance(one, Exception)), None)
+        if refused is not None or isinstance(replies[-1], Exception):
+            return refused or replies[-1]
+        return [
+            parse(command, reply)
+            for command, reply in zip(self.commands, replies[-1], strict=True)
+        ]
+
+
+def _exchange(
+    link: Link, data: bytes, count: int, until: float, asking: bool
+) -> list[Any]:
+    if not asking:
+        return link.exchange(data, count, until)
+    return (link.exchange(ASKING + data, count + 1, until))[1:]
+
+
+def strictest(commands: Sequence[Command[Any]]) -> Spec:
+    """Return the spec that decides where a list of commands goes: a write's, if there is one."""
+    for command in commands:
+        if command.spec.write:
+            return command.spec
+    return commands[0].spec
+
+
+def _until(deadline: float, share: int) -> float:
+    """Leave time for the servers that would be asked after this one."""
+    if share <= 1:
+        return deadline
+    now = monotonic()
+    return now + (deadline - now) / share
+
+
+def _tell(error: Exception, attempts: int, seconds: float) -> Exception:
+    """Write into an error how often and how long it was tried."""
+    if attempts > 1:
+        error.attempts = attempts  # type: ignore[attr-defined]
+        error.add_note(f"given up after {attempts} attempts in {seconds:.3f} s")
+    return error
