@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
-from math import inf
 from typing import Any
 
 import attrs
+
+
+FOREVER = 1e9
+"""Thirty years: not every timer takes an infinity."""
 
 
 class Way(Enum):
@@ -79,7 +82,7 @@ def wait_of(arguments: Sequence[Any]) -> float:
     """
     Return for how many seconds the server may hold the reply back.
 
-    `arguments` are those of a blocking command, its name first. 0 if it does not block, infinity
+    `arguments` are those of a blocking command, its name first. 0 if it does not block, `FOREVER`
     if it blocks until something comes.
     """
     name = _text(arguments[0]).upper()
@@ -98,7 +101,7 @@ def wait_of(arguments: Sequence[Any]) -> float:
     if given is None:
         return 0.0
     try:
-        return float(_text(given)) * unit or inf
+        return float(_text(given)) * unit or FOREVER
     except ValueError:
         return 0.0  # the server will say so
 

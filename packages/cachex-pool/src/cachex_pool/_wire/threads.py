@@ -26,6 +26,7 @@ from cachex_pool.errors import ConnectionLost, DeadlineExceeded, ProtocolError
 
 SLICE = 0.02
 CHUNK = 65536
+_DAY = 86400.0
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _EOF = "closed by the server"
 
@@ -276,7 +277,7 @@ class Connection:
         """Wait until the socket is ready; return the events, 0 if the time ran out."""
         poller = select.poll()
         poller.register(self._sock.fileno(), events)
-        ready = poller.poll(math.ceil(seconds * 1000))
+        ready = poller.poll(math.ceil(min(seconds, _DAY) * 1000))  # it overflows after 24 days
         return ready[0][1] if ready else 0
 
     def _expect_nothing(self) -> None:
@@ -321,7 +322,8 @@ class CooperativeConnection(Connection):
         super().write(data, deadline)
 
     def _wait(self, events: int, seconds: float) -> int:
-        self._sock.settimeout(max(seconds, 1e-4))  # the next send or receive waits that long
+        patience = min(max(seconds, 1e-4), _DAY)
+        self._sock.settimeout(patience)  # the next send or receive waits that long
         return events & ~select.POLLIN if events & select.POLLOUT else events
 
     def _peek(self) -> bytes:

@@ -1,0 +1,229 @@
+# tools/unasync.py writes the sync twin of this file.
+"""A lock that processes and machines share."""
+
+from math import inf
+from random import random
+from typing import Any
+from uuid import uuid4
+
+import attrs
+import redis.asyncio.lock
+from redis.exceptions import NoScriptError
+
+from cachex_client import _concurrency
+from cachex_client import commands as build
+from cachex_client._concurrency import monotonic
+from cachex_client._core.specs import spec_of
+from cachex_client.command import Command
+from cachex_client.commands.scripts import Script
+from cachex_client.errors import ConfigurationError, LockError, LockNotOwnedError
+
+_RELEASE = Script(
+    b"""
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+    return redis.call('DEL', KEYS[1])
+end
+return 0
+"""
+)
+_SET_TTL = Script(
+    b"""
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+    return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return 0
+"""
+)
+_ADD_TTL = Script(
+    b"""
+local left = redis.call('PTTL', KEYS[1])
+if left > 0 and redis.call('GET', KEYS[1]) == ARGV[1] then
+    return redis.call('PEXPIRE', KEYS[1], string.format('%d', left + ARGV[2]))
+end
+return 0
+"""
+)
+_GET = attrs.evolve(spec_of("GET"), write=True)  # a replica may not have heard of it yet
+_SHORTEST = 0.1  # seconds an attempt is given even if the caller's patience ends sooner
+
+
+class AsyncLock(redis.asyncio.lock.Lock):
+    """
+    A lock under one key, which works the same way on one server and on a cluster.
+
+    It is redis-py's by interface, and its own where that falls short: who waits does so with
+    jitter and tries once more when his time is up; who asks is answered by the primary; a script
+    the server does not know costs one round trip, not two; times below a millisecond do not
+    become zero; and the errors are this package's, which are redis-py's too.
+
+    `timeout` is for how many seconds the lock holds unless extended, None for ever. `sleep` is
+    the pause between attempts, on average. `blocking` and `blocking_timeout` (seconds, None for
+    ever) are for `acquire`. With `thread_local`, only the thread that acquired may release; tasks
+    of one thread share a lock object's state, so give each task a lock object of its own.
+
+    A primary that fails may take the news of a lock with it: do not build on it what must never
+    happen twice.
+    """
+
+    def __init__(
+        self,
+        redis: Any,
+        name: Any,
+        timeout: float | None = None,
+        sleep: float = 0.1,
+        blocking: bool = True,
+        blocking_timeout: float | None = None,
+        thread_local: bool = True,
+        raise_on_release_error: bool = True,
+    ) -> None:
+        if timeout is not None and timeout <= 0:
+            raise ConfigurationError(f"a lock's timeout is above 0 or None, not {timeout!r}")
+        super().__init__(
+            redis,
+            name,
+            timeout=timeout,
+            sleep=sleep,
+            blocking=blocking,
+            blocking_timeout=blocking_timeout,
+            thread_local=thread_local,
+            raise_on_release_error=raise_on_release_error,
+        )
+        self._key: bytes = redis.get_encoder().encode(name)
+
+    def __repr__(self) -> str:
+        return f"<AsyncLock {self.name!r}{', held' if self._token else ''}>"
+
+    def register_scripts(self) -> None:
+        """Do nothing: the scripts are values."""
+
+    async def __aenter__(self) -> "AsyncLock":
+        if await self.acquire():
+            return self
+        raise LockError("Unable to acquire lock within the time specified", self.name)
+
+    async def acquire(
+        self,
+        blocking: bool | None = None,
+        blocking_timeout: float | None = None,
+        token: str | bytes | None = None,
+        *,
+        sleep: float | None = None,
+    ) -> bool:
+        """
+        Take the lock; return whether it was taken.
+
+        Without `blocking` there is one attempt, else there are more for `blocking_timeout`
+        seconds. `token` is what the key holds, by default something nobody else will think of.
+        If the connection breaks while the server is asked, its error is raised, and `release`
+        frees what may have been taken.
+        """
+        own = uuid4().hex.encode() if token is None else self.redis.get_encoder().encode(token)
+        blocking = self.blocking if blocking is None else blocking
+        pause = self.sleep if sleep is None else sleep
+        if blocking_timeout is None:
+            blocking_timeout = self.blocking_timeout
+        until = inf if blocking_timeout is None else monotonic() + blocking_timeout
+        while True:
+            left = until - monotonic()
+            if await self._take(own, left):
+                return True
+            left = until - monotonic()
+            if not blocking or left <= 0:
+                return False
+            await _concurrency.async_sleep(min(left, pause * (0.5 + random())))
+
+    async def _take(self, token: bytes, left: float) -> bool:
+        words: tuple[Any, ...] = ("SET", self._key, token, "NX")
+        if self.timeout is not None:
+            words += ("PX", _milliseconds(self.timeout))
+        before, self.local.token = self._token, token
+        try:
+            command = self.redis.command(words)
+            timeout = min(self.redis.timeout, max(left, _SHORTEST))
+            taken = await self.redis.backing.execute(command, timeout=timeout) is not None
+        except BaseException as error:
+            if not getattr(error, "written", True):
+                self.local.token = before
+            raise
+        if not taken:
+            self.local.token = before
+        return taken
+
+    async def locked(self) -> bool:
+        """Say whether anybody holds the lock."""
+        return await self._holder() is not None
+
+    async def owned(self) -> bool:
+        """Say whether this object holds the lock."""
+        return self._token is not None and await self._holder() == self._token
+
+    async def release(self) -> None:
+        """
+        Free the lock.
+
+        Raises LockError if it was not acquired here, LockNotOwnedError if it timed out meanwhile.
+        """
+        await self.do_release(self._held("release"))
+        self.local.token = None
+
+    async def extend(self, additional_time: float, replace_ttl: bool = False) -> bool:
+        """
+        Add seconds to what is left of the lock's time, or with `replace_ttl` set it anew.
+
+        Raises LockError if there is no lock or no timeout, LockNotOwnedError if it timed out.
+        """
+        return await self.do_extend(additional_time, replace_ttl)
+
+    async def reacquire(self) -> bool:
+        """Start the lock's time again; errors as in `extend`."""
+        return await self.do_reacquire()
+
+    async def do_release(self, expected_token: bytes) -> None:
+        if not await self._run(_RELEASE, expected_token):
+            self.local.token = None
+            raise LockNotOwnedError("Cannot release a lock that's no longer owned", self.name)
+
+    async def do_extend(self, additional_time: float, replace_ttl: bool) -> bool:
+        token = self._held("extend", timed=True)
+        script = _SET_TTL if replace_ttl else _ADD_TTL
+        if not await self._run(script, token, b"%d" % _milliseconds(additional_time)):
+            raise LockNotOwnedError("Cannot extend a lock that's no longer owned", self.name)
+        return True
+
+    async def do_reacquire(self) -> bool:
+        token = self._held("reacquire", timed=True)
+        if not await self._run(_SET_TTL, token, b"%d" % _milliseconds(self.timeout)):
+            raise LockNotOwnedError("Cannot reacquire a lock that's no longer owned", self.name)
+        return True
+
+    # -- inside
+
+    @property
+    def _token(self) -> bytes | None:
+        return getattr(self.local, "token", None)
+
+    def _held(self, verb: str, *, timed: bool = False) -> bytes:
+        token = self._token
+        if token is None:
+            raise LockError(
+                f"Cannot {verb} a lock that's not owned or is already unlocked", self.name
+            )
+        if timed and self.timeout is None:
+            raise LockError(f"Cannot {verb} a lock with no timeout", self.name)
+        return token
+
+    async def _holder(self) -> bytes | None:
+        found: bytes | None = await self.redis.backing.execute(Command(("GET", self._key), _GET))
+        return found
+
+    async def _run(self, script: Script, *arguments: bytes) -> bool:
+        execute = self.redis.backing.execute
+        try:
+            done = await execute(build.evalsha(script.digest, (self._key,), arguments))
+        except NoScriptError:
+            done = await execute(build.eval_(script.text, (self._key,), arguments))
+        return bool(done)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

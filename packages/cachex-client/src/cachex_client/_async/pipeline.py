@@ -1,0 +1,221 @@
+# tools/unasync.py writes the sync twin of this file.
+"""Many commands, one write."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+import redis.asyncio.client
+from redis.client import EMPTY_RESPONSE
+from redis.exceptions import NoScriptError, ResponseError, WatchError
+
+from cachex_client._concurrency import monotonic
+from cachex_client._core.routes import Way, route_of, wait_of
+from cachex_client._core.scripting import as_text, with_texts
+from cachex_client._core.transaction import Refusal, settle
+from cachex_client.command import Command
+from cachex_pool import PoolError, pack, pack_many
+
+if TYPE_CHECKING:
+    from cachex_client._async.facade import AsyncRedis
+
+_UNWATCH = pack(("UNWATCH",))
+_FORGET = frozenset(("DISCARD", "EXEC", "UNWATCH"))
+
+
+class AsyncPipeline(redis.asyncio.client.Pipeline):
+    """
+    Commands that are kept until `execute` and then leave in one write.
+
+    For its callers it is redis-py's pipeline. With `transaction` the commands run between MULTI
+    and EXEC. After `watch`, commands run at once on a connection of its own, until `multi`.
+    What was written and may not be done twice is never sent again.
+    """
+
+    def __init__(self, owner: "AsyncRedis", transaction: bool, shard_hint: str | None) -> None:
+        super().__init__(owner.connection_pool, owner.response_callbacks, transaction, shard_hint)
+        self._owner = owner
+        self._atomic = bool(transaction)
+        self._lease: AbstractAsyncContextManager[Any] | None = None
+        self._watcher: Any = None
+        self._trouble: Exception | None = None  # why the watcher must not be used again
+
+    def __del__(self, *_: Any) -> None:
+        """Do nothing: a lease that is dropped closes its connection, WATCH and all."""
+
+    # -- all at once
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """
+        Send what was kept; return the results in order.
+
+        The first error reply is raised; with `raise_on_error=False` all stay in their places.
+        Raises WatchError if a watched key changed.
+        """
+        stack = self.command_stack
+        if not stack and not self.watching:
+            return []
+        if self._watcher is None and any(_is_redis_pys(args) for args, _ in stack):
+            return await super().execute(raise_on_error)
+        try:
+            sent = [args for args, options in stack if EMPTY_RESPONSE not in options]
+            replies = await self._send(sent)
+            if raise_on_error:
+                self._raise_first(sent, replies)
+            rest = iter(replies)
+            return [
+                options[EMPTY_RESPONSE]
+                if EMPTY_RESPONSE in options
+                else self._read(args, next(rest), options)
+                for args, options in stack
+            ]
+        finally:
+            await self.reset()
+
+    async def _send(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Return a reply or an error reply for each command; raise any other error."""
+        texts = {script.sha: script.script for script in self.scripts}
+        complete = with_texts(commands, texts) if texts else commands
+        atomic = self._atomic or self.explicit_transaction
+        if self._watcher is not None:
+            return await self._send_watched(complete) if atomic else []
+        if not atomic:
+            return await self._send_plain(complete, texts)
+        if any(route_of(args).way is Way.OWN for args in complete):
+            block = [("MULTI",), *complete, ("EXEC",)]
+            return self._settle(commands, await self._owner.exchange_alone(block))
+        return await self._owner.backing.execute_atomic(self._commands(complete))
+
+    async def _send_plain(
+        self, commands: Sequence[Sequence[Any]], texts: dict[str, Any]
+    ) -> list[Any]:
+        made = self._commands(commands)
+        wait = sum(wait_of(one.arguments) for one in made if one.spec.blocking)
+        changing = any(route_of(args).way is Way.OWN for args in commands)
+        if wait or changing:
+            return await self._owner.exchange_alone(commands, keep=not changing, wait=wait)
+        replies = await self._owner.backing.execute_many(made)
+        unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if texts and unknown:  # on another node than where the script's text went
+            again = self._commands([as_text(commands[at], texts) for at in unknown])
+            for at, reply in zip(
+                unknown, await self._owner.backing.execute_many(again), strict=True
+            ):
+                replies[at] = reply
+        for reply in replies:
+            if isinstance(reply, Exception) and not isinstance(reply, ResponseError):
+                raise reply
+        return replies
+
+    async def _send_watched(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        block = self._commands([("MULTI",), *commands, ("EXEC",)])
+        data = pack_many([command.arguments for command in block])
+        deadline = monotonic() + self._owner.timeout
+        try:
+            replies = await self._watcher.exchange(data, len(block), deadline)
+        except PoolError as error:
+            self._trouble = error
+            if error.written:
+                raise  # it may have been done
+            raise self._lost(error) from error
+        self.watching = False
+        return self._settle(commands, replies)
+
+    def _settle(self, commands: Sequence[Sequence[Any]], replies: Sequence[Any]) -> list[Any]:
+        settled = settle(replies)
+        if not isinstance(settled, Refusal):
+            return settled
+        if settled.position >= 0:
+            self.annotate_exception(settled.error, settled.position + 1, commands[settled.position])
+        raise settled.error
+
+    def _raise_first(self, commands: Sequence[Sequence[Any]], replies: Sequence[Any]) -> None:
+        for number, reply in enumerate(replies, 1):
+            if isinstance(reply, Exception):
+                self.annotate_exception(reply, number, commands[number - 1])
+                raise reply
+
+    # -- at once: WATCH, and what follows until MULTI
+
+    async def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
+        """Run a command now, on the connection that watches."""
+        route = route_of(args)
+        command = self._owner.command(route.words + args[1:])
+        first = self._watcher is None
+        try:
+            reply = await self._call(command)
+        except PoolError as error:
+            watching, self._trouble = self.watching, error
+            safe = command.spec.idempotent or not error.written
+            await self.reset()
+            if not safe or not (watching or first):
+                raise
+            if watching:
+                raise self._lost(error) from error
+            reply = await self._call(command)
+        if isinstance(reply, Exception):
+            if isinstance(reply, ResponseError) and EMPTY_RESPONSE in options:
+                return options[EMPTY_RESPONSE]
+            raise reply
+        if route.name == "WATCH":
+            self.watching = True
+        elif route.name in _FORGET:
+            self.watching = False
+        elif route.way is Way.OWN:
+            self._trouble = _Changed()
+        return self._owner.read(args[0], route.name, reply, options)
+
+    async def _call(self, command: Command[Any]) -> Any:
+        if self._watcher is None:
+            self._lease = self._owner.backing.lease()
+            self._watcher = await self._lease.__aenter__()
+        wait = wait_of(command.arguments) if command.spec.blocking else 0.0
+        deadline = monotonic() + self._owner.timeout + wait
+        return await self._watcher.call(pack(command.arguments), deadline)
+
+    async def reset(self) -> None:
+        """Forget what was kept, and give the connection that watches back."""
+        self.command_stack = []
+        self.scripts = set()
+        self.explicit_transaction = False
+        watching, self.watching = self.watching, False
+        watcher, self._watcher = self._watcher, None
+        lease, self._lease = self._lease, None
+        trouble, self._trouble = self._trouble, None
+        if self.connection is not None:  # redis-py's own, see `execute`
+            connection, self.connection = self.connection, None
+            await self.connection_pool.release(connection)
+        if lease is None:
+            return
+        try:
+            if watching and trouble is None:
+                await watcher.call(_UNWATCH, monotonic() + self._owner.timeout)
+        except PoolError as error:
+            trouble = error
+        except BaseException as error:
+            await lease.__aexit__(type(error), error, None)
+            raise
+        await lease.__aexit__(trouble and type(trouble), trouble, None)
+
+    def _lost(self, error: Exception) -> WatchError:
+        what = type(error).__name__
+        return WatchError(f"A {what} occurred while watching one or more keys")
+
+    # -- words
+
+    def _commands(self, commands: Sequence[Sequence[Any]]) -> list[Command[Any]]:
+        make = self._owner.command
+        return [make(route_of(args).words + tuple(args[1:])) for args in commands]
+
+    def _read(self, args: Sequence[Any], reply: Any, options: dict[str, Any]) -> Any:
+        if isinstance(reply, Exception):
+            return reply
+        return self._owner.read(args[0], route_of(args).name, reply, options)
+
+
+class _Changed(Exception):
+    """The connection is not what it was: SELECT, AUTH, ... were run on it."""
+
+
+def _is_redis_pys(args: Sequence[Any]) -> bool:
+    return route_of(args).way is Way.REDIS_PY

@@ -1,0 +1,222 @@
+# Written by tools/unasync.py from _async/facade.py: edit that file instead.
+"""redis-py's client on our connections: its whole command surface, our way down."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import redis
+from redis.retry import Retry
+from redis.backoff import FullJitterBackoff
+from redis.client import EMPTY_RESPONSE, NEVER_DECODE
+from redis.exceptions import ResponseError
+
+from cachex_client._sync.lock import Lock
+from cachex_client._sync.pipeline import Pipeline
+from cachex_client._sync.scripts import Script
+from cachex_client._concurrency import monotonic
+from cachex_client._core.replies import as_resp2, decoded, hgetall
+from cachex_client._core.routes import Way, route_of, wait_of
+from cachex_client._core.specs import spec_for
+from cachex_client.command import Command
+from cachex_client.options import ClientOptions
+from cachex_pool import Pool, pack
+from cachex_pool.redis_py import RedisPyPool
+
+_OURS = frozenset((EMPTY_RESPONSE, NEVER_DECODE, "keys"))
+"""Options of redis-py's `execute_command` that are not for the callback of the reply."""
+
+
+class Backing(Protocol):
+    """What the facade needs of a client."""
+
+    options: ClientOptions
+
+    def execute(self, command: Command[Any], *, timeout: float | None = None) -> Any: ...
+
+    def execute_many(
+        self, commands: Sequence[Command[Any]], *, timeout: float | None = None
+    ) -> list[Any]: ...
+
+    def execute_atomic(
+        self, commands: Sequence[Command[Any]], *, timeout: float | None = None
+    ) -> list[Any]: ...
+
+    def lease(self, *, timeout: float | None = None) -> Any:
+        """Borrow a connection for a block; it is closed afterwards if the block raises."""
+
+    def primary_pool(self) -> Pool:
+        """Return the pool of the primary (for the running event loop)."""
+
+
+class Condemned(Exception):
+    """Raised through a lease whose connection must not be used again; never gets out."""
+
+
+class Redis(redis.Redis):
+    """
+    redis-py's client as the face of one of ours.
+
+    Every method of `redis.Redis` is there and returns what it returns by default, in
+    RESP2's shapes; retries, routing, deadlines and connections are the client's. What changes a
+    connection for whoever uses it next (SELECT, SUBSCRIBE, CLIENT TRACKING, ...) runs on one
+    that is closed afterwards. Pub/sub, MONITOR and commands of modules use redis-py's own
+    connections, which count against the limit of the primary's pool.
+
+    Closing it does nothing: the connections belong to `client`.
+    """
+
+    def __init__(
+        self,
+        client: Backing,
+        *,
+        decode_responses: bool = False,
+        encoding: str = "utf-8",
+        encoding_errors: str = "strict",
+    ) -> None:
+        self.backing = client
+        self.timeout = client.options.timeout
+        coding: dict[str, Any] = {
+            "decode_responses": decode_responses,
+            "encoding": encoding,
+            "encoding_errors": encoding_errors,
+        }
+        pool = RedisPyPool(client.primary_pool, timeout=self.timeout, **coding)
+        super().__init__(connection_pool=pool)
+        self._listening = RedisPyPool(
+            client.primary_pool,
+            timeout=self.timeout,
+            keep=0,
+            retry=Retry(FullJitterBackoff(cap=1.0, base=0.01), 5),
+            **coding,
+        )
+        self.response_callbacks["HGETALL"] = hgetall
+        self._decoding = (encoding, encoding_errors) if decode_responses else None
+        self._encoding = (
+            None if encoding.lower() in ("utf-8", "utf8") else (encoding, encoding_errors)
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on {self.backing!r}>"
+
+    # -- commands
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send a command as redis-py's methods give it; return what redis-py would return."""
+        route = route_of(args)
+        if route.way is not Way.SHARED:
+            return self._execute_apart(route.way, args, options)
+        command = self.command(route.words + args[1:])
+        timeout = self.timeout + wait_of(command.arguments) if command.spec.blocking else None
+        try:
+            reply = self.backing.execute(command, timeout=timeout)
+        except ResponseError:
+            if EMPTY_RESPONSE in options:
+                return options[EMPTY_RESPONSE]
+            raise
+        return self.read(args[0], route.name, reply, options)
+
+    def command(self, arguments: tuple[Any, ...]) -> Command[Any]:
+        """Make a command of words as redis-py gives them."""
+        if self._encoding is not None:
+            encoding, errors = self._encoding
+            arguments = tuple(
+                word.encode(encoding, errors) if isinstance(word, str) else word
+                for word in arguments
+            )
+        return Command(arguments, spec_for(arguments))
+
+    def read(self, given: Any, name: str, reply: Any, options: dict[str, Any]) -> Any:
+        """Turn a reply into what redis-py returns; `given` is the command's name as given."""
+        reply = as_resp2(name, reply)
+        if self._decoding is not None and NEVER_DECODE not in options:
+            reply = decoded(reply, *self._decoding)
+        callback = dict.get(self.response_callbacks, given) or self._callback(given)
+        if callback is None:
+            return reply
+        if options:
+            options = {name: value for name, value in options.items() if name not in _OURS}
+        return callback(reply, **options)
+
+    def _execute_apart(self, way: Way, args: Any, options: dict[str, Any]) -> Any:
+        if way is Way.REDIS_PY:
+            return super().execute_command(*args, **options)
+        replies = self.exchange_alone([args])
+        if isinstance(replies[0], Exception):
+            raise replies[0]
+        return self.read(args[0], route_of(args).name, replies[0], options)
+
+    def exchange_alone(
+        self, commands: Sequence[Sequence[Any]], *, keep: bool = False, wait: float = 0.0
+    ) -> list[Any]:
+        """
+        Send commands in one write on a connection nobody else uses; return all replies.
+
+        The connection is closed afterwards, unless it is to be kept. `wait` is for how many
+        seconds the commands may block.
+        """
+        data = b"".join(
+            pack(self.command(route_of(args).words + tuple(args[1:])).arguments)
+            for args in commands
+        )
+        replies: list[Any] = []
+        try:
+            with self.backing.lease() as connection:
+                deadline = monotonic() + self.timeout + wait
+                replies = connection.exchange(data, len(commands), deadline)
+                if not keep:
+                    raise Condemned
+        except Condemned:
+            pass
+        return replies
+
+    def _callback(self, given: Any) -> Any:
+        if isinstance(given, str) and not given.isupper():
+            return self.response_callbacks.get(given)
+        return None
+
+    # -- what redis-py makes of connections
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
+        """Return a pipeline: commands kept until `execute`, then sent in one write."""
+        return Pipeline(self, transaction, shard_hint)
+
+    def lock(
+        self,
+        name: Any,
+        timeout: float | None = None,
+        sleep: float = 0.1,
+        blocking: bool = True,
+        blocking_timeout: float | None = None,
+        lock_class: Any = None,
+        thread_local: bool = True,
+        raise_on_release_error: bool = True,
+    ) -> Any:
+        """Return a lock under the key `name`; `Lock` explains the settings."""
+        return (lock_class or Lock)(
+            self,
+            name,
+            timeout=timeout,
+            sleep=sleep,
+            blocking=blocking,
+            blocking_timeout=blocking_timeout,
+            thread_local=thread_local,
+            raise_on_release_error=raise_on_release_error,
+        )
+
+    def register_script(self, script: str | bytes) -> Script:
+        """Return a callable that runs a Lua script by its digest."""
+        return Script(self, script)
+
+    def pubsub(self, **settings: Any) -> Any:
+        """Return redis-py's object for publish and subscribe; it reconnects by itself."""
+        return redis.client.PubSub(self._listening, **settings)
+
+    def monitor(self) -> Any:
+        """Return redis-py's object for MONITOR."""
+        return redis.client.Monitor(self._listening)
+
+    def client(self) -> Any:
+        """Return a plain client of redis-py that keeps to one connection until it is closed."""
+        return redis.Redis(
+            connection_pool=self.connection_pool, single_connection_client=True
+        )
