@@ -48,7 +48,7 @@ class Pool(AbstractContextManager):
 '''
 VERBS = """
     async def aget(self, key):
-        return await self._acache.aget(key) or await self._aclient.again(key, self.get)
+        return await self._acache.aget(key) or await self._averbatim.again(key, self.get)
 """
 
 
@@ -74,7 +74,7 @@ def test_django_verbs_change_in_the_django_package_only(tmp_path: Path) -> None:
     django = package(tmp_path, unasync.DJANGO_PACKAGE, operations=source)
     other = package(tmp_path, "other", operations=source)
     unasync.run(tmp_path, check=False)
-    changed = "return self._cache.get(key) or self._client.again(key, self.get)"
+    changed = "return self._cache.get(key) or self._verbatim.again(key, self.get)"
     assert changed in (django / "_sync/operations.py").read_text()
     assert "def aget(" in (other / "_sync/operations.py").read_text()
 
