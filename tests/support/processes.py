@@ -74,13 +74,18 @@ class _Watchdog:
         )
         atexit.register(self.clean_up)
 
+    @property
+    def is_ours(self) -> bool:
+        """False in a forked child."""
+        return os.getpid() == self.owner
+
     def tell(self, line: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n".encode())
         self.process.stdin.flush()
 
     def clean_up(self) -> None:
-        if os.getpid() != self.owner:  # A forked child must not stop its parent's servers.
+        if not self.is_ours:
             return
         for child in list(self.children.values()):
             child.kill()
@@ -99,7 +104,7 @@ _watchdog_lock = threading.Lock()
 def _the_watchdog() -> _Watchdog:
     global _watchdog
     with _watchdog_lock:
-        if _watchdog is None or _watchdog.owner != os.getpid():
+        if _watchdog is None or not _watchdog.is_ours:
             _watchdog = _Watchdog()
         return _watchdog
 
@@ -126,10 +131,13 @@ def spawn(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
 def reap(child: subprocess.Popen[bytes], timeout: float = 3.0) -> None:
     """End a process: ask it to terminate, after `timeout` seconds kill it, wait until it is gone.
 
-    Works on a stopped process too. With `timeout` 0 it is killed at once.
+    Works on a stopped process too. With `timeout` 0 it is killed at once. Does nothing in a forked
+    child: what it has got from its parent it must not touch.
     """
-    watchdog = _the_watchdog()
-    if child.pid not in watchdog.children:  # Not ours, or not any more.
+    watchdog = _watchdog
+    if watchdog is None or not watchdog.is_ours:
+        return
+    if child.pid not in watchdog.children:  # Ended before.
         return
     if child.poll() is None and timeout:
         child.send_signal(signal.SIGCONT)
@@ -157,5 +165,9 @@ def make_folder() -> Path:
 
 
 def remove_folder(folder: Path) -> None:
+    """Remove a folder that `make_folder` made in this process."""
+    watchdog = _watchdog
+    if watchdog is None or str(folder) not in watchdog.folders or not watchdog.is_ours:
+        return
     shutil.rmtree(folder, ignore_errors=True)
-    _the_watchdog().folders.discard(str(folder))
+    watchdog.folders.discard(str(folder))

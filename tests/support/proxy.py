@@ -166,7 +166,7 @@ class Proxy:
         self._set(Mode.RESET)
 
     def split_every_byte(self) -> None:
-        """Send every byte of a reply on its own."""
+        """Send every byte of a reply on its own: slow, some thousand bytes per second."""
         self._set(Mode.SPLIT)
 
     def refuse(self) -> None:

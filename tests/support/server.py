@@ -71,6 +71,7 @@ class Server:
         self._port_is_fixed = port is not None
         self._process: subprocess.Popen[bytes] | None = None
         self._admin: RespClient | None = None
+        self._admin_owner = 0
         self._lock = threading.RLock()
         self._as_started: dict[str, Any] = {}
 
@@ -258,10 +259,13 @@ class Server:
         Raises RespError, or OSError (also TimeoutError after 5 s).
         """
         with self._lock:
-            if self._admin is not None and select.select([self._admin.socket], [], [], 0)[0]:
-                self._drop_admin()  # Closed by the server: nothing else is unread there.
+            if self._admin is not None and (
+                self._admin_owner != os.getpid()  # Our parent's, before a fork.
+                or select.select([self._admin.socket], [], [], 0)[0]  # Closed by the server.
+            ):
+                self._drop_admin()
             if self._admin is None:
-                self._admin = self.client()
+                self._admin, self._admin_owner = self.client(), os.getpid()
             try:
                 return self._admin.command(*arguments)
             except OSError:
