@@ -71,7 +71,7 @@ def pip(env: Path, *arguments: str) -> None:
         command = [python, "-m", "pip"]
     else:
         command = [sys.executable, "-m", "pip", "--python", python]
-    subprocess.run([*command, "-q", "--disable-pip-version-check", *arguments], check=True)
+    subprocess.run([*command, "-qq", "--disable-pip-version-check", *arguments], check=True)
 
 
 def fingerprint(inputs: list[Path]) -> str:
