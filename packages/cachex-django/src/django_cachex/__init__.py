@@ -1,3 +1,49 @@
 """Django cache backend for Redis and Valkey."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cachex_client import AsyncRedis, Redis
+
 __version__ = "0.1.0"
+
+__all__ = ["get_async_redis_connection", "get_redis_connection", "warm_up"]
+
+
+def get_redis_connection(alias: str = "default", write: bool = True) -> "Redis":
+    """
+    Return a `redis.Redis` on the connections of the cache `alias`.
+
+    It has all of redis-py's methods, and speaks of keys as they are stored: prefix and version
+    are the caller's business. Every command goes where it belongs, whatever `write` says.
+    NotImplementedError if the cache is not one of this package's.
+    """
+    return _client(alias).get_client(write=write)  # type: ignore[no-any-return]
+
+
+def get_async_redis_connection(alias: str = "default") -> "AsyncRedis":
+    """Return a `redis.asyncio.Redis` on the connections of the cache `alias`."""
+    return _client(alias).async_redis  # type: ignore[no-any-return]
+
+
+def warm_up(*aliases: str) -> None:
+    """
+    Open the connections that caches want to keep (MIN_CONNECTIONS) before the first request.
+
+    Call it in a worker, after the fork: in gunicorn's `post_fork`, say. Without `aliases` every
+    cache of this package is meant. Raises what is wrong with settings or server.
+    """
+    from django_cachex import registry
+
+    registry.warm_up(*aliases)
+
+
+def _client(alias: str):  # type: ignore[no-untyped-def]
+    from django.core.cache import caches
+
+    from django_cachex.client import DefaultClient
+
+    client = getattr(caches[alias], "client", None)
+    if not isinstance(client, DefaultClient):
+        raise NotImplementedError(f"the cache {alias!r} is not one of django_cachex")
+    return client

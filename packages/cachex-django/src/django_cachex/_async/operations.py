@@ -1,0 +1,233 @@
+# tools/unasync.py writes the sync twin of this file.
+"""Django's cache API and what this package adds to it, written once for both colours."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.exceptions import SynchronousOnlyOperation
+
+from django_cachex._concurrency import async_encoded
+from django_cachex.core import CacheCore, Timeout, Version
+
+
+class AsyncOperations(CacheCore):
+    """
+    The verbs of a cache, each on one call of `cachex_client`.
+
+    `version` is the one of the cache if not given. Timeouts are seconds; None never expires, 0
+    and less expires at once, and without one the TIMEOUT of the cache holds. Errors of the server
+    are raised as redis-py's, trouble with connections as those of `cachex_pool`, which are
+    redis-py's too; with IGNORE_EXCEPTIONS trouble is answered as `failures` tells.
+    """
+
+    # One key
+
+    async def aget(self, key: Any, default: Any = None, version: Version = None) -> Any:
+        """Return the value, which may be None, or `default` if there is none."""
+        return await self._acache.get(key, default, version)
+
+    async def aset(
+        self,
+        key: Any,
+        value: Any,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: Version = None,
+        *,
+        nx: bool = False,
+        xx: bool = False,
+    ) -> bool:
+        """
+        Store a value and return whether it was stored.
+
+        `nx` stores only what is not there yet, `xx` only what is.
+        """
+        seconds = self.get_backend_timeout(timeout)
+        try:
+            return await self._acache.set(key, value, seconds, version, nx=nx, xx=xx)
+        except SynchronousOnlyOperation:  # pickling has to ask the database
+            stored = await async_encoded(self.codec.dumps, value)
+            return await self._averbatim.set(key, stored, seconds, version, nx=nx, xx=xx)
+
+    async def aadd(
+        self,
+        key: Any,
+        value: Any,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: Version = None,
+    ) -> bool:
+        """Store a value if the key is not there yet, and return whether it was stored."""
+        seconds = self.get_backend_timeout(timeout)
+        try:
+            return await self._acache.add(key, value, seconds, version)
+        except SynchronousOnlyOperation:
+            stored = await async_encoded(self.codec.dumps, value)
+            return await self._averbatim.add(key, stored, seconds, version)
+
+    async def aget_or_set(
+        self,
+        key: Any,
+        default: Any,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: Version = None,
+    ) -> Any:
+        """Return the value; if there is none, store `default`, or what it returns if callable."""
+        value = await self.aget(key, self._missing_key, version)
+        if value is not self._missing_key:
+            return value
+        if callable(default):
+            default = default()
+        if await self.aadd(key, default, timeout, version):
+            return default
+        return await self.aget(key, default, version)  # somebody else was faster
+
+    async def adelete(self, key: Any, version: Version = None) -> bool:
+        """Remove a key and return whether it was there."""
+        return await self._acache.delete(key, version)
+
+    async def atouch(
+        self, key: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: Version = None
+    ) -> bool:
+        """Let a key expire after `timeout` from now; False if it is not there."""
+        return await self._acache.touch(key, self.get_backend_timeout(timeout), version)
+
+    async def ahas_key(self, key: Any, version: Version = None) -> bool:
+        """Tell whether a key is there."""
+        return await self._acache.has_key(key, version)
+
+    # Numbers and versions
+
+    async def aincr(self, key: Any, delta: int = 1, version: Version = None) -> int:
+        """
+        Add to a whole number and return the sum, atomically; the key keeps its timeout.
+
+        ValueError if the key is not there, redis-py's ResponseError if it holds something else.
+        """
+        return await self._acache.incr(key, delta, version)
+
+    async def adecr(self, key: Any, delta: int = 1, version: Version = None) -> int:
+        """Subtract from a whole number and return the difference, as when adding."""
+        return await self.aincr(key, -delta, version)
+
+    async def aincr_version(self, key: Any, delta: int = 1, version: Version = None) -> int:
+        """Move a value to a later version, which is returned; ValueError if it is not there."""
+        return await self._acache.incr_version(key, delta, version)
+
+    async def adecr_version(self, key: Any, delta: int = 1, version: Version = None) -> int:
+        """Move a value to an earlier version, which is returned."""
+        return await self.aincr_version(key, -delta, version)
+
+    # Many keys
+
+    async def aget_many(self, keys: Iterable[Any], version: Version = None) -> dict[Any, Any]:
+        """Return the values that are there, by key."""
+        return await self._acache.get_many(keys, version)
+
+    async def aset_many(
+        self,
+        data: Mapping[Any, Any],
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: Version = None,
+    ) -> list[Any]:
+        """Store many values, all with one timeout; return the keys that could not be stored."""
+        seconds = self.get_backend_timeout(timeout)
+        try:
+            return await self._acache.set_many(data, seconds, version)
+        except SynchronousOnlyOperation:
+            stored = await async_encoded(self.codec.dumps_many, data.values())
+            ready = dict(zip(data, stored, strict=True))
+            return await self._averbatim.set_many(ready, seconds, version)
+
+    async def adelete_many(self, keys: Iterable[Any], version: Version = None) -> None:
+        """Remove many keys."""
+        await self._acache.delete_many(keys, version)
+
+    async def atouch_many(
+        self,
+        keys: Iterable[Any],
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: Version = None,
+    ) -> Any:
+        """Let many keys expire after `timeout` from now."""
+        return await self._acache.touch_many(keys, self.get_backend_timeout(timeout), version)
+
+    async def aincr_many(
+        self, deltas: Mapping[Any, int], version: Version = None
+    ) -> dict[Any, int]:
+        """Add to many numbers and return the sums by key; keys that are not there are left out."""
+        return await self._acache.incr_many(deltas, version)
+
+    # Timeouts
+
+    async def attl(self, key: Any, version: Version = None) -> int | None:
+        """Return the seconds a key has left: None if it never expires, -2 if it is not there."""
+        return await self._acache.ttl(key, version)
+
+    async def apttl(self, key: Any, version: Version = None) -> int | None:
+        """Return the milliseconds a key has left: None for ever, -2 if it is not there."""
+        return await self._acache.pttl(key, version)
+
+    async def aexpire(
+        self, key: Any, timeout: float | timedelta, version: Version = None
+    ) -> bool:
+        """Let a key expire after `timeout` seconds; False if it is not there."""
+        return await self._acache.expire(key, timeout, version)
+
+    async def apexpire(self, key: Any, timeout: int, version: Version = None) -> bool:
+        """Let a key expire after `timeout` milliseconds; False if it is not there."""
+        return await self._acache.pexpire(key, timeout, version)
+
+    async def aexpire_at(
+        self, key: Any, when: float | datetime, version: Version = None
+    ) -> bool:
+        """Let a key expire at a time, as date or in Unix seconds; False if it is not there."""
+        return await self._acache.expire_at(key, when, version)
+
+    async def apexpire_at(
+        self, key: Any, when: float | datetime, version: Version = None
+    ) -> bool:
+        """Let a key expire at a time, as date or in Unix milliseconds; False if it is not there."""
+        return await self._acache.pexpire_at(key, when, version)
+
+    async def apersist(self, key: Any, version: Version = None) -> bool:
+        """Let a key never expire; False if it is not there or never did."""
+        return await self._acache.persist(key, version)
+
+    # Patterns
+
+    async def akeys(self, pattern: str = "*", version: Version = None) -> list[str]:
+        """Return the keys that match a glob pattern, as they were given."""
+        return list({key: None async for key in self.aiter_keys(pattern, version)})
+
+    async def aiter_keys(
+        self, pattern: str = "*", version: Version = None, itersize: int | None = None
+    ) -> AsyncIterator[str]:
+        """Yield the keys that match a glob pattern, fetched by `itersize`, without blocking."""
+        size = self._itersize if itersize is None else itersize
+        async for key in self._acache.iter_keys(pattern, version, itersize=size):
+            yield key
+
+    async def adelete_pattern(
+        self, pattern: str, version: Version = None, itersize: int | None = None
+    ) -> int:
+        """Remove the keys that match a glob pattern and return how many there were."""
+        size = self._itersize if itersize is None else itersize
+        return await self._acache.delete_pattern(pattern, version, itersize=size)
+
+    async def aclear(self) -> Any:
+        """Remove all keys of this cache's KEY_PREFIX, of all versions, and no others."""
+        return await self._acache.clear()
+
+    async def aflush_db(self) -> Any:
+        """Remove all keys of the database, whoever wrote them."""
+        return await self._acache.flush_db()
+
+    # The rest
+
+    def alock(self, key: Any, version: Version = None, **options: Any) -> Any:
+        """Return a lock on the server, held by whoever acquires it, in any process."""
+        return self._acache.lock(key, version=version, **options)
+
+    async def aclose(self, **kwargs: Any) -> None:
+        """Do nothing: connections belong to the process and outlive a request."""

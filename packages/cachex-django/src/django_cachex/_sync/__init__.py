@@ -1,0 +1,1 @@
+# Written by tools/unasync.py from _async/__init__.py: edit that file instead.

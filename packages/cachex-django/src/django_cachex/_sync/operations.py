@@ -1,0 +1,233 @@
+# Written by tools/unasync.py from _async/operations.py: edit that file instead.
+"""Django's cache API and what this package adds to it, written once for both colours."""
+
+from collections.abc import Iterator, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.exceptions import SynchronousOnlyOperation
+
+from django_cachex._concurrency import encoded
+from django_cachex.core import CacheCore, Timeout, Version
+
+
+class Operations(CacheCore):
+    """
+    The verbs of a cache, each on one call of `cachex_client`.
+
+    `version` is the one of the cache if not given. Timeouts are seconds; None never expires, 0
+    and less expires at once, and without one the TIMEOUT of the cache holds. Errors of the server
+    are raised as redis-py's, trouble with connections as those of `cachex_pool`, which are
+    redis-py's too; with IGNORE_EXCEPTIONS trouble is answered as `failures` tells.
+    """
+
+    # One key
+
+    def get(self, key: Any, default: Any = None, version: Version = None) -> Any:
+        """Return the value, which may be None, or `default` if there is none."""
+        return self._cache.get(key, default, version)
+
+    def set(
+        self,
+        key: Any,
+        value: Any,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: Version = None,
+        *,
+        nx: bool = False,
+        xx: bool = False,
+    ) -> bool:
+        """
+        Store a value and return whether it was stored.
+
+        `nx` stores only what is not there yet, `xx` only what is.
+        """
+        seconds = self.get_backend_timeout(timeout)
+        try:
+            return self._cache.set(key, value, seconds, version, nx=nx, xx=xx)
+        except SynchronousOnlyOperation:  # pickling has to ask the database
+            stored = encoded(self.codec.dumps, value)
+            return self._verbatim.set(key, stored, seconds, version, nx=nx, xx=xx)
+
+    def add(
+        self,
+        key: Any,
+        value: Any,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: Version = None,
+    ) -> bool:
+        """Store a value if the key is not there yet, and return whether it was stored."""
+        seconds = self.get_backend_timeout(timeout)
+        try:
+            return self._cache.add(key, value, seconds, version)
+        except SynchronousOnlyOperation:
+            stored = encoded(self.codec.dumps, value)
+            return self._verbatim.add(key, stored, seconds, version)
+
+    def get_or_set(
+        self,
+        key: Any,
+        default: Any,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: Version = None,
+    ) -> Any:
+        """Return the value; if there is none, store `default`, or what it returns if callable."""
+        value = self.get(key, self._missing_key, version)
+        if value is not self._missing_key:
+            return value
+        if callable(default):
+            default = default()
+        if self.add(key, default, timeout, version):
+            return default
+        return self.get(key, default, version)  # somebody else was faster
+
+    def delete(self, key: Any, version: Version = None) -> bool:
+        """Remove a key and return whether it was there."""
+        return self._cache.delete(key, version)
+
+    def touch(
+        self, key: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: Version = None
+    ) -> bool:
+        """Let a key expire after `timeout` from now; False if it is not there."""
+        return self._cache.touch(key, self.get_backend_timeout(timeout), version)
+
+    def has_key(self, key: Any, version: Version = None) -> bool:
+        """Tell whether a key is there."""
+        return self._cache.has_key(key, version)
+
+    # Numbers and versions
+
+    def incr(self, key: Any, delta: int = 1, version: Version = None) -> int:
+        """
+        Add to a whole number and return the sum, atomically; the key keeps its timeout.
+
+        ValueError if the key is not there, redis-py's ResponseError if it holds something else.
+        """
+        return self._cache.incr(key, delta, version)
+
+    def decr(self, key: Any, delta: int = 1, version: Version = None) -> int:
+        """Subtract from a whole number and return the difference, as when adding."""
+        return self.incr(key, -delta, version)
+
+    def incr_version(self, key: Any, delta: int = 1, version: Version = None) -> int:
+        """Move a value to a later version, which is returned; ValueError if it is not there."""
+        return self._cache.incr_version(key, delta, version)
+
+    def decr_version(self, key: Any, delta: int = 1, version: Version = None) -> int:
+        """Move a value to an earlier version, which is returned."""
+        return self.incr_version(key, -delta, version)
+
+    # Many keys
+
+    def get_many(self, keys: Iterable[Any], version: Version = None) -> dict[Any, Any]:
+        """Return the values that are there, by key."""
+        return self._cache.get_many(keys, version)
+
+    def set_many(
+        self,
+        data: Mapping[Any, Any],
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: Version = None,
+    ) -> list[Any]:
+        """Store many values, all with one timeout; return the keys that could not be stored."""
+        seconds = self.get_backend_timeout(timeout)
+        try:
+            return self._cache.set_many(data, seconds, version)
+        except SynchronousOnlyOperation:
+            stored = encoded(self.codec.dumps_many, data.values())
+            ready = dict(zip(data, stored, strict=True))
+            return self._verbatim.set_many(ready, seconds, version)
+
+    def delete_many(self, keys: Iterable[Any], version: Version = None) -> None:
+        """Remove many keys."""
+        self._cache.delete_many(keys, version)
+
+    def touch_many(
+        self,
+        keys: Iterable[Any],
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: Version = None,
+    ) -> Any:
+        """Let many keys expire after `timeout` from now."""
+        return self._cache.touch_many(keys, self.get_backend_timeout(timeout), version)
+
+    def incr_many(
+        self, deltas: Mapping[Any, int], version: Version = None
+    ) -> dict[Any, int]:
+        """Add to many numbers and return the sums by key; keys that are not there are left out."""
+        return self._cache.incr_many(deltas, version)
+
+    # Timeouts
+
+    def ttl(self, key: Any, version: Version = None) -> int | None:
+        """Return the seconds a key has left: None if it never expires, -2 if it is not there."""
+        return self._cache.ttl(key, version)
+
+    def pttl(self, key: Any, version: Version = None) -> int | None:
+        """Return the milliseconds a key has left: None for ever, -2 if it is not there."""
+        return self._cache.pttl(key, version)
+
+    def expire(
+        self, key: Any, timeout: float | timedelta, version: Version = None
+    ) -> bool:
+        """Let a key expire after `timeout` seconds; False if it is not there."""
+        return self._cache.expire(key, timeout, version)
+
+    def pexpire(self, key: Any, timeout: int, version: Version = None) -> bool:
+        """Let a key expire after `timeout` milliseconds; False if it is not there."""
+        return self._cache.pexpire(key, timeout, version)
+
+    def expire_at(
+        self, key: Any, when: float | datetime, version: Version = None
+    ) -> bool:
+        """Let a key expire at a time, as date or in Unix seconds; False if it is not there."""
+        return self._cache.expire_at(key, when, version)
+
+    def pexpire_at(
+        self, key: Any, when: float | datetime, version: Version = None
+    ) -> bool:
+        """Let a key expire at a time, as date or in Unix milliseconds; False if it is not there."""
+        return self._cache.pexpire_at(key, when, version)
+
+    def persist(self, key: Any, version: Version = None) -> bool:
+        """Let a key never expire; False if it is not there or never did."""
+        return self._cache.persist(key, version)
+
+    # Patterns
+
+    def keys(self, pattern: str = "*", version: Version = None) -> list[str]:
+        """Return the keys that match a glob pattern, as they were given."""
+        return list({key: None for key in self.iter_keys(pattern, version)})
+
+    def iter_keys(
+        self, pattern: str = "*", version: Version = None, itersize: int | None = None
+    ) -> Iterator[str]:
+        """Yield the keys that match a glob pattern, fetched by `itersize`, without blocking."""
+        size = self._itersize if itersize is None else itersize
+        for key in self._cache.iter_keys(pattern, version, itersize=size):
+            yield key
+
+    def delete_pattern(
+        self, pattern: str, version: Version = None, itersize: int | None = None
+    ) -> int:
+        """Remove the keys that match a glob pattern and return how many there were."""
+        size = self._itersize if itersize is None else itersize
+        return self._cache.delete_pattern(pattern, version, itersize=size)
+
+    def clear(self) -> Any:
+        """Remove all keys of this cache's KEY_PREFIX, of all versions, and no others."""
+        return self._cache.clear()
+
+    def flush_db(self) -> Any:
+        """Remove all keys of the database, whoever wrote them."""
+        return self._cache.flush_db()
+
+    # The rest
+
+    def lock(self, key: Any, version: Version = None, **options: Any) -> Any:
+        """Return a lock on the server, held by whoever acquires it, in any process."""
+        return self._cache.lock(key, version=version, **options)
+
+    def close(self, **kwargs: Any) -> None:
+        """Do nothing: connections belong to the process and outlive a request."""

@@ -1,0 +1,124 @@
+"""What the two halves of a cache share: settings, keys, the client. No input, no output."""
+
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from cachex_client import AsyncCache, Cache
+from cachex_client import Codec
+from cachex_client.keys import Keys
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
+from django.utils.functional import cached_property
+
+from django_cachex import registry
+from django_cachex.client import DefaultClient
+from django_cachex.failures import Failures
+from django_cachex.keys import OverriddenKeys
+from django_cachex.shared import Halves, Shared
+
+Timeout: TypeAlias = Any
+"""Seconds, a timedelta, None for ever, or Django's DEFAULT_TIMEOUT."""
+
+Version: TypeAlias = int | str | None
+
+
+class _PartOfKeys:
+    """An attribute of Django's that keys are made of: setting it makes the keys anew."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, cache: Any, owner: type | None = None) -> Any:
+        return self if cache is None else cache.__dict__[self.name]
+
+    def __set__(self, cache: Any, value: Any) -> None:
+        cache.__dict__[self.name] = value
+        for made_of_keys in ("_halves", "_cache", "_acache", "_verbatim", "_averbatim"):
+            cache.__dict__.pop(made_of_keys, None)
+
+
+class CacheCore(BaseCache):
+    """
+    A cache object: cheap, one for each thread and each ASGI request; the rest is shared.
+
+    `client` is the client behind it, `failures` what IGNORE_EXCEPTIONS has ignored.
+    """
+
+    key_prefix = _PartOfKeys()
+    version = _PartOfKeys()
+    key_func = _PartOfKeys()
+
+    def __init__(self, location: Any, params: dict[str, Any]) -> None:
+        self._shared: Shared = registry.shared_by(location, params)
+        super().__init__(params)
+        config = self._shared.config
+        self.default_timeout = config.timeout  # Django would cut off the fraction of a second
+        self._itersize = config.scan_itersize
+
+    @property
+    def client(self) -> DefaultClient:
+        """The client of this cache; `client.get_client()` has redis-py's methods."""
+        return self._shared.client
+
+    @property
+    def failures(self) -> Failures:
+        """What was ignored so far by IGNORE_EXCEPTIONS, in this process."""
+        return self._shared.failures
+
+    @property
+    def codec(self) -> Codec:
+        """How values are stored."""
+        return self._shared.config.codec
+
+    @cached_property
+    def _halves(self) -> Halves:
+        kind, config = type(self), self._shared.config
+        reverse = config.reverse_key_function
+        if (
+            kind.make_key is not BaseCache.make_key
+            or kind.validate_key is not BaseCache.validate_key
+            or kind.make_and_validate_key is not BaseCache.make_and_validate_key
+        ):
+            return self._shared.with_keys(OverriddenKeys(self, reverse))
+        parts = (self.key_prefix, self.version, self.key_func)
+        return self._shared.with_key_parts(*parts)
+
+    @cached_property
+    def _cache(self) -> Cache:
+        return self._halves.cache
+
+    @cached_property
+    def _acache(self) -> AsyncCache:
+        return self._halves.async_cache
+
+    @cached_property
+    def _verbatim(self) -> Cache:
+        return self._halves.verbatim
+
+    @cached_property
+    def _averbatim(self) -> AsyncCache:
+        return self._halves.async_verbatim
+
+    def get_backend_timeout(self, timeout: Timeout = DEFAULT_TIMEOUT) -> Any:
+        """Return a timeout in seconds, None for ever; nothing below 0, which means at once."""
+        if timeout is DEFAULT_TIMEOUT:
+            timeout = self.default_timeout
+        if timeout is None:
+            return None
+        if isinstance(timeout, timedelta):
+            timeout = timeout.total_seconds()
+        return timeout if timeout > 0 else 0
+
+    def make_pattern(self, pattern: str, version: Version = None) -> str:
+        """Return the glob pattern of full keys for a pattern of keys."""
+        return self._keys.pattern(pattern, version)
+
+    def reverse_key(self, key: str, version: Version = None) -> str:
+        """Return the key that was stored under a full key."""
+        return self._keys.caller(key, version)
+
+    @property
+    def _keys(self) -> Keys:
+        return self._halves.keys
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._shared.config.alias!r} on {self.client!r}>"

@@ -1,0 +1,13 @@
+"""What this package raises itself, besides Django's ImproperlyConfigured."""
+
+
+class CachexError(Exception):
+    """Base of the errors of this package."""
+
+
+class CacheUnavailable(CachexError, RuntimeError):
+    """
+    No server answers, and what was asked for has no harmless substitute.
+
+    Raised with IGNORE_EXCEPTIONS on only; the error of the connection is the cause.
+    """

@@ -1,0 +1,98 @@
+"""Options that other backends have: those that mean something here, and what to write instead."""
+
+from collections.abc import Mapping
+
+from django_cachex import readers as read
+from django_cachex.option import Topic, option
+
+OTHERS = Topic(
+    "Of other backends",
+    (
+        option(
+            "CONNECTION_POOL_KWARGS",
+            "",
+            read.MAPPING,
+            "",
+            "A dict of the options of this page, as django-redis has them.",
+            "REDIS_CLIENT_KWARGS",
+        ),
+        option("MAX_ENTRIES", "", read.ANYTHING, "", "Accepted; the server's maxmemory decides."),
+        option("CULL_FREQUENCY", "", read.ANYTHING, "", "Accepted; the server's policy decides."),
+        option(
+            "CLOSE_CONNECTION",
+            "",
+            read.only(
+                False, instead="connections belong to the process and outlive a request: set MAX_IDLE"
+            ),
+            "False",
+            "Accepted when False: the end of a request closes nothing.",
+            setting=True,
+        ),
+        option(
+            "REPLICA_READ_ONLY",
+            "",
+            read.only(True, instead="write only the servers that may be written to in LOCATION"),
+            "True",
+            "Accepted when True: replicas are never written to.",
+        ),
+        option(
+            "DECODE_RESPONSES",
+            "",
+            read.only(False, instead="a SERIALIZER turns the stored bytes into values"),
+            "False",
+            "Accepted when False.",
+        ),
+        option(
+            "RETRY_ON_TIMEOUT",
+            "",
+            read.only(True, instead="RETRY=False, which never sends a command twice"),
+            "True",
+            "Accepted when True: whatever may be sent twice is retried within TIMEOUT.",
+        ),
+        option(
+            "CONNECTION_POOL_CLASS",
+            "",
+            read.stock("ConnectionPool", "BlockingConnectionPool", instead="MAX_CONNECTIONS etc."),
+            "",
+            "Accepted when it is one of redis-py's own; the pool is always cachex_pool's.",
+            "POOL_CLASS",
+        ),
+        option(
+            "PARSER_CLASS",
+            "",
+            read.stock(
+                "DefaultParser",
+                "HiredisParser",
+                "_HiredisParser",
+                "_RESP2Parser",
+                "_RESP3Parser",
+                instead="PROTOCOL=2 or 3; hiredis always reads",
+            ),
+            "",
+            "Accepted when it is one of redis-py's own; hiredis always reads.",
+        ),
+        option(
+            "REDIS_CLIENT_CLASS",
+            "",
+            read.stock("Redis", "StrictRedis", instead="get_redis_connection(), a redis.Redis"),
+            "",
+            "Accepted when it is redis.Redis, which get_redis_connection() returns anyway.",
+        ),
+    ),
+)
+
+# Options of other backends that nothing here corresponds to, and what to write instead.
+REFUSED: Mapping[str, str] = {
+    "IS_MASTER": "it belongs to Sentinel; of a LOCATION list the first server is the primary",
+    "SENTINELS": "the servers of this CLIENT_CLASS are those of LOCATION, it asks no Sentinel",
+    "SENTINEL_KWARGS": "the servers of this CLIENT_CLASS are those of LOCATION, it asks no Sentinel",
+    "CONNECTION_CLASS": "a rediss:// or unix:// URL in LOCATION says how to connect",
+    "RETRY_ON_ERROR": "what may be sent twice is retried, see RETRY",
+    "SOCKET_KEEPALIVE_OPTIONS": "SOCKET_KEEPALIVE switches keep-alive on and off",
+    "CACHE": "there is no cache inside the client",
+    "CACHE_CONFIG": "there is no cache inside the client",
+    "ENCODING": "keys are UTF-8 and values belong to the SERIALIZER",
+    "ENCODING_ERRORS": "keys are UTF-8 and values belong to the SERIALIZER",
+    "STAMPEDE_PREVENTION": "it is not available",
+    "TRACKING": "it is not available",
+}

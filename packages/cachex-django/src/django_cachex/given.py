@@ -1,0 +1,134 @@
+"""What was given for an option, where, and how to say that it will not do."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+import attrs
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+
+from django_cachex import readers
+from django_cachex.foreign import REFUSED
+from django_cachex.option import Option
+from django_cachex.options import BY_NAME, every_option
+
+GROUPS = ("cache", "client", "endpoint", "tls", "pool")
+
+
+@attrs.frozen
+class Given:
+    """One value of one option, and the place it was found at."""
+
+    option: Option
+    value: Any
+    where: str
+
+
+class Options:
+    """The options of one CACHES entry, from wherever they are given."""
+
+    def __init__(self) -> None:
+        self.given: dict[str, Given] = {}
+
+    def take_all(self, options: Mapping[str, Any], where: str) -> None:
+        """Take a dict of options, and those inside of it."""
+        for name, value in options.items():
+            given = read(name, value, f"{where}[{name!r}]")
+            if given.option.reader is readers.MAPPING:
+                self.take_all(given.value, given.where)
+                continue
+            earlier = self.given.setdefault(given.option.name, given)
+            if earlier.value != given.value:
+                refuse(given.where, f"contradicts {earlier.where}: give it once")
+
+    def overrule(self, given: Given) -> None:
+        """Take an option that beats what was given before."""
+        self.given[given.option.name] = given
+
+    def take_global_settings(self) -> None:
+        """Take the settings for all caches where no option says anything."""
+        for option in every_option():
+            if not option.setting or option.name in self.given:
+                continue
+            for prefix in ("DJANGO_CACHEX_", "DJANGO_REDIS_"):
+                name = prefix + option.setting
+                value = getattr(django_settings, name, None)
+                if value is not None:
+                    self.given[option.name] = Given(option, convert(option, value, name), name)
+                    break
+
+    def grouped(self) -> dict[str, dict[str, Any]]:
+        """Return the values by what they are for, without those that mean the default."""
+        groups: dict[str, dict[str, Any]] = {name: {} for name in GROUPS}
+        for given in self.given.values():
+            group, _, name = given.option.goes.partition(".")
+            if name and given.value is not None:
+                groups[group][name] = given.value
+        return groups
+
+    def where(self, name: str) -> str:
+        """Return the place of an option that was given."""
+        return self.given[name].where
+
+    def about_tls(self) -> str:
+        """Name the options given that only make sense with TLS."""
+        return ", ".join(
+            name
+            for name, given in self.given.items()
+            if given.option.goes.startswith("tls.") or (name == "SSL" and given.value)
+        )
+
+
+def read(name: Any, value: Any, where: str) -> Given:
+    """Return an option and its value; ImproperlyConfigured if there is none such."""
+    option = find(name, where)
+    return Given(option, convert(option, value, where), where)
+
+
+def find(name: Any, where: str) -> Option:
+    """Return the option of this name, in capitals or in small letters."""
+    if isinstance(name, str):
+        upper = name.upper()
+        if name in (upper, name.lower()):
+            if upper in BY_NAME:
+                return BY_NAME[upper]
+            if upper in REFUSED:
+                refuse(where, f"is not an option here: {REFUSED[upper]}")
+        refuse(where, f"there is no such option{nearest(upper, BY_NAME)}")
+    refuse(where, f"the name of an option is a str, not a {kind_of(name)}")
+
+
+def nearest(name: Any, known: Any) -> str:
+    """Ask whether one of the known names was meant, if one looks like it."""
+    near = get_close_matches(str(name), list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def convert(option: Option, value: Any, where: str) -> Any:
+    """Return what is meant by a value, or say what was expected, what was given and where."""
+    try:
+        return option.reader.convert(value)
+    except readers.Unreadable as error:
+        reason = f": {error}"
+    except (TypeError, ValueError, KeyError, OverflowError):
+        reason = f"; got {shown(option, value)}"
+    if option.secret:
+        reason = f"; got {shown(option, value)}"
+    refuse(where, f"expected {option.reader.expects}{reason}")
+
+
+def shown(option: Option, value: Any) -> str:
+    """Show a value, unless it is or may hold a secret."""
+    if option.secret or not isinstance(value, str | int | float) or "://" in str(value):
+        return f"a {kind_of(value)}"
+    return repr(value) if len(repr(value)) <= 80 else f"{value!r:.80}..."
+
+
+def kind_of(value: Any) -> str:
+    return value.__name__ if isinstance(value, type) else type(value).__name__
+
+
+def refuse(where: str, what: str) -> NoReturn:
+    """Raise ImproperlyConfigured, without what led to it: that may hold secrets."""
+    raise ImproperlyConfigured(f"{where}: {what}") from None

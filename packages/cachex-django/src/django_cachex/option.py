@@ -1,0 +1,61 @@
+"""What is known of an option; `options.py` has them all."""
+
+import attrs
+
+from django_cachex.readers import Reader
+
+
+@attrs.frozen(kw_only=True)
+class Option:
+    """
+    One entry of OPTIONS.
+
+    `goes` says what it sets: a group and a name in it, such as `pool.max_size`; an empty
+    `goes` is checked and otherwise unused. `default` is the text of the default, for people.
+    The value of a `secret` is never shown. `setting` is the end of the global settings that
+    give the value where OPTIONS does not: DJANGO_CACHEX_..., then DJANGO_REDIS_...
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    reader: Reader
+    goes: str = ""
+    default: str = ""
+    doc: str
+    secret: bool = False
+    setting: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name and its aliases."""
+        return (self.name, *self.aliases)
+
+
+@attrs.frozen
+class Topic:
+    """Options that belong together: a heading of the reference."""
+
+    title: str
+    options: tuple[Option, ...]
+
+
+def option(
+    name: str,
+    goes: str,
+    reader: Reader,
+    default: str,
+    doc: str,
+    *aliases: str,
+    secret: bool = False,
+    setting: bool = False,
+) -> Option:
+    return Option(
+        name=name,
+        goes=goes,
+        reader=reader,
+        default=default,
+        doc=doc,
+        aliases=aliases,
+        secret=secret,
+        setting=name if setting else "",
+    )

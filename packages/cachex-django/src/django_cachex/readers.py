@@ -1,0 +1,304 @@
+"""
+How the value of an option is read: one Reader for each kind of value.
+
+Settings are Python, but options also stand in URLs and come out of environment
+variables: a number or a flag may be given as text.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+from cachex_client import ConfigurationError, RetryOptions
+from cachex_client.resolve import COMPRESSORS as COMPRESSORS_BY_NAME
+from cachex_client.resolve import SERIALIZERS as SERIALIZERS_BY_NAME
+from cachex_client.resolve import resolve_compressors, resolve_serializers
+from cachex_pool import BreakerOptions
+from django.utils.module_loading import import_string
+
+
+class Unreadable(ValueError):
+    """The value is of the right kind, but not usable; the text says why and shows no secret."""
+
+
+@attrs.frozen
+class Reader:
+    """
+    Turns what was written into what is meant.
+
+    `expects` completes the sentence "expected ...". `convert` returns the value, or raises
+    Unreadable with a reason, or ValueError or TypeError without one.
+    """
+
+    expects: str
+    convert: Callable[[Any], Any]
+
+
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = value.lower() if isinstance(value, str) else str(value)
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    raise ValueError
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError
+    number = value if isinstance(value, int) else float(value)
+    if not 0 <= number < float("inf"):
+        raise ValueError
+    return number
+
+
+def _seconds(value: Any) -> float | None:
+    if value is None:
+        return None
+    number = _number(value)
+    if number == 0:
+        raise ValueError
+    return number
+
+
+def _whole(least: int) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        number = _number(value)
+        if number != int(number) or number < least:
+            raise ValueError
+        return int(number)
+
+    return convert
+
+
+def _text(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        word = value.lower() if isinstance(value, str) else ""
+        if word not in words:
+            raise ValueError
+        return word
+
+    return convert
+
+
+def imported(value: Any) -> Any:
+    """Return what a dotted path leads to; anything else as it is. Unreadable if it leads nowhere."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return import_string(value)
+    except ImportError as error:
+        raise Unreadable(f"{value!r} cannot be imported: {error}") from None
+
+
+def _class(value: Any) -> type:
+    found = imported(value)
+    if not isinstance(found, type):
+        raise TypeError
+    return found
+
+
+def _function(value: Any) -> Any:
+    found = imported(value)
+    if found is not None and not callable(found):
+        raise TypeError
+    return found
+
+
+ANYTHING = Reader("anything", lambda value: value)
+FLAG = Reader("True or False", _flag)
+SECONDS = Reader("a number of seconds above 0, or None for the default", _seconds)
+SECONDS_OR_OFF = Reader("a number of seconds, or 0", _number)
+COUNT = Reader("a whole number, 0 or above", _whole(0))
+POSITIVE = Reader("a whole number above 0", _whole(1))
+TEXT = Reader("a str", _text)
+CLASS = Reader("a class or the dotted path of one", _class)
+FUNCTION = Reader("a function or the dotted path of one", _function)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError
+    return value
+
+
+MAPPING = Reader("a dict of options", _mapping)
+
+
+def _protocol(value: Any) -> int:
+    number = _whole(2)(value)
+    if number > 3:
+        raise ValueError
+    return number
+
+
+PROTOCOL = Reader("2 or 3", _protocol)
+
+_POLICIES = ("primary", "primary_preferred", "replica", "replica_preferred", "any", "nearest")
+
+
+def _read_from(value: Any) -> Any:
+    if isinstance(value, str) and "." in value:
+        value = imported(value)
+    return value if callable(value) else _one_of(*_POLICIES)(value)
+
+
+READ_FROM = Reader(f"one of {', '.join(_POLICIES)}, or a function", _read_from)
+
+
+def _credentials(value: Any) -> Any:
+    found = imported(value)
+    if isinstance(found, type):
+        found = found()
+    if found is not None and not (callable(found) or hasattr(found, "get_credentials")):
+        raise TypeError
+    return found
+
+
+CREDENTIALS = Reader("a redis-py CredentialProvider, a function, or the dotted path of one", _credentials)
+
+_REQUIREMENTS = {None: "none", 0: "none", 1: "optional", 2: "required"}  # ssl.CERT_NONE, ...
+
+
+def _verify(value: Any) -> str:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return _REQUIREMENTS[value]
+    return _one_of("required", "optional", "none")(value)
+
+
+VERIFY = Reader("'required', 'optional' or 'none'", _verify)
+
+
+def _named(module: str, name: str) -> Callable[[Any], Any]:
+    """Accept objects of one class without importing its module here."""
+
+    def convert(value: Any) -> Any:
+        kinds = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(value).__mro__}
+        if value is not None and f"{module}.{name}" not in kinds:
+            raise TypeError
+        return value
+
+    return convert
+
+
+TLS_VERSION = Reader("an ssl.TLSVersion", _named("ssl", "TLSVersion"))
+TLS_CONTEXT = Reader("an ssl.SSLContext", _named("ssl", "SSLContext"))
+
+
+def _settings_of(kind: type, off: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """Accept an object of an attrs class, a dict of its fields, or a flag."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        if isinstance(value, bool | str):
+            return kind() if _flag(value) else kind(**off)
+        if not isinstance(value, Mapping):
+            raise TypeError
+        known = [field.name for field in attrs.fields(kind)]
+        for name in value:
+            if name not in known:
+                raise Unreadable(f"{name!r} is not one of {', '.join(known)}")
+        return kind(**value)
+
+    return convert
+
+
+RETRY = Reader(
+    f"True, False or a dict of {', '.join(f.name for f in attrs.fields(RetryOptions))}",
+    _settings_of(RetryOptions, {"attempts": 1}),
+)
+BREAKER = Reader(
+    f"True, False or a dict of {', '.join(f.name for f in attrs.fields(BreakerOptions))}",
+    _settings_of(BreakerOptions, {"enabled": False}),
+)
+
+
+def only(accepted: bool, *, instead: str) -> Reader:
+    """Accept one value of a flag; `instead` says what to write in place of the other."""
+
+    def convert(value: Any) -> bool:
+        if _flag(value) is not accepted:
+            raise Unreadable(instead)
+        return accepted
+
+    return Reader(str(accepted), convert)
+
+
+def stock(*names: str, instead: str) -> Reader:
+    """Accept redis-py's own classes of these names, which say nothing; refuse others."""
+
+    def convert(value: Any) -> None:
+        path = value if isinstance(value, str) else _path(value)
+        package, _, _ = path.partition(".")
+        if package not in ("redis", "valkey") or path.rpartition(".")[2] not in names:
+            raise Unreadable(f"there is no way to put in {path!r}: use {instead}")
+
+    return Reader("a class of redis-py", convert)
+
+
+def _path(value: Any) -> str:
+    kind = value if inspect.isclass(value) else type(value)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _chain(resolve: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any], tuple[Any, ...]]:
+    """Accept one or several names, paths, classes or objects, as `cachex_client` finds them."""
+
+    def convert(value: Any) -> tuple[Any, ...]:
+        for one in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(one, str) and one.startswith(("django_redis.", "django_valkey.")):
+                name = (one.split(".") + [""] * 3)[2]
+                instead = f": use {name!r}" if name in _NAMES else ""
+                raise Unreadable(f"{one!r} belongs to another backend{instead}")
+        try:
+            return resolve(value)
+        except ConfigurationError as error:
+            raise Unreadable(str(error)) from None
+
+    return convert
+
+
+_NAMES = frozenset((*SERIALIZERS_BY_NAME, *COMPRESSORS_BY_NAME))
+
+SERIALIZERS = Reader(
+    "a serializer (short name, dotted path, class or object), or a list of them",
+    _chain(resolve_serializers),
+)
+COMPRESSORS = Reader(
+    "a compressor (short name, dotted path, class or object), or a list of them",
+    _chain(resolve_compressors),
+)
+
+
+def _pickle_version(value: Any) -> int:
+    number = -1 if value in (-1, "-1") else _whole(0)(value)
+    if number > 5:
+        raise ValueError
+    return number
+
+
+PICKLE_VERSION = Reader("a pickle protocol: -1, or 0 to 5", _pickle_version)
+
+
+def _signing_keys(value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    several = value if isinstance(value, list | tuple) else (value,)
+    if not several or not all(isinstance(key, str | bytes) and key for key in several):
+        raise TypeError
+    return tuple(several)
+
+
+SIGNING_KEYS = Reader("True, a key (str or bytes) or a list of keys", _signing_keys)

@@ -1,0 +1,170 @@
+"""
+A CACHES entry becomes one frozen value, or an ImproperlyConfigured that says what was
+expected, what was given and where. Secrets are never shown.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from cachex_client import ClientOptions
+from cachex_client import Codec
+from cachex_client.serializers import PickleSerializer
+from cachex_pool import Endpoint, PoolOptions
+from django.conf import settings as django_settings
+
+from django_cachex import locations, readers
+from django_cachex.given import Options, convert, kind_of, nearest, refuse
+from django_cachex.option import Option
+
+DEFAULT_CLIENT = "django_cachex.client.DefaultClient"
+DEFAULT_LOGGER = "django_cachex.failures"
+
+
+@attrs.frozen(kw_only=True)
+class ClientConfig:
+    """
+    What the connections of a cache are made from.
+
+    Caches whose values are equal, whatever their aliases, share one client per process.
+    """
+
+    client_class: type
+    connection_factory: type
+    servers: tuple[Endpoint, ...]
+    options: ClientOptions
+
+
+@attrs.frozen(kw_only=True)
+class CacheConfig:
+    """A CACHES entry, read and checked. `timeout` is in seconds, None for never."""
+
+    alias: str
+    client: ClientConfig
+    codec: Codec = attrs.field(eq=False, repr=False)
+    timeout: float | None = 300
+    key_prefix: str = ""
+    version: int | str = 1
+    key_function: Any = None
+    reverse_key_function: Any = None
+    scan_itersize: int = 1000
+    ignore_exceptions: bool = False
+    log_ignored_exceptions: bool = False
+    logger: str = DEFAULT_LOGGER
+
+
+def read_config(alias: str, location: Any, params: Mapping[str, Any]) -> CacheConfig:
+    """
+    Read what Django hands to a cache backend: LOCATION, and the rest of the entry.
+
+    `alias` is only for messages. ImproperlyConfigured if anything in it cannot work.
+    """
+    top = f"CACHES[{alias!r}]"
+    beside = _beside_options(params, top)
+    options = Options()
+    given = params.get("OPTIONS") or {}
+    if not isinstance(given, Mapping):
+        refuse(f"{top}['OPTIONS']", f"expected a dict, got a {kind_of(given)}")
+    options.take_all(given, f"{top}['OPTIONS']")
+    servers = locations.parse(location, f"{top}['LOCATION']", options)
+    options.take_global_settings()
+    groups = options.grouped()
+    cache = groups["cache"]
+    client_class = cache.pop("client_class", None) or readers.imported(DEFAULT_CLIENT)
+    factory = cache.pop("connection_factory", None) or _factory_of(client_class, options)
+    return CacheConfig(
+        alias=alias,
+        client=ClientConfig(
+            client_class=client_class,
+            connection_factory=factory,
+            servers=locations.endpoints(servers, groups["endpoint"], groups["tls"], options),
+            options=_client_options(groups, f"{top}['OPTIONS']"),
+        ),
+        codec=_codec(cache, options),
+        **{**beside, **cache},
+    )
+
+
+def _factory_of(client_class: type, options: Options) -> type:
+    factory = getattr(client_class, "connection_factory", None)
+    if not isinstance(factory, type):
+        expected = f"expected a client class such as {DEFAULT_CLIENT}"
+        refuse(options.where("CLIENT_CLASS"), f"{expected}, got {client_class!r}")
+    return factory
+
+
+def _client_options(groups: dict[str, dict[str, Any]], where: str) -> ClientOptions:
+    try:
+        return ClientOptions(**groups["client"], pool=PoolOptions(**groups["pool"]))
+    except (TypeError, ValueError) as error:
+        refuse(where, str(error.args[0] if error.args else error))
+
+
+def _codec(cache: dict[str, Any], options: Options) -> Codec:
+    """Make the codec of what is in `cache` for it, and take that out."""
+    serializers = cache.pop("serializers", (PickleSerializer(),))
+    if "pickle_version" in cache:
+        pickle = PickleSerializer(protocol=cache.pop("pickle_version"))
+        if not any(type(one) is PickleSerializer for one in serializers):
+            refuse(options.where("PICKLE_VERSION"), "SERIALIZER does not pickle")
+        serializers = tuple(
+            pickle if type(one) is PickleSerializer else one for one in serializers
+        )
+    keys = cache.pop("signing_keys", False) or (None,)
+    if keys is True:
+        keys = (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)
+    return Codec(
+        serializers,
+        cache.pop("compressors", ()),
+        signing_key=keys[0],
+        signing_fallbacks=keys[1:],
+    )
+
+
+def _lifetime(value: Any) -> float | None:
+    if isinstance(value, bool):
+        raise TypeError
+    if isinstance(value, str):
+        value = float(value)
+        value = int(value) if value.is_integer() else value
+    if value is not None and not isinstance(value, int | float):
+        raise TypeError
+    return value
+
+
+def _version(value: Any) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError
+    return value
+
+
+def _prefix(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+_ANYTHING = readers.ANYTHING
+_BESIDE_OPTIONS = {
+    "BACKEND": _ANYTHING,
+    "LOCATION": _ANYTHING,
+    "OPTIONS": _ANYTHING,
+    "TIMEOUT": readers.Reader("a number of seconds, or None for never", _lifetime),
+    "KEY_PREFIX": readers.Reader("a str", _prefix),
+    "VERSION": readers.Reader("a number or a str", _version),
+    "KEY_FUNCTION": readers.FUNCTION,
+    "REVERSE_KEY_FUNCTION": readers.FUNCTION,
+}
+
+
+def _beside_options(params: Mapping[str, Any], top: str) -> dict[str, Any]:
+    """Return what stands beside OPTIONS, by the names of CacheConfig."""
+    checked: dict[str, Any] = {}
+    for name, value in params.items():
+        if name not in _BESIDE_OPTIONS:
+            refuse(top, f"there is no setting {name!r}{nearest(name, _BESIDE_OPTIONS)}")
+        reader = _BESIDE_OPTIONS[name]
+        if reader is not _ANYTHING:
+            option = Option(name=name, reader=reader, doc="")
+            checked[name.lower()] = convert(option, value, f"{top}[{name!r}]")
+    return checked

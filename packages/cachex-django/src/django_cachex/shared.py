@@ -1,0 +1,85 @@
+"""What the cache objects of one CACHES entry have in common."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+from cachex_client import AsyncCache, Cache
+from cachex_client import Codec
+from cachex_client.keys import Keys
+from django.core.cache.backends.base import default_key_func
+
+from django_cachex._async.forgiving import AsyncForgivingCache
+from django_cachex._sync.forgiving import ForgivingCache
+from django_cachex.client import DefaultClient
+from django_cachex.failures import Failures
+from django_cachex.keys import DjangoKeys
+from django_cachex.settings import CacheConfig
+
+
+@attrs.frozen
+class Halves:
+    """
+    The verbs for threads and those for asyncio, with the same keys.
+
+    The verbatim ones take values that are encoded already.
+    """
+
+    keys: Keys
+    cache: Cache
+    async_cache: AsyncCache
+    verbatim: Cache
+    async_verbatim: AsyncCache
+
+
+@attrs.define
+class Shared:
+    """What all cache objects of one CACHES entry have in common."""
+
+    config: CacheConfig
+    client: DefaultClient
+    failures: Failures
+    _latest: tuple[tuple[Any, ...], Halves] | None = None
+
+    def with_key_parts(self, prefix: str, version: int | str, function: Any) -> Halves:
+        """Return the halves for Django's three parts of a key, made once for the latest."""
+        parts = (prefix, version, function)
+        latest = self._latest
+        if latest is not None and latest[0] == parts:
+            return latest[1]
+        rule = None if function is default_key_func else function
+        keys = DjangoKeys(prefix, version, rule, self.config.reverse_key_function)
+        self._latest = (parts, self.with_keys(keys))
+        return self._latest[1]
+
+    def with_keys(self, keys: Keys) -> Halves:
+        """Make the halves for other keys."""
+        sync, asynchronous = self.client.executor, self.client.async_executor
+        codec = self.config.codec
+        made: list[Any] = [
+            Cache(sync, keys, codec),
+            AsyncCache(asynchronous, keys, codec),
+            Cache(sync, keys, VERBATIM),
+            AsyncCache(asynchronous, keys, VERBATIM),
+        ]
+        if self.config.ignore_exceptions:
+            made = [
+                ForgivingCache(one, self.failures)
+                if isinstance(one, Cache)
+                else AsyncForgivingCache(one, self.failures)
+                for one in made
+            ]
+        return Halves(keys, *made)
+
+
+class _Verbatim(Codec):
+    """Stores bytes as they are."""
+
+    def dumps(self, value: Any) -> bytes:
+        return bytes(value)
+
+    def dumps_many(self, values: Iterable[Any]) -> list[bytes]:
+        return list(values)
+
+
+VERBATIM = _Verbatim()

@@ -1,0 +1,146 @@
+"""Django's own tests of caches, of what is built on them, and of sessions, on our backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.test import SimpleTestCase, TestCase, override_settings
+from djangocache import project
+from djangocache.backends import OneLoop
+from redis.exceptions import ResponseError
+
+if not project.DJANGO_TESTS:
+    pytest.skip("CACHEX_DJANGO_TESTS is not set: see dev.py", allow_module_level=True)
+
+from cache import tests as of_caches  # noqa: E402
+from sessions_tests import tests as of_sessions  # noqa: E402
+
+if TYPE_CHECKING:
+    Base: Any = object
+else:
+    Base = object
+
+CACHES = of_caches.caches_setting_for_tests(
+    BACKEND="to be replaced", exclude={"cull", "zero_cull"}  # there is no culling here
+)
+
+
+class OnStandalone(Base):
+    """Moves whatever caches a test of Django's has to one server."""
+
+    servers = "session_standalone"
+    cache_backend = project.BACKEND
+
+    @pytest.fixture(autouse=True)
+    def _on_our_backend(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        servers = request.getfixturevalue(self.servers)
+        primary = getattr(servers, "primary", servers)
+        primary.command("FLUSHALL")
+        urls = getattr(servers, "urls", [primary.url])
+        with override_settings(CACHES=project.moved(settings.CACHES, urls, self.cache_backend)):
+            yield
+
+
+class OnReplicated(OnStandalone):
+    """The same on a primary and two replicas: who wrote has to find what was written."""
+
+    servers = "session_replicated"
+
+
+class ThroughFreshLoops(OnStandalone):
+    cache_backend = "djangocache.backends.FreshLoops"
+
+
+class ThroughOneLoop(OnReplicated):
+    cache_backend = "djangocache.backends.OneLoop"
+
+    @pytest.fixture(autouse=True)
+    def _loop(self, _on_our_backend: None) -> Iterator[None]:
+        OneLoop.open_loop()
+        yield
+        OneLoop.close_loop()
+
+
+@override_settings(CACHES=CACHES)
+class CacheTests(OnStandalone, of_caches.BaseCacheTests, TestCase):  # type: ignore[misc]
+    incr_decr_type_error = ResponseError
+
+
+class ReplicatedCacheTests(OnReplicated, CacheTests):
+    pass
+
+
+class FreshLoopsCacheTests(ThroughFreshLoops, CacheTests):
+    def test_get_or_set_racing(self) -> None:
+        with mock.patch(f"{self.cache_backend}.aadd", return_value=False):
+            self.assertEqual(cache.get_or_set("key", "default"), "default")
+
+
+class OneLoopCacheTests(ThroughOneLoop, FreshLoopsCacheTests):
+    # Here Django's ORM runs in a thread of its own, which cannot see into this one's transaction;
+    # FreshLoopsCacheTests have these.
+    test_cache_read_for_model_instance_with_deferred = None
+    test_cache_write_for_model_instance_with_deferred = None
+
+
+class UtilsTests(OnStandalone, of_caches.CacheUtils):  # type: ignore[misc]
+    pass
+
+
+class PrefixedUtilsTests(OnStandalone, of_caches.PrefixedCacheUtils):  # type: ignore[misc]
+    pass
+
+
+class HeadTests(OnStandalone, of_caches.CacheHEADTest):  # type: ignore[misc]
+    pass
+
+
+class I18nTests(OnStandalone, of_caches.CacheI18nTest):  # type: ignore[misc]
+    pass
+
+
+class PrefixedI18nTests(OnStandalone, of_caches.PrefixedCacheI18nTest):  # type: ignore[misc]
+    pass
+
+
+class MiddlewareTests(OnStandalone, of_caches.CacheMiddlewareTest):  # type: ignore[misc]
+    pass
+
+
+class TemplateResponseTests(OnStandalone, of_caches.TestWithTemplateResponse):  # type: ignore[misc]
+    pass
+
+
+class SessionTests(OnStandalone, of_sessions.CacheSessionTests):  # type: ignore[misc]
+    pass
+
+
+class ReplicatedSessionTests(OnReplicated, SessionTests):
+    pass
+
+
+class CachedDatabaseSessionTests(OnStandalone, of_sessions.CacheDBSessionTests):  # type: ignore[misc]
+    pass
+
+
+class SessionMiddlewareTests(OnStandalone, of_sessions.SessionMiddlewareTests):  # type: ignore[misc]
+    pass
+
+
+@override_settings(CACHES={"default": {}})
+class TemplateFragmentTests(OnStandalone, SimpleTestCase):
+    def test_a_fragment_is_rendered_once(self) -> None:
+        from django.template import Context, Template
+
+        template = Template(
+            "{% load cache %}{% cache 60 place user %}{{ value }}{% endcache %}"
+        )
+        first = template.render(Context({"user": 1, "value": "first"}))
+        again = template.render(Context({"user": 1, "value": "second"}))
+        other = template.render(Context({"user": 2, "value": "third"}))
+        assert (first, again, other) == ("first", "first", "third")

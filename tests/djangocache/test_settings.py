@@ -1,0 +1,418 @@
+"""CACHES entries: what is read from them, and how mistakes are reported."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import pytest
+from cachex_client import RetryOptions
+from cachex_client.compressors import ZlibCompressor
+from cachex_client.serializers import JsonSerializer, PickleSerializer
+from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
+from django_cachex.client import DefaultClient
+from django_cachex.foreign import REFUSED
+from django_cachex.options import BY_NAME, describe, every_option
+from django_cachex.pool import ConnectionFactory
+from django_cachex.settings import CacheConfig, read_config
+
+URL = "redis://127.0.0.1:6379/1"
+SECRET = "s3cr3t-Pa55"
+
+
+def read(location: Any = URL, options: Any = None, **beside: Any) -> CacheConfig:
+    params = dict(beside)
+    if options is not None:
+        params["OPTIONS"] = options
+    return read_config("default", location, params)
+
+
+def refused(location: Any = URL, options: Any = None, **beside: Any) -> str:
+    with pytest.raises(ImproperlyConfigured) as caught:
+        read(location, options, **beside)
+    text = str(caught.value)
+    error: BaseException | None = caught.value
+    while error is not None:  # what a traceback would show
+        assert SECRET not in str(error), "a secret is shown"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    assert text.startswith(("CACHES['default']", "DJANGO_")), text
+    return text
+
+
+# Servers
+
+
+def test_the_page_of_the_default_client_works_as_printed() -> None:
+    config = read(
+        ["redis://127.0.0.1:6379/1", "redis://127.0.0.1:6378/1"],
+        {"CLIENT_CLASS": "django_cachex.client.DefaultClient"},
+    )
+    assert config.client.client_class is DefaultClient
+    assert config.client.connection_factory is ConnectionFactory
+    assert [server.name for server in config.client.servers] == [
+        "127.0.0.1:6379/1",
+        "127.0.0.1:6378/1",
+    ]
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "redis://a:1/2,redis://b:2/2",
+        "redis://a:1/2; redis://b:2/2;",
+        ["redis://a:1/2", "redis://b:2/2"],
+        ("redis://a:1/2", "redis://b:2/2"),
+    ],
+)
+def test_a_location_is_a_text_a_list_or_a_tuple(location: Any) -> None:
+    assert [server.name for server in read(location).client.servers] == ["a:1/2", "b:2/2"]
+
+
+@pytest.mark.parametrize("scheme", ["redis", "valkey"])
+def test_plain_schemes_have_no_tls(scheme: str) -> None:
+    assert read(f"{scheme}://a").client.servers[0].tls is None
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "valkeys"])
+def test_tls_schemes_have_tls(scheme: str) -> None:
+    assert read(f"{scheme}://a").client.servers[0].tls is not None
+
+
+def test_options_fill_in_what_the_url_leaves_out() -> None:
+    options = {"USERNAME": "u", "PASSWORD": SECRET, "db": 3}
+    one, two, three = read(["redis://a", "redis://x:y@b/0", "redis://c?db=9"], options).client.servers
+    assert (one.username, one.password, one.db) == ("u", SECRET, 3)
+    assert (two.username, two.password, two.db) == ("x", "y", 0)
+    assert (three.username, three.password, three.db) == ("u", SECRET, 9)
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("", "['LOCATION']: expected a URL such as 'redis://127.0.0.1:6379/1', or a list of them"),
+        (None, "got nothing"),
+        ([], "got nothing"),
+        ({"host": SECRET}, "got a dict"),
+        ([URL, 6379], "['LOCATION'][1]: expected a URL, got a int"),
+        ("127.0.0.1:6379", "redis://"),
+        (f"http://u:{SECRET}@h/", "redis://"),
+        ("redis://h:six/1", "['LOCATION']"),
+        (f"redis://u:{SECRET}#x@h:6379/1", "['LOCATION']"),
+        (f"redis://u:{SECRET}/x@h:6379/1", "['LOCATION']"),
+        (f"redis://u:12/{SECRET}@h:6379/1", "['LOCATION']"),
+        (f"redis://u:{SECRET},x@h:6379/1", "['LOCATION'][0]"),
+        ("redis://h/one", "['LOCATION']"),
+        ("redis://h:70000", "['LOCATION']"),
+        ("unix://", "socket"),
+        ("redis://h/-1", "['LOCATION']"),
+    ],
+)
+def test_a_wrong_location_is_reported(location: Any, told: str) -> None:
+    assert told in refused(location)
+
+
+def test_options_in_the_url_count_for_the_client() -> None:
+    config = read("redis://a/1?socket_timeout=2.5&MAX_CONNECTIONS=7")
+    assert config.client.options.timeout == 2.5
+    assert config.client.options.pool.max_size == 7
+
+
+def test_urls_may_not_contradict_each_other() -> None:
+    text = refused(["redis://a?socket_timeout=1", "redis://b?socket_timeout=2"])
+    assert "['LOCATION'][1], ?socket_timeout= of the URL: contradicts" in text
+
+
+def test_is_master_belongs_to_sentinel() -> None:
+    text = refused(["redis://a/1?is_master=1", "redis://b/1?is_master=0"])
+    assert "Sentinel" in text
+    assert "first server is the primary" in text
+
+
+# Options
+
+
+def test_names_are_taken_in_capitals_and_in_small_letters() -> None:
+    assert read(options={"MAX_CONNECTIONS": 3}) == read(options={"max_connections": 3})
+    assert "there is no such option; did you mean 'MAX_CONNECTIONS'?" in refused(
+        options={"Max_Connections": 3}
+    )
+
+
+def test_an_unknown_option_is_refused_with_the_nearest_name() -> None:
+    assert refused(options={"SOCKET_TIMEOT": 1}) == (
+        "CACHES['default']['OPTIONS']['SOCKET_TIMEOT']: there is no such option;"
+        " did you mean 'SOCKET_TIMEOUT'?"
+    )
+    assert "did you mean 'CONNECTION_POOL_KWARGS'?" in refused(
+        options={"CONNECTION_POOL_CLASS_KWARGS": {}}
+    )
+    assert refused(options={"xyzzy": 1}).endswith("there is no such option")
+    assert "is a str, not a int" in refused(options={1: 1})
+
+
+def test_an_unknown_setting_beside_options_is_refused() -> None:
+    assert "there is no setting 'TIMOUT'; did you mean 'TIMEOUT'?" in refused(TIMOUT=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"SOCKET_TIMEOUT": "fast"}, "expected a number of seconds above 0, or None for the default"),
+        ({"SOCKET_TIMEOUT": 0}, "got 0"),
+        ({"SOCKET_TIMEOUT": True}, "got True"),
+        ({"TIMEOUT": float("inf")}, "got inf"),
+        ({"TIMEOUT": float("nan")}, "got nan"),
+        ({"MAX_CONNECTIONS": 1.5}, "expected a whole number above 0; got 1.5"),
+        ({"MAX_CONNECTIONS": None}, "expected a whole number above 0; got a NoneType"),
+        ({"DB": -1}, "expected a whole number, 0 or above; got -1"),
+        ({"PASSWORD": 12345678}, "['PASSWORD']: expected a str; got a int"),
+        ({"PASSWORD": [SECRET]}, "expected a str; got a list"),
+        ({"USERNAME": b"u"}, "expected a str; got a bytes"),
+        ({"IGNORE_EXCEPTIONS": "maybe"}, "expected True or False; got 'maybe'"),
+        ({"PROTOCOL": 4}, "expected 2 or 3; got 4"),
+        ({"READ_FROM": "slave"}, "expected one of primary, primary_preferred, replica"),
+        ({"SERIALIZER": "no.such.thing"}, "'no.such.thing' cannot be imported"),
+        ({"SERIALIZER": "json.dumps"}, "expected a serializer"),
+        ({"SERIALIZER": int}, "has no method dumps"),
+        ({"SERIALIZER": []}, "at least one is needed"),
+        (
+            {"SERIALIZER": "django_redis.serializers.json.JSONSerializer"},
+            "use 'json'",
+        ),
+        (
+            {"COMPRESSOR": "django_redis.compressors.zstd.ZStdCompressor"},
+            "use 'zstd'",
+        ),
+        ({"COMPRESSOR": "zlib.compress"}, "expected a compressor"),
+        ({"PICKLE_VERSION": 9}, "expected a pickle protocol"),
+        ({"CLIENT_CLASS": "no.such.Client"}, "cannot be imported"),
+        ({"CLIENT_CLASS": "os.path.join"}, "expected a class"),
+        ({"CLIENT_CLASS": "builtins.dict"}, "such as django_cachex.client.DefaultClient"),
+        ({"CREDENTIAL_PROVIDER": SECRET}, "or the dotted path of one; got a str"),
+        ({"CREDENTIAL_PROVIDER": 5}, "got a int"),
+        ({"SIGNING_KEY": 5}, "got a int"),
+        ({"CONNECTION_POOL_KWARGS": [("max_connections", 5)]}, "expected a dict of options"),
+        ({"CONNECTION_POOL_KWARGS": {"max_conections": 5}}, "['CONNECTION_POOL_KWARGS']"),
+        ({"MIN_CONNECTIONS": 9, "MAX_CONNECTIONS": 3}, "min_size 9 is above max_size 3"),
+        ({"RETRY": {"tries": 3}}, "'tries' is not one of attempts"),
+        ({"RETRY": {"attempts": 0}}, "['RETRY']"),
+        ({"BREAKER": {"failures": "many"}}, "['BREAKER']"),
+        ("max_connections=3", "['OPTIONS']: expected a dict, got a str"),
+    ],
+)
+def test_a_wrong_value_is_reported_with_place_and_expectation(options: Any, told: str) -> None:
+    assert told in refused(options=options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"CLOSE_CONNECTION": True},
+        {"REPLICA_READ_ONLY": False},
+        {"DECODE_RESPONSES": True},
+        {"retry_on_timeout": False},
+        {"pool_class": "my.Pool"},
+        {"PARSER_CLASS": "my.Parser"},
+        {"REDIS_CLIENT_CLASS": "fakeredis.FakeRedis"},
+        *({name: 1} for name in REFUSED),
+    ],
+)
+def test_what_has_no_meaning_here_is_refused_with_what_to_write_instead(options: Any) -> None:
+    (name,) = options
+    assert name in refused(options=options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        # Django's own backend
+        {"db": "10", "pool_class": "redis.BlockingConnectionPool"},
+        {"parser_class": "redis.connection.HiredisParser", "retry_on_timeout": True},
+        {"serializer": "django.core.cache.backends.redis.RedisSerializer"},
+        {"MAX_ENTRIES": 30, "CULL_FREQUENCY": 0},
+        {"username": "u", "password": "p", "health_check_interval": 30},
+        # django-redis
+        {
+            "CLIENT_CLASS": "django_cachex.client.DefaultClient",
+            "CONNECTION_POOL_KWARGS": {"max_connections": 100, "retry_on_timeout": True},
+            "CONNECTION_POOL_CLASS": "redis.connection.BlockingConnectionPool",
+            "PARSER_CLASS": "redis.connection._HiredisParser",
+            "REDIS_CLIENT_CLASS": "redis.Redis",
+            "SOCKET_CONNECT_TIMEOUT": 5,
+            "SOCKET_TIMEOUT": 5,
+            "PICKLE_VERSION": -1,
+            "IGNORE_EXCEPTIONS": True,
+            "CLOSE_CONNECTION": False,
+            "REPLICA_READ_ONLY": True,
+        },
+    ],
+)
+def test_options_of_other_backends_are_accepted_where_they_mean_something(options: Any) -> None:
+    read(options=options)
+
+
+def test_an_option_may_not_be_given_twice() -> None:
+    text = refused(options={"SOCKET_TIMEOUT": 1, "timeout": 2})
+    assert "['timeout']: contradicts CACHES['default']['OPTIONS']['SOCKET_TIMEOUT']" in text
+    text = refused(options={"PASSWORD": SECRET, "password": SECRET + "!"})
+    assert "contradicts" in text
+    read(options={"SOCKET_TIMEOUT": 1, "CONNECTION_POOL_KWARGS": {"socket_timeout": 1}})
+
+
+def test_values_arrive_where_they_belong() -> None:
+    config = read(
+        options={
+            "SOCKET_TIMEOUT": 3,
+            "SOCKET_CONNECT_TIMEOUT": 0.5,
+            "READ_FROM": "primary",
+            "READ_YOUR_WRITES": 0,
+            "RETRY": False,
+            "BREAKER": {"failures": 9},
+            "CONNECTION_POOL_KWARGS": {"max_connections": 9, "min_size": 2},
+            "MAX_LIFETIME": 60,
+            "SCAN_ITERSIZE": 10,
+            "CLIENT_NAME": "web",
+            "LOGGER": "mine",
+        },
+        TIMEOUT=None,
+        KEY_PREFIX="p",
+        VERSION=7,
+    )
+    options = config.client.options
+    assert (options.timeout, options.pool.connect_timeout) == (3, 0.5)
+    assert (options.read_from, options.read_your_writes) == ("primary", 0)
+    assert options.retry == RetryOptions(attempts=1)
+    assert options.pool.breaker.failures == 9
+    assert (options.pool.max_size, options.pool.min_size) == (9, 2)
+    assert options.pool.max_lifetime == 60
+    assert config.client.servers[0].client_name == "web"
+    assert (config.timeout, config.key_prefix, config.version) == (None, "p", 7)
+    assert (config.scan_itersize, config.logger) == (10, "mine")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [(0.5, 0.5), ("60", 60), (None, None), (0, 0), (-1, -1)]
+)
+def test_a_lifetime_may_be_a_fraction_or_a_text(given: Any, meant: Any) -> None:
+    assert read(TIMEOUT=given).timeout == meant
+
+
+def test_a_lifetime_that_is_none_is_refused() -> None:
+    assert "['TIMEOUT']: expected a number of seconds, or None for never" in refused(TIMEOUT="soon")
+
+
+# Values
+
+
+def test_serializers_and_compressors_are_paths_classes_or_objects() -> None:
+    one = read(options={"SERIALIZER": "cachex_client.serializers.JsonSerializer"}).codec
+    two = read(options={"serializer": JsonSerializer}).codec
+    three = read(options={"SERIALIZER": [JsonSerializer(), "pickle"]}).codec
+    assert one.dumps(["a"]) == two.dumps(["a"]) == three.dumps(["a"])
+    assert three.loads(PickleSerializer().dumps({"a": 1})) == {"a": 1}
+    packed = read(options={"COMPRESSOR": ["zlib"]}).codec
+    assert packed.loads(packed.dumps("a" * 10_000)) == "a" * 10_000
+    assert len(packed.dumps("a" * 10_000)) < 1_000
+    assert read(options={"COMPRESSOR": ZlibCompressor}).codec.dumps("a" * 10_000)[:1] == b"\x78"
+
+
+def test_a_pickle_version_is_that_of_what_is_stored() -> None:
+    assert read(options={"PICKLE_VERSION": 2}).codec.dumps("a")[:2] == b"\x80\x02"
+    assert "does not pickle" in refused(
+        options={"PICKLE_VERSION": 2, "SERIALIZER": "cachex_client.serializers.JsonSerializer"}
+    )
+
+
+def test_signing_takes_djangos_secret_key() -> None:
+    with override_settings(SECRET_KEY="old", SECRET_KEY_FALLBACKS=[]):
+        stored = read(options={"SIGNING_KEY": True}).codec.dumps("a")
+    with override_settings(SECRET_KEY="new", SECRET_KEY_FALLBACKS=["old"]):
+        assert read(options={"SIGNING_KEY": True}).codec.loads(stored) == "a"
+
+
+# TLS
+
+
+def test_tls_options_make_one_tls_value() -> None:
+    one, two = read(
+        ["rediss://a", "valkeys://b"],
+        {"ssl_cert_reqs": "none", "SSL_CHECK_HOSTNAME": False, "ssl_min_version": ssl.TLSVersion.TLSv1_3},
+    ).client.servers
+    assert one.tls is two.tls
+    assert one.tls is not None
+    assert (one.tls.verify, one.tls.check_hostname) == ("none", False)
+    assert one.tls.min_version is ssl.TLSVersion.TLSv1_3
+
+
+@pytest.mark.parametrize(("given", "meant"), [(ssl.CERT_NONE, "none"), (None, "none"), ("required", "required")])
+def test_redis_pys_ways_to_say_verification(given: Any, meant: str) -> None:
+    (server,) = read("rediss://a", {"ssl_cert_reqs": given}).client.servers
+    assert server.tls is not None
+    assert server.tls.verify == meant
+
+
+def test_tls_options_need_a_tls_url() -> None:
+    assert "SSL_CA_CERTS needs a rediss:// or valkeys:// URL" in refused(
+        options={"ssl_ca_certs": "/ca.pem"}
+    )
+    assert "SSL needs" in refused(options={"ssl": True})
+
+
+def test_a_missing_certificate_is_reported_at_once() -> None:
+    text = refused("rediss://a", {"ssl_ca_certs": "/no/such/file.pem", "ssl_password": SECRET})
+    assert "/no/such/file.pem" in text
+
+
+# Settings for all caches
+
+
+@pytest.mark.parametrize("family", ["DJANGO_CACHEX_", "DJANGO_REDIS_"])
+def test_a_global_setting_is_the_default_of_an_option(family: str) -> None:
+    with override_settings(
+        **{f"{family}IGNORE_EXCEPTIONS": True, f"{family}SCAN_ITERSIZE": 5, f"{family}LOGGER": "x"}
+    ):
+        config = read()
+        assert (config.ignore_exceptions, config.scan_itersize, config.logger) == (True, 5, "x")
+        assert read(options={"IGNORE_EXCEPTIONS": False}).ignore_exceptions is False
+
+
+def test_our_global_setting_beats_that_of_django_redis() -> None:
+    with override_settings(DJANGO_CACHEX_SCAN_ITERSIZE=5, DJANGO_REDIS_SCAN_ITERSIZE=6):
+        assert read().scan_itersize == 5
+
+
+def test_a_wrong_global_setting_is_reported_by_its_name() -> None:
+    with override_settings(DJANGO_REDIS_SCAN_ITERSIZE="many"):
+        assert refused().startswith("DJANGO_REDIS_SCAN_ITERSIZE: expected a whole number above 0")
+
+
+# The value and the table
+
+
+def test_a_configuration_shows_no_secret() -> None:
+    config = read(
+        f"rediss://u:{SECRET}@a",
+        {
+            "SIGNING_KEY": SECRET,
+            "ssl_password": SECRET,
+            "CREDENTIAL_PROVIDER": lambda: ("u", SECRET),
+        },
+    )
+    assert SECRET not in repr(config)
+    assert SECRET not in repr(read(options={"PASSWORD": SECRET}))
+
+
+def test_equal_entries_make_equal_client_configurations() -> None:
+    options = {"PASSWORD": SECRET, "BREAKER": {"failures": 3}, "max_connections": 3}
+    assert read(options=options).client == read(options=dict(options), KEY_PREFIX="x").client
+    assert hash(read(options=options).client) == hash(read(options=options).client)
+    assert read(options={**options, "PASSWORD": "other"}).client != read(options=options).client
+
+
+def test_every_name_stands_for_one_option() -> None:
+    names = [name for option in every_option() for name in option.names]
+    assert len(names) == len(set(names)) == len(BY_NAME)
+    assert not set(names) & set(REFUSED)
+    assert all(name.isupper() for name in [*names, *REFUSED])
+    assert all(line["doc"].endswith(".") for line in describe())
