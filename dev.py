@@ -204,7 +204,7 @@ def wheels(arguments: list[str]) -> None:
 
 def bench(arguments: list[str]) -> None:
     env = environment("-bench", (BENCHMARKS / "requirements.txt",))
-    replace(env, BENCHMARKS / "run.py", *arguments)
+    replace(env, BENCHMARKS / "run.py", *arguments, PYTHONPATH=str(ROOT / "tests"))
 
 
 def say_django_tests(arguments: list[str]) -> None:
