@@ -22,6 +22,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pickle import dumps as pickle_dumps
+from pickle import loads as pickle_loads
 from typing import Any, TypeVar
 
 from cachex_client.compressors import (
@@ -245,7 +246,7 @@ class Codec:
             return None
         for serializer in self.serializers:
             if type(serializer) is PickleSerializer:
-                return serializer.loads
+                return pickle_loads
             if type(serializer) not in OUR_SERIALIZERS:
                 return None
         return None

@@ -19,6 +19,7 @@ import attrs
 from cachex_client.errors import ConfigurationError
 
 PICKLE_PROTOCOL = 5  # the highest that every supported Python reads
+PROTO = b"\x80"  # what a pickle of protocol 2 and later begins with
 UINT8 = b"\xcc"  # how MessagePack announces a number in the next byte
 
 
@@ -64,7 +65,11 @@ class PickleSerializer:
     def dumps(self, value: Any, /) -> bytes:
         return pickle.dumps(value, self.protocol)
 
-    loads = staticmethod(pickle.loads)
+    def loads(self, data: bytes, /) -> Any:
+        # Above 0x80 no pickle begins, but MessagePack does, and one such dict loads as a set.
+        if data[:1] > PROTO:
+            raise pickle.UnpicklingError("not a pickle")
+        return pickle.loads(data)
 
 
 @attrs.frozen

@@ -78,12 +78,11 @@ class AsyncBulkVerbs(AsyncVerbs):
         if px == 0:
             await self.delete_many(values, version, on_error=on_error)
             return []
-        pairs = zip(
-            self.keyspace.wire_many(values, version),
-            self.codec.dumps_many(values.values()),
-            strict=True,
-        )
-        replies = await self.client.execute_many(commands.set_each(pairs, px))
+        wires = self.keyspace.wire_many(values, version)
+        stored = self.codec.dumps_many(values.values())
+        replies = await self.client.execute_many(commands.set_each(wires, stored, px))
+        if replies.count(True) == len(values):
+            return []
         failed = {
             name: reply for name, reply in zip(values, replies, strict=True) if reply is not True
         }

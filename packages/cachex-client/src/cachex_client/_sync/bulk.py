@@ -78,12 +78,11 @@ class BulkVerbs(Verbs):
         if px == 0:
             self.delete_many(values, version, on_error=on_error)
             return []
-        pairs = zip(
-            self.keyspace.wire_many(values, version),
-            self.codec.dumps_many(values.values()),
-            strict=True,
-        )
-        replies = self.client.execute_many(commands.set_each(pairs, px))
+        wires = self.keyspace.wire_many(values, version)
+        stored = self.codec.dumps_many(values.values())
+        replies = self.client.execute_many(commands.set_each(wires, stored, px))
+        if replies.count(True) == len(values):
+            return []
         failed = {
             name: reply for name, reply in zip(values, replies, strict=True) if reply is not True
         }
