@@ -8,11 +8,14 @@ Each sync name has an `Async` (`async_`) twin. Nothing else in this package may 
 import asyncio
 import contextvars
 import os
+import queue
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from time import monotonic, sleep
 from typing import Any, Generic, Protocol, TypeVar
+
+T = TypeVar("T")
 
 last_write: contextvars.ContextVar[float] = contextvars.ContextVar("cachex_last_write", default=0.0)
 """When the running thread or task last wrote; a task starts with what its parent knew."""
@@ -21,6 +24,128 @@ last_write: contextvars.ContextVar[float] = contextvars.ContextVar("cachex_last_
 async def async_sleep(seconds: float) -> None:
     """Pause the running task."""
     await asyncio.sleep(seconds)
+
+
+def ask_all(
+    work: Sequence[Callable[[], T]], enough: int, seconds: float
+) -> list[tuple[int, T | Exception]]:
+    """
+    Do all of it side by side; return what came, each with its position, as soon as `enough` worked.
+
+    What raised is there as its exception; what is not done after `seconds` is left out, and what
+    it brings later is dropped.
+    """
+    came: queue.SimpleQueue[tuple[int, T | Exception]] = queue.SimpleQueue()
+
+    def one(position: int) -> None:
+        try:
+            came.put((position, work[position]()))
+        except Exception as error:
+            came.put((position, error))
+
+    for position in range(len(work)):
+        thread = threading.Thread(target=one, args=(position,), name="cachex-client", daemon=True)
+        thread.start()
+    until = monotonic() + seconds
+    answers: list[tuple[int, T | Exception]] = []
+    while len(answers) < len(work) and _worked(answers) < enough:
+        try:
+            answers.append(came.get(timeout=max(0.0, until - monotonic())))
+        except queue.Empty:
+            break
+    return answers
+
+
+async def async_ask_all(
+    work: Sequence[Callable[[], Coroutine[Any, Any, T]]], enough: int, seconds: float
+) -> list[tuple[int, T | Exception]]:
+    """Do as `ask_all`, in tasks; those that are not done in time are cancelled."""
+    tasks = {asyncio.ensure_future(one()): position for position, one in enumerate(work)}
+    until = monotonic() + seconds
+    answers: list[tuple[int, T | Exception]] = []
+    waiting = set(tasks)
+    try:
+        while waiting and _worked(answers) < enough:
+            left = max(0.0, until - monotonic())
+            done, waiting = await asyncio.wait(
+                waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                break
+            for task in done:
+                error = task.exception()
+                if error is not None and not isinstance(error, Exception):
+                    raise error
+                answers.append((tasks[task], task.result() if error is None else error))
+    finally:
+        for task in waiting:
+            task.cancel()
+    return answers
+
+
+def _worked(answers: Sequence[tuple[int, Any]]) -> int:
+    return sum(not isinstance(answer, Exception) for _, answer in answers)
+
+
+def StateLock() -> Any:
+    """Make a lock for what threads and loops share; held for moments, never over a wait."""
+    return threading.RLock()
+
+
+class Once:
+    """Work that many callers want and one does; the others wait for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def run(self, done: Callable[[], bool], work: Callable[[], object], seconds: float) -> None:
+        """Do the work unless it is `done`, or wait for who does it; TimeoutError after `seconds`."""
+        if not self._lock.acquire(timeout=max(0.0, min(seconds, threading.TIMEOUT_MAX))):
+            raise TimeoutError
+        try:
+            if not done():
+                work()
+        finally:
+            self._lock.release()
+
+
+class AsyncOnce:
+    """The same for tasks of one loop; the work goes on when callers leave."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+
+    async def run(
+        self,
+        done: Callable[[], bool],
+        work: Callable[[], Coroutine[Any, Any, object]],
+        seconds: float,
+    ) -> None:
+        """Do the work unless it is `done`, or wait for who does it; TimeoutError after `seconds`."""
+        if done():
+            return
+        task = self._task
+        if task is None or task.done():
+            task = self._task = asyncio.ensure_future(work())
+        finished, _ = await asyncio.wait((task,), timeout=max(0.0, seconds))
+        if not finished:
+            raise TimeoutError
+        task.result()
+
+
+def spawn(work: Callable[[], object]) -> None:
+    """Do the work beside the caller, in a daemon thread."""
+    threading.Thread(target=work, name="cachex-client", daemon=True).start()
+
+
+_tasks: set["asyncio.Task[Any]"] = set()
+
+
+def async_spawn(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Do the work beside the caller, in a task."""
+    task = asyncio.get_running_loop().create_task(work())
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
 
 
 async def gather_errors(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
@@ -152,4 +277,21 @@ def _in_child() -> None:
 
 os.register_at_fork(after_in_child=_in_child)
 
-__all__ = ["AsyncClosable", "AsyncLinked", "Closable", "Linked", "async_sleep", "gather_errors", "last_write", "monotonic", "sleep"]
+__all__ = [
+    "AsyncClosable",
+    "AsyncLinked",
+    "AsyncOnce",
+    "Closable",
+    "Linked",
+    "Once",
+    "StateLock",
+    "ask_all",
+    "async_ask_all",
+    "async_sleep",
+    "async_spawn",
+    "gather_errors",
+    "last_write",
+    "monotonic",
+    "sleep",
+    "spawn",
+]

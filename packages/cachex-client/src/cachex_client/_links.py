@@ -58,6 +58,10 @@ class Link:
         """Return a picture of the pool."""
         return self.pool.stats()
 
+    def leave(self) -> None:
+        """Close what is idle now and the rest when it comes back: the server is gone from the map."""
+        self.pool.close()
+
     def close(self) -> None:
         """Close the pool."""
         self.pool.close()
@@ -96,6 +100,10 @@ class AsyncLink:
     def stats(self) -> PoolStats:
         """Return a picture of the pool."""
         return self.pool.stats()
+
+    def leave(self) -> None:
+        """Let the replies under way come in, then close: the server is gone from the map."""
+        self._shared.leave()
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -64,6 +64,14 @@ class Command(Generic[T_co]):
         key = self.arguments[position]
         return key if type(key) is bytes else _to_bytes(key)
 
+    @property
+    def keys(self) -> list[bytes]:
+        """All keys of a command that takes any number of them, else the first one alone."""
+        step = _KEYS_EVERY.get(self.spec.name)
+        if step is None:
+            return [] if self.key is None else [self.key]
+        return [_to_bytes(one) for one in self.arguments[self.spec.key :: step]]
+
 
 @cache
 def _for_primary(spec: Spec) -> Spec:
@@ -73,6 +81,15 @@ def _for_primary(spec: Spec) -> Spec:
 def on_primary(command: Command[T]) -> Command[T]:
     """Return a read that the primary answers, as a write depends on it."""
     return attrs.evolve(command, spec=_for_primary(command.spec))
+
+
+_KEYS_EVERY = {"MSET": 2, "MSETNX": 2} | dict.fromkeys(
+    (
+        "DEL EXISTS MGET PFCOUNT PFMERGE RENAME RENAMENX SDIFF SDIFFSTORE SINTER SINTERSTORE SUNION"
+        " SUNIONSTORE TOUCH UNLINK WATCH"
+    ).split(),
+    1,
+)
 
 
 def _to_bytes(key: Argument) -> bytes:

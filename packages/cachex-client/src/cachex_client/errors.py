@@ -4,6 +4,9 @@ An error reply of the server is raised unchanged, as the class of `redis.excepti
 to it; trouble with connections is an error of `cachex_pool`. The rest is here.
 """
 
+from collections.abc import Sequence
+
+from redis import exceptions as redis_errors
 from redis.exceptions import LockError as RedisLockError
 from redis.exceptions import LockNotOwnedError as RedisLockNotOwnedError
 
@@ -30,3 +33,21 @@ class LockError(ClientError, RedisLockError):
 
 class LockNotOwnedError(LockError, RedisLockNotOwnedError):
     """The lock is held by somebody else now, most likely because it timed out."""
+
+
+class ClusterUnreachable(ClientError, redis_errors.ConnectionError):
+    """No node of a cluster, or no Sentinel, said who is there; `errors` has what each one did."""
+
+    def __init__(self, name: str, errors: Sequence[Exception]) -> None:
+        causes = "; ".join(map(str, errors)) or "no answer in time"
+        super().__init__(f"cannot learn the topology from {name}: {causes}")
+        self.errors = tuple(errors)
+
+
+class SlotNotCovered(ClientError, redis_errors.ClusterDownError):
+    """No server of the cluster serves the key's slot at the moment."""
+
+    def __init__(self, name: str, slot: int | None) -> None:
+        what = "a command without a key" if slot is None else f"slot {slot}"
+        super().__init__(f"no server of the cluster at {name} serves {what}")
+        self.slot = slot

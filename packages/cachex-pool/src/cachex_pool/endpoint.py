@@ -78,7 +78,8 @@ class Endpoint:
     One server: address, database, credentials, TLS.
 
     `path` is a unix socket and takes the place of host and port. `credentials` is asked at
-    every connect and replaces `username` and `password`. `protocol` is the RESP version to
+    every connect and replaces `username` and `password`. `read_only`
+    sends READONLY, so that a replica of a cluster answers reads. `protocol` is the RESP version to
     ask for; a server that knows only 2 gets 2. Secrets are not in the repr.
     """
 
@@ -93,6 +94,7 @@ class Endpoint:
     credentials: Credentials | None = attrs.field(default=None, repr=False)
     tls: Tls | None = None
     client_name: str | None = None
+    read_only: bool = False
     protocol: int = attrs.field(default=3, validator=attrs.validators.in_((2, 3)))
 
     @property

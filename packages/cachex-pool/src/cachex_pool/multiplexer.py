@@ -77,6 +77,13 @@ class AsyncMultiplexer:
         if self._shared is None:
             await self._share(monotonic() + self.pool.options.connect_timeout)
 
+    def leave(self) -> None:
+        """Close once the replies under way are in; nobody should call any more."""
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            self._drain(shared, "left")
+        self.pool.retire("left")
+
     async def aclose(self) -> None:
         """Close the shared connection and the pool."""
         shared, self._shared = self._shared, None

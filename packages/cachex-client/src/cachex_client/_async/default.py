@@ -14,7 +14,7 @@ from cachex_client._links import AsyncLink
 from cachex_client.command import Command, Spec, as_is
 from cachex_client.errors import ConfigurationError
 from cachex_client.options import ClientOptions
-from cachex_pool import Endpoint, PoolError, PoolObserver, pack, parse_url
+from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, pack, parse_url
 
 T = TypeVar("T")
 
@@ -149,7 +149,7 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
         positions: Sequence[int],
         aims: dict[int, Aim],
         now: float,
-    ) -> list[tuple[Aim, list[int]]]:
+    ) -> list[tuple[Aim | None, list[int]]]:
         """Keep commands together: a list with a write in it goes to the primary whole."""
         if aims:
             return await super()._group(commands, positions, aims, now)
@@ -157,8 +157,12 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
         assert aim is not None  # nothing was tried yet
         return [(aim, list(positions))]
 
-    def _primaries(self) -> Iterable[AsyncLink]:
+    async def primaries(self) -> Iterable[AsyncLink]:
         return (self._links.primary,)
+
+    def primary_pool(self) -> AsyncPool:
+        """Return the pool of the primary (in the running event loop)."""
+        return self._links.primary.pool
 
     def _links_in_use(self) -> Iterable[AsyncLink]:
         return (link for links in self._all_links() for link in links.all)

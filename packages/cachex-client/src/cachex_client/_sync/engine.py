@@ -7,7 +7,7 @@ trying again, deadlines and the order of results are here. All decisions are in 
 """
 
 from collections.abc import Iterator, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from random import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +30,7 @@ T = TypeVar("T")
 C = TypeVar("C", bound=Closable)
 
 ASKING = pack(("ASKING",))
+LEASE = Spec("WATCH", write=True, idempotent=True)
 
 
 @attrs.define(eq=False, slots=True)
@@ -42,6 +43,8 @@ class Aim:
     pause: bool = False
     redirects: int = 0
     tried: tuple[Link, ...] = ()
+    heir_of: Link | None = None  # the silent primary whose replica is asked in its stead
+    cause: Exception | None = None  # why the heir is asked
 
 
 class Engine(Linked[C]):
@@ -60,14 +63,24 @@ class Engine(Linked[C]):
         """Say who answers a command and was not tried yet; None if nobody is left."""
         raise NotImplementedError
 
-    def _redirected(self, error: AskError, link: Link) -> Link | None:
+    def _redirected(self, error: AskError, aim: Aim, *, moved: bool) -> Link | None:
         """Learn from a redirect; return the server it names. None: there are no redirects here."""
         return None
+
+    def _promoted(self, command: Command[Any], aim: Aim) -> None:
+        """Learn that a replica answered in its primary's stead."""
+
+    def _explained(self, error: Exception, command: Command[Any]) -> Exception:
+        """Return an error that says more, or the same one."""
+        return error
+
+    def refreshed(self) -> None:
+        """Look at the topology again, if there is one to look at."""
 
     def _learn(self, verdict: Verdict, error: Exception, link: Link) -> None:
         """Learn from a failure of a server."""
 
-    def _primaries(self) -> Iterable[Link]:
+    def primaries(self) -> Iterable[Link]:
         """Return every primary."""
         raise NotImplementedError
 
@@ -151,30 +164,37 @@ class Engine(Linked[C]):
         As SCAN promises: a key that is there throughout comes at least once. Each step has a
         deadline of its own; `count` is SCAN's hint.
         """
-        for link in self._primaries():
+        for link in self.primaries():
             cursor = b"0"
             while True:
                 step = build.scan(cursor, match=pattern, count=count)
-                deadline = monotonic() + self._timeout
-                cursor, keys = self._pursue(step, Aim(link, tried=(link,)), deadline)
+                cursor, keys = self.execute_on(step, Aim(link, tried=(link,)))
                 yield keys
                 if cursor == b"0":
                     break
 
+    def execute_on(self, command: Command[T], aim: Aim) -> T:
+        """Send a command to a server of the caller's choice."""
+        return self._pursue(command, aim, monotonic() + self._timeout)
+
+    @contextmanager
     def lease(
-        self, *, timeout: float | None = None
-    ) -> AbstractContextManager[Connection]:
+        self, *, key: bytes | None = None, timeout: float | None = None
+    ) -> Iterator[Connection]:
         """
-        Borrow a connection to a primary for a block: for WATCH, pub/sub and their like.
+        Borrow a connection for a block, to the primary that holds `key`: for WATCH and its like.
 
         `timeout` (seconds) is how long to wait for it.
         """
-        deadline = monotonic() + (self._timeout if timeout is None else timeout)
-        return next(iter(self._primaries())).lease(deadline)
+        now = monotonic()
+        deadline = now + (self._timeout if timeout is None else timeout)
+        aim = self._aim(Command(("WATCH", key or b""), LEASE), now)
+        with aim.link.lease(deadline) as connection:
+            yield connection
 
     def primary_pool(self) -> Pool:
         """Return the pool of a primary (in the running event loop)."""
-        return next(iter(self._primaries())).pool
+        raise NotImplementedError
 
     @property
     def redis(self) -> "Redis":
@@ -222,10 +242,13 @@ class Engine(Linked[C]):
             reply = failed or self._send(command, data, aim, deadline)
             if not isinstance(reply, Exception):
                 aim.link.health.succeeded()
+                if aim.heir_of is not None:
+                    self._promoted(command, aim)
                 self._note_write(command.spec)
                 return command.parse(reply)
             following = self._after(reply, command, aim, attempt)
             if following is None or not self._may_go_on([following], attempt, deadline):
+                reply = aim.cause or self._explained(reply, command)
                 raise _tell(reply, attempt, monotonic() - started)
             aim, failed = following, None
             attempt += 1
@@ -254,12 +277,14 @@ class Engine(Linked[C]):
         self, error: Exception, command: Command[Any], aim: Aim, attempt: int
     ) -> Aim | None:
         """Say where a command goes after a failure; None if that was the end of it."""
+        moved = isinstance(error, MovedError)
+        if moved and aim.heir_of is not None:
+            return None  # not promoted yet; `aim.cause` tells why it was asked
         if isinstance(error, AskError):  # MOVED is one too
-            link = self._redirected(error, aim.link)
+            link = self._redirected(error, aim, moved=moved)
             if link is None or aim.redirects >= REDIRECTS:
                 return None
-            asking = not isinstance(error, MovedError)
-            return Aim(link, asking=asking, redirects=aim.redirects + 1)
+            return Aim(link, asking=not moved, redirects=aim.redirects + 1)
         verdict = judge(error, command.spec)
         now = monotonic()
         if verdict.blame:
@@ -271,6 +296,7 @@ class Engine(Linked[C]):
         following = self._route(command.spec, command.key, now, tried)
         if following is not None:
             following.tried = tried
+            following.cause = aim.cause or error
             return following
         if not verdict.here or attempt >= self.options.retry.attempts:
             return None
@@ -301,7 +327,7 @@ class Engine(Linked[C]):
         self,
         commands: Sequence[Command[Any]],
         deadline: float,
-        came: "list[tuple[Aim, int, Any]] | None" = None,
+        came: "Sequence[tuple[Aim | None, int, Any]] | None" = None,
     ) -> list[Any]:
         """Go round until all commands are done; `came` is what a first round brought already."""
         results: list[Any] = [None] * len(commands)
@@ -317,8 +343,13 @@ class Engine(Linked[C]):
             again: list[int] = []
             for aim, position, reply in came:
                 results[position] = reply
-                if not isinstance(reply, Exception):
+                if aim is None:
                     continue
+                if not isinstance(reply, Exception):
+                    if aim.heir_of is not None:
+                        self._promoted(commands[position], aim)
+                    continue
+                results[position] = aim.cause or reply
                 following = self._after(reply, commands[position], aim, attempt)
                 if following is not None:
                     aims[position] = following
@@ -339,33 +370,39 @@ class Engine(Linked[C]):
         positions: Sequence[int],
         aims: dict[int, Aim],
         now: float,
-    ) -> list[tuple[Aim, list[int]]]:
+    ) -> list[tuple[Aim | None, list[int]]]:
         """Gather the commands that go to the same server, in a fixed order of servers."""
-        groups: dict[tuple[int, bool], tuple[Aim, list[int]]] = {}
+        groups: dict[Any, tuple[Aim | None, list[int]]] = {}
         for position in positions:
-            aim = aims.get(position) or self._aim(commands[position], now)
-            group = groups.setdefault((id(aim.link), aim.asking), (aim, []))
-            group[1].append(position)
-        return sorted(groups.values(), key=lambda group: group[0].link.name)
+            command = commands[position]
+            aim = aims.get(position) or self._route(command.spec, command.key, now)
+            place = None if aim is None else (id(aim.link), aim.asking)
+            groups.setdefault(place, (aim, []))[1].append(position)
+        return sorted(groups.values(), key=lambda one: "" if one[0] is None else one[0].link.name)
 
     def _round(
         self,
         commands: Sequence[Command[Any]],
-        groups: Sequence[tuple[Aim, Sequence[int]]],
+        groups: Sequence[tuple[Aim | None, Sequence[int]]],
         deadline: float,
-    ) -> list[tuple[Aim, int, Any]]:
+    ) -> list[tuple[Aim | None, int, Any]]:
         """Write to all servers, then read from all; return each position's reply or error."""
-        came: list[tuple[Aim, int, Any]] = []
-        todo = [
-            (aim, batches(commands, positions, ASKING if aim.asking else b""))
-            for aim, positions in groups
-        ]
+        came: list[tuple[Aim | None, int, Any]] = []
+        todo = []
+        for target, positions in groups:
+            if target is None:
+                came += [(None, at, self._nobody(commands[at])) for at in positions]
+            else:
+                before = ASKING if target.asking else b""
+                todo.append((target, batches(commands, positions, before)))
         while todo:
             step: list[tuple[Aim, Batch]] = []
             for aim, rest in todo:
                 batch = next(rest, None)
                 if batch is not None:
                     step.append((aim, batch))
+            if not step:
+                break
             answers = exchange_all(
                 [(a.link, b.data, b.count, _until(deadline, a.share)) for a, b in step]
             )

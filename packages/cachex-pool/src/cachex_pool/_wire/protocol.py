@@ -105,6 +105,8 @@ class Handshake:
         commands: list[tuple[Argument, ...]] = []
         if self.endpoint.db:
             commands.append(("SELECT", self.endpoint.db))
+        if self.endpoint.read_only:
+            commands.append(("READONLY",))
         if self.endpoint.client_name:
             commands.append(("CLIENT", "SETNAME", self.endpoint.client_name))
         commands.append(("CLIENT", "SETINFO", "LIB-NAME", "cachex"))

@@ -1,0 +1,336 @@
+# tools/unasync.py writes the sync twin of this file.
+"""Talking to a cluster: every command to the server that holds its key."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import attrs
+from redis.exceptions import AskError, ClusterCrossSlotError, TryAgainError
+
+from cachex_client import commands as build
+from cachex_client._async.cluster_links import AsyncClusterLinks
+from cachex_client._async.cluster_scan import async_scan_cluster
+from cachex_client._async.engine import Aim, AsyncEngine
+from cachex_client._concurrency import last_write, monotonic
+from cachex_client._core.health import in_order
+from cachex_client._core.keyslot import slot_of
+from cachex_client._core.multikey import Part, hand_out, one_slot, plan
+from cachex_client._core.retry import Verdict
+from cachex_client._core.topology import Address, Remap
+from cachex_client._links import AsyncLink, async_exchange_all
+from cachex_client.cluster_map import ClusterMap
+from cachex_client.command import Command, Spec
+from cachex_client.errors import SlotNotCovered
+from cachex_client.options import ClientOptions
+from cachex_client.view import NodeView, TopologyView, node_view
+from cachex_pool import AsyncPool, Endpoint, PoolObserver
+
+MANY_AT_ONCE = 5000
+PROBE_EVERY = 0.1
+"""Seconds between two looks whether a silent primary's replica was promoted, for each shard."""
+
+
+class AsyncClusterClient(AsyncEngine[AsyncClusterLinks]):
+    """
+    Sends each command to the server of a Redis or Valkey Cluster that holds its key.
+
+    `servers` are URLs or `Endpoint`s of any nodes, asked for the map at first use; what they say of
+    credentials, TLS and database holds for all nodes. Commands on many keys are split by server
+    and written to all of them before any answer is read; a server that is down costs its
+    own keys only. `address_remap` turns an announced `(host, port)` into one that can be reached.
+    Clients that are given the same `map` share what they know of the cluster.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[str | Endpoint],
+        options: ClientOptions | None = None,
+        *,
+        observers: Sequence[PoolObserver] = (),
+        address_remap: Remap | None = None,
+        map: ClusterMap | None = None,
+    ) -> None:
+        super().__init__(options or ClientOptions(read_from="primary"))
+        self.map = map or ClusterMap(servers, address_remap)
+        self._observers = tuple(observers)
+        self._connect_with(self._open_links)
+
+    def __repr__(self) -> str:
+        return f"<AsyncClusterClient {self.map!r}>"
+
+    # -- many keys
+
+    async def get_many(self, keys: Sequence[bytes], *, timeout: float | None = None) -> list[Any]:
+        """
+        Return what is stored under each key, None where there is nothing: one write per server.
+
+        A key whose read failed has the error in its place.
+        """
+        return await self._spread(keys, b"GET", b"MGET", build.get, None, timeout)
+
+    async def delete_many(
+        self, keys: Sequence[bytes], *, timeout: float | None = None
+    ) -> list[int | Exception]:
+        """Remove keys with UNLINK: one write per server; return how many there were, or errors."""
+        return await self._spread(keys, b"UNLINK", b"UNLINK", build.unlink, 0, timeout)
+
+    async def execute_atomic(
+        self, commands: Sequence[Command[Any]], *, timeout: float | None = None
+    ) -> list[Any]:
+        """
+        Run commands as one transaction (MULTI ... EXEC); all their keys have to be in one slot.
+
+        Raises as the base class says, and ClusterCrossSlotError with the keys if they are not.
+        """
+        one_slot("MULTI", [command.key for command in commands if command.key is not None])
+        return await super().execute_atomic(commands, timeout=timeout)
+
+    # -- life
+
+    async def warm_up(self) -> None:
+        """Learn the map and connect to every primary; raises what keeps that from happening."""
+        links = await self._links.mapped(monotonic() + self._timeout)
+        for link in links.replicas:
+            await link.warm_up()
+
+    def view(self) -> TopologyView:
+        """Return what is known of the cluster: nodes, roles, slots, health, pools."""
+        topology, sets = self.map.topology, self._all_links()
+        if topology is None:
+            return TopologyView(kind="cluster", nodes=(), uncovered_slots=16384)
+
+        def node(address: Address, **facts: Any) -> NodeView | None:
+            several = [links.links[address] for links in sets if address in links.links]
+            return node_view(several, **facts) if several else None
+
+        nodes = []
+        for at, shard in enumerate(topology.shards):
+            slots = topology.owners.count(at)
+            nodes.append(node(shard.primary, role="primary", slots=slots))
+            leader = str(shard.primary)
+            nodes += [node(one, role="replica", primary=leader) for one in shard.replicas]
+        return TopologyView(
+            kind="cluster",
+            nodes=tuple(one for one in nodes if one is not None),
+            uncovered_slots=topology.uncovered,
+            refreshes=self.map.schedule.count,
+        )
+
+    # -- what the engine asks
+
+    def _open_links(self) -> AsyncClusterLinks:
+        return AsyncClusterLinks(self.map, self.options, self._observers)
+
+    async def _route(
+        self, spec: Spec, key: bytes | None, now: float, tried: Sequence[AsyncLink] = ()
+    ) -> Aim | None:
+        links = await self._links.mapped(now + self._timeout)
+        if key is None:
+            links.turn += 1
+            left = [link for link in links.replicas if link not in tried]
+            return Aim(left[links.turn % len(left)], len(left)) if left else None
+        primary = links.primaries[slot_of(key)]
+        if primary is None:
+            links.want()
+            return None
+        if spec.write or not links.reads_replicas or not links.replicas.get(primary):
+            return self._to_primary(links, primary, now, tried)
+        if now - last_write.get() < self.options.read_your_writes:
+            return self._to_primary(links, primary, now, tried)
+        links.turn += 1
+        replicas = links.replicas[primary]
+        order = in_order(self.options.read_from, primary, replicas, links.turn, now)
+        left = [link for link in order if link not in tried]
+        return Aim(left[0], len(left)) if left else None
+
+    def _to_primary(
+        self,
+        links: AsyncClusterLinks,
+        primary: AsyncLink,
+        now: float,
+        tried: Sequence[AsyncLink],
+    ) -> Aim | None:
+        """
+        Aim at the primary; once it has failed, at a replica that may have been promoted.
+
+        A replica that is none any more answers; one that still is says MOVED. So the first
+        caller after the promotion finds out, without asking for the whole map.
+        """
+        if primary not in tried:
+            return Aim(primary)
+        left = [link for link in links.replicas.get(primary, ()) if link not in tried]
+        if not left or not self.map.may_probe(primary.name, now, PROBE_EVERY):
+            return None
+        return Aim(left[0], len(left), heir_of=primary)
+
+    def _nobody(self, command: Command[Any]) -> Exception:
+        return SlotNotCovered(self.map.name, None if command.key is None else slot_of(command.key))
+
+    async def _redirected(self, error: AskError, aim: Aim, *, moved: bool) -> AsyncLink | None:
+        links = await self._links.mapped(monotonic() + self._timeout)
+        by = Address(aim.link.endpoint.host, aim.link.endpoint.port)
+        if not moved:
+            return links.link(self.map.address(error.host, error.port, by))
+        link = links.follow(error.slot_id, error.host, error.port, by)
+        links.want()
+        return link
+
+    async def refreshed(self) -> None:
+        """Look at the topology again, if it is time to."""
+        self._links.want()
+
+    def primary_pool(self) -> AsyncPool:
+        """Return the pool of some node (in the running event loop)."""
+        links = self._links
+        known = next(iter(links.replicas), None) or links.link(self.map.seeds[0])
+        return known.pool
+
+    async def _learn(self, verdict: Verdict, error: Exception, link: AsyncLink) -> None:
+        if verdict.blame or verdict.demoted:
+            self._links.want()
+
+    def _promoted(self, command: Command[Any], aim: Aim) -> None:
+        """Note that a replica answered in its primary's stead: it leads the shard now."""
+        if command.key is None or not (command.spec.write or not self._links.reads_replicas):
+            return  # a read that a replica may answer proves nothing
+        endpoint = aim.link.endpoint
+        by = Address(endpoint.host, endpoint.port)
+        self._links.follow(slot_of(command.key), endpoint.host, endpoint.port, by)
+        self._links.want()
+
+    def _explained(self, error: Exception, command: Command[Any]) -> Exception:
+        if not isinstance(error, ClusterCrossSlotError):
+            return error
+        try:
+            one_slot(command.name, command.keys)
+        except ClusterCrossSlotError as better:
+            return better
+        return error
+
+    async def primaries(self) -> Iterable[AsyncLink]:
+        links = await self._links.mapped(monotonic() + self._timeout)
+        return tuple(links.replicas)
+
+    def _links_in_use(self) -> Iterable[AsyncLink]:
+        return [link for links in self._all_links() for link in list(links.links.values())]
+
+    # -- inside: many keys
+
+    async def _spread(
+        self,
+        keys: Sequence[bytes],
+        one: bytes,
+        many: bytes,
+        single: Callable[[bytes], Command[Any]],
+        nothing: Any,
+        timeout: float | None,
+    ) -> list[Any]:
+        """Ask all servers at once, for MANY_AT_ONCE keys at a time."""
+        deadline = monotonic() + (self._timeout if timeout is None else timeout)
+        values: list[Any] = []
+        for start in range(0, len(keys), MANY_AT_ONCE):
+            some = keys[start : start + MANY_AT_ONCE]
+            values += await self._spread_some(some, one, many, single, nothing, deadline)
+        return values
+
+    async def _spread_some(
+        self,
+        keys: Sequence[bytes],
+        one: bytes,
+        many: bytes,
+        single: Callable[[bytes], Command[Any]],
+        nothing: Any,
+        deadline: float,
+    ) -> list[Any]:
+        links = await self._links.mapped(deadline)
+        spec = single(b"").spec
+        parts = plan(keys, self._owners(links, spec), one, many)
+        values: list[Any] = [nothing] * len(keys)
+        lost = parts.pop(None, None)
+        asked: list[tuple[AsyncLink, Part]] = sorted(parts.items(), key=_by_name)  # type: ignore[arg-type]
+        answers = await async_exchange_all(
+            [(link, b"".join(part.packed), len(part.packed), deadline) for link, part in asked]
+        )
+        afresh: list[int] = [] if lost is None else lost.keys()
+        failed: list[tuple[Aim, int, Any]] = []
+        for (link, part), answer in zip(asked, answers, strict=True):
+            replies = [answer] * len(part.takers) if isinstance(answer, Exception) else answer
+            for at, error in hand_out(part.takers, replies, values):
+                # TRYAGAIN: a command on several keys met a slot on the move; one key cannot.
+                if isinstance(error, TryAgainError):
+                    afresh.append(at)
+                else:
+                    failed.append((Aim(link), at, error))
+        if spec.write:
+            self._note_write(spec)
+        if afresh:
+            results = await self._pursue_many([single(keys[at]) for at in afresh], deadline)
+            for at, result in zip(afresh, results, strict=True):
+                values[at] = result
+        if failed:
+            came = [(aim, n, error) for n, (aim, _, error) in enumerate(failed)]
+            commands = [single(keys[at]) for _, at, _ in failed]
+            results = await self._pursue_many(commands, deadline, came)
+            for (_, at, _), result in zip(failed, results, strict=True):
+                values[at] = result
+        return values
+
+    def _owners(self, links: AsyncClusterLinks, spec: Spec) -> Sequence[AsyncLink | None]:
+        """Return who is asked for each slot: one choice per shard and call."""
+        if spec.write or not links.reads_replicas:
+            return links.primaries
+        now = monotonic()
+        if now - last_write.get() < self.options.read_your_writes:
+            return links.primaries
+        links.turn += 1
+        chosen: dict[AsyncLink | None, AsyncLink | None] = {None: None}
+        for primary, replicas in links.replicas.items():
+            policy = self.options.read_from
+            chosen[primary] = in_order(policy, primary, replicas, links.turn, now)[0]
+        return [chosen.get(primary, primary) for primary in links.primaries]
+
+    async def _group(
+        self,
+        commands: Sequence[Command[Any]],
+        positions: Sequence[int],
+        aims: dict[int, Aim],
+        now: float,
+    ) -> list[tuple[Aim | None, list[int]]]:
+        if aims:
+            return await super()._group(commands, positions, aims, now)
+        links = await self._links.mapped(now + self._timeout)
+        writes, reads = links.primaries, None
+        groups: dict[AsyncLink | None, list[int]] = {}
+        for position in positions:
+            command = commands[position]
+            key = command.key
+            if key is None:
+                aim = await self._route(command.spec, None, now)
+                link = None if aim is None else aim.link
+            elif command.spec.write:
+                link = writes[slot_of(key)]
+            else:
+                reads = reads or self._owners(links, command.spec)
+                link = reads[slot_of(key)]
+            found = groups.get(link)
+            if found is None:
+                groups[link] = [position]
+            else:
+                found.append(position)
+        return [
+            (None if link is None else Aim(link), members)
+            for link, members in sorted(groups.items(), key=_by_name)
+        ]
+
+    def scan(self, pattern: bytes, count: int = 1000) -> Any:
+        """
+        Yield the keys that match a glob pattern, batch by batch, from every primary.
+
+        A key that is there throughout comes at least once, also while slots move and primaries
+        fail over. Each step has a deadline of its own; `count` is SCAN's hint.
+        """
+        return async_scan_cluster(self, pattern, count)
+
+
+def _by_name(item: tuple[AsyncLink | None, Any]) -> str:
+    return "" if item[0] is None else item[0].name

@@ -1,0 +1,90 @@
+# tools/unasync.py writes the sync twin of this file.
+"""
+SCAN over a cluster that does not hold still.
+
+A key that is there throughout may be missed by a plain walk over the primaries in two ways: its
+slot moves to a server that was walked before, or its server dies. So a walk that was cut short is
+begun again, and servers that took slots over are walked again, as `_core.migration` says.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from cachex_client import commands as build
+from cachex_client._async.engine import Aim, AsyncEngine
+from cachex_client._concurrency import async_sleep, monotonic
+from cachex_client._core.keyslot import SLOTS
+from cachex_client._core.migration import Holdings, Walk, read_own_line, to_walk
+from cachex_client._links import AsyncLink, async_exchange_all
+from cachex_client.errors import SlotNotCovered
+from cachex_pool import PoolError, pack
+
+NODES = pack(("CLUSTER", "NODES"))
+PAUSE = 0.05
+
+
+async def async_scan_cluster(
+    client: AsyncEngine[Any], pattern: bytes, count: int
+) -> AsyncIterator[list[bytes]]:
+    """
+    Yield batches of keys from every primary until none can have been missed.
+
+    Raises SlotNotCovered if for `options.timeout` seconds some slots have no server.
+    """
+    walks: dict[AsyncLink, Walk] = {}
+    patience = monotonic() + client.options.timeout
+    while True:
+        now = await _holdings(client)
+        uncovered = SLOTS - sum(len(one.owned) for one in now.values())
+        unwalked = to_walk(now, walks)
+        if not unwalked and uncovered <= 0:
+            return
+        if not unwalked:
+            if monotonic() > patience:
+                raise SlotNotCovered("this cluster", None)
+            await client.refreshed()
+            await async_sleep(PAUSE)
+            continue
+        for link in unwalked:
+            started = monotonic()
+            held = (await _ask([link])).get(link)
+            if held is None:
+                continue
+            try:
+                async for keys in _walk(client, link, pattern, count):
+                    yield keys
+            except PoolError:
+                await client.refreshed()
+                break
+            walks[link] = Walk(held, started, monotonic())
+            patience = monotonic() + client.options.timeout
+
+
+async def _walk(
+    client: AsyncEngine[Any], link: AsyncLink, pattern: bytes, count: int
+) -> AsyncIterator[list[bytes]]:
+    cursor = b"0"
+    while True:
+        step = build.scan(cursor, match=pattern, count=count)
+        cursor, keys = await client.execute_on(step, Aim(link, tried=(link,)))
+        yield keys
+        if cursor == b"0":
+            return
+
+
+async def _holdings(client: AsyncEngine[Any]) -> dict[AsyncLink, Holdings]:
+    """Ask every primary what it holds; one that does not answer is left out."""
+    return await _ask(sorted(await client.primaries(), key=lambda link: link.name))
+
+
+async def _ask(links: list[AsyncLink]) -> dict[AsyncLink, Holdings]:
+    deadline = monotonic() + 1.0
+    answers = await async_exchange_all([(link, NODES, 1, deadline) for link in links])
+    found = {}
+    for link, answer in zip(links, answers, strict=True):
+        if isinstance(answer, Exception) or isinstance(answer[0], Exception):
+            continue
+        held = read_own_line(answer[0])
+        if held is not None:
+            found[link] = held
+    return found

@@ -1,0 +1,104 @@
+"""Commands on many keys of a cluster: grouped by server, folded by slot, and taken apart again."""
+
+from collections.abc import Hashable, Sequence
+from typing import Any, TypeVar
+
+import attrs
+from redis.exceptions import ClusterCrossSlotError
+
+from cachex_client._core.keyslot import slot_of, slots_of
+from cachex_pool import pack
+
+N = TypeVar("N", bound=Hashable)
+
+
+@attrs.define(slots=True)
+class Part:
+    """
+    What one server is asked: packed commands, and the keys that each stands for.
+
+    `takers` has an index into the caller's keys for a command on one key, a list of them for one
+    on several.
+    """
+
+    packed: list[bytes] = attrs.field(factory=list)
+    takers: list[int | list[int]] = attrs.field(factory=list)
+
+    def keys(self) -> list[int]:
+        """Return the indices of all keys."""
+        groups = ([one] if isinstance(one, int) else one for one in self.takers)
+        return [at for group in groups for at in group]
+
+
+def plan(
+    keys: Sequence[bytes], owners: Sequence[N], one: bytes, many: bytes
+) -> dict[N, Part]:
+    """
+    Say what to ask whom: command `one` for a key alone in its slot, `many` for keys that share one.
+
+    `owners` has a server for each slot. A command on keys of several slots would be refused, even
+    where one server holds them all.
+    """
+    parts: dict[N, Part] = {}
+    slots = slots_of(keys)
+    head = b"*2\r\n$%d\r\n%b\r\n" % (len(one), one)
+    if len(set(slots)) == len(slots):
+        for at, (key, slot) in enumerate(zip(keys, slots, strict=True)):
+            owner = owners[slot]
+            part = parts.get(owner)
+            if part is None:
+                part = parts[owner] = Part()
+            part.packed.append(b"%b$%d\r\n%b\r\n" % (head, len(key), key))
+            part.takers.append(at)
+        return parts
+    by_slot: dict[int, list[int]] = {}
+    for at, slot in enumerate(slots):
+        by_slot.setdefault(slot, []).append(at)
+    for slot, members in by_slot.items():
+        part = parts.setdefault(owners[slot], Part())
+        if len(members) == 1:
+            key = keys[members[0]]
+            part.packed.append(b"%b$%d\r\n%b\r\n" % (head, len(key), key))
+            part.takers.append(members[0])
+        else:
+            part.packed.append(pack((many, *[keys[at] for at in members])))
+            part.takers.append(members)
+    return parts
+
+
+def one_slot(name: str, keys: Sequence[bytes]) -> None:
+    """Raise ClusterCrossSlotError, naming keys and cure, unless all keys share a slot."""
+    by_slot: dict[int, bytes] = {}
+    for key in keys:
+        by_slot.setdefault(slot_of(key), key)
+    if len(by_slot) > 1:
+        some = ", ".join(f"{key!r} (slot {slot})" for slot, key in list(by_slot.items())[:4])
+        raise ClusterCrossSlotError(
+            f"{name} needs all its keys in one hash slot; these are in {len(by_slot)}: {some}."
+            " Keys with the same {hash tag} share a slot, as {user:7}:name and {user:7}:age do"
+        )
+
+
+def hand_out(
+    takers: Sequence[int | list[int]], replies: Sequence[Any], values: list[Any]
+) -> list[tuple[int, Any]]:
+    """
+    Put replies where their keys' values belong; return the keys that got an error instead.
+
+    A number for several keys, as UNLINK gives, goes to the first of them.
+    """
+    failed: list[tuple[int, Any]] = []
+    for taker, reply in zip(takers, replies, strict=True):
+        if isinstance(taker, int):
+            if isinstance(reply, Exception):
+                failed.append((taker, reply))
+            else:
+                values[taker] = reply
+        elif isinstance(reply, Exception):
+            failed += [(at, reply) for at in taker]
+        elif isinstance(reply, int):
+            values[taker[0]] = reply
+        else:
+            for at, value in zip(taker, reply, strict=True):
+                values[at] = value
+    return failed

@@ -1,0 +1,80 @@
+"""What the Sentinels say, put together."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from cachex_client._core.topology import Address, Remap
+
+_UNFIT = frozenset(("s_down", "o_down", "disconnected"))
+
+
+@attrs.frozen(slots=True)
+class Opinion:
+    """What one Sentinel says of a service: who leads, since which epoch, who follows."""
+
+    primary: Address
+    epoch: int
+    replicas: tuple[Address, ...]
+    sentinels: tuple[Address, ...] = ()
+
+
+def opinion(
+    primary: Any, replicas: Any, sentinels: Any, remap: Remap | None = None
+) -> Opinion | None:
+    """
+    Read the replies to SENTINEL MASTER, REPLICAS and SENTINELS; None if one is unusable.
+
+    Replicas that are down or disconnected, by their flags, are left out.
+    """
+    try:
+        told = _fields(primary)
+        return Opinion(
+            _address(told, remap),
+            int(told.get("config-epoch", 0)),
+            tuple(sorted(_address(one, remap) for one in map(_fields, replicas) if _fit(one))),
+            tuple(sorted(_address(one, None) for one in map(_fields, sentinels or ()))),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def majority(opinions: Sequence[Opinion]) -> Opinion | None:
+    """
+    Return what most say of the primary; a tie goes to the higher epoch.
+
+    With the primary come the replicas that any of those Sentinels names.
+    """
+    if not opinions:
+        return None
+    votes = Counter(one.primary for one in opinions)
+    newest = {one.primary: one.epoch for one in sorted(opinions, key=lambda one: one.epoch)}
+    primary = max(votes, key=lambda node: (votes[node], newest[node]))
+    agreeing = [one for one in opinions if one.primary == primary]
+    replicas = {node for one in agreeing for node in one.replicas} - {primary}
+    sentinels = {node for one in opinions for node in one.sentinels}
+    return Opinion(primary, newest[primary], tuple(sorted(replicas)), tuple(sorted(sentinels)))
+
+
+def _fit(told: Mapping[str, str]) -> bool:
+    return not _UNFIT & set(told.get("flags", "").split(","))
+
+
+def _address(told: Mapping[str, str], remap: Remap | None) -> Address:
+    host, port = told["ip"], int(told["port"])
+    if remap is not None:
+        host, port = remap(host, port)
+    return Address(host, port)
+
+
+def _fields(reply: Any) -> Mapping[str, str]:
+    """Read a map that RESP2 gives as a flat list."""
+    if not isinstance(reply, Mapping):
+        reply = dict(zip(reply[::2], reply[1::2], strict=True))
+    return {_text(key): _text(value) for key, value in reply.items()}
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,160 @@
+"""Which server holds which slot. A frozen picture; a new one replaces it whole."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import attrs
+
+from cachex_client._core.keyslot import SLOTS
+
+
+@attrs.frozen(slots=True, order=True, cache_hash=True)
+class Address:
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+Remap: TypeAlias = Callable[[str, int], tuple[str, int]]
+"""Turns the address that a server announces into the one that reaches it (NAT, tunnels)."""
+
+
+@attrs.frozen(slots=True)
+class Shard:
+    """A primary and its replicas: they hold the same slots."""
+
+    primary: Address
+    replicas: tuple[Address, ...] = ()
+
+    def led_by(self, node: Address) -> "Shard":
+        """Return the shard after a failover: the old primary is a replica now."""
+        others = (self.primary, *(one for one in self.replicas if one != node))
+        return Shard(node, others)
+
+
+@attrs.frozen(slots=True, eq=False)
+class Topology:
+    """
+    A cluster as one of its nodes described it.
+
+    `owners` has one entry per slot, an index into `shards` or -1 for a slot nobody holds.
+    """
+
+    shards: tuple[Shard, ...]
+    owners: tuple[int, ...]
+    epoch: int = 0
+
+    @property
+    def uncovered(self) -> int:
+        """How many slots nobody holds."""
+        return self.owners.count(-1)
+
+    def same_as(self, other: "Topology | None") -> bool:
+        """Say whether both say the same about slots and roles."""
+        return other is not None and self.view() == other.view()
+
+    def view(self) -> tuple[Any, ...]:
+        """Return what two nodes have to agree on, in an order that does not depend on them."""
+        return (
+            tuple(self.shards[at].primary if at >= 0 else None for at in self.owners),
+            tuple(sorted((one.primary, tuple(sorted(one.replicas))) for one in self.shards)),
+        )
+
+    def shard_of(self, slot: int) -> Shard | None:
+        """Return who holds a slot."""
+        at = self.owners[slot]
+        return None if at < 0 else self.shards[at]
+
+    def nodes(self) -> list[Address]:
+        """Return all servers, primaries first."""
+        primaries = [one.primary for one in self.shards]
+        replicas = [node for one in self.shards for node in one.replicas]
+        return list(dict.fromkeys([*primaries, *replicas]))
+
+    def moved(self, slot: int, node: Address) -> "Topology":
+        """
+        Return the topology after `MOVED slot node`.
+
+        If the node is a replica of the slot's shard there was a failover: it leads the whole
+        shard now. Else the slot alone moved, to a shard we know or to a new one.
+        """
+        at = self.owners[slot]
+        if at >= 0:
+            shard = self.shards[at]
+            if shard.primary == node:
+                return self
+            if node in shard.replicas:
+                shards = (*self.shards[:at], shard.led_by(node), *self.shards[at + 1 :])
+                return attrs.evolve(self, shards=shards)
+        to = next((i for i, one in enumerate(self.shards) if one.primary == node), None)
+        shards = self.shards
+        if to is None:
+            to, shards = len(shards), (*shards, Shard(node))
+        owners = (*self.owners[:slot], to, *self.owners[slot + 1 :])
+        return attrs.evolve(self, shards=shards, owners=owners)
+
+
+def from_slots_reply(
+    reply: Sequence[Any], asked: Address, *, epoch: int = 0, remap: Remap | None = None
+) -> Topology:
+    """
+    Read the reply of CLUSTER SLOTS that `asked` gave.
+
+    An empty or missing host stands for the host that was asked, as in MOVED. Raises ValueError
+    for anything that is not such a reply.
+    """
+    owners = [-1] * SLOTS
+    shards: dict[Address, list[Address]] = {}
+    order: dict[Address, int] = {}
+    try:
+        for first, last, *members in reply:
+            primary, *replicas = (address_of(one[0], one[1], asked, remap) for one in members)
+            at = order.setdefault(primary, len(order))
+            known = shards.setdefault(primary, [])
+            known += [node for node in replicas if node not in known]
+            if not 0 <= first <= last < SLOTS:
+                raise ValueError(f"slots {first} to {last}")
+            owners[first : last + 1] = [at] * (last + 1 - first)
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        raise ValueError(f"not a reply to CLUSTER SLOTS: {error}") from None
+    return Topology(
+        tuple(Shard(primary, tuple(replicas)) for primary, replicas in shards.items()),
+        tuple(owners),
+        epoch,
+    )
+
+
+def address_of(host: Any, port: Any, asked: Address, remap: Remap | None = None) -> Address:
+    """Read an address from a reply of `asked`, and remap it."""
+    text = host.decode() if isinstance(host, bytes) else host
+    if text in (None, "", "?"):
+        text = asked.host
+        if remap is None:
+            return Address(text, int(port) or asked.port)
+    if remap is not None:
+        text, port = remap(text, int(port))
+    return Address(str(text), int(port))
+
+
+def agreed(views: Iterable[Topology], current: Topology | None) -> Topology | None:
+    """
+    Return the view most nodes share; a tie goes to the higher epoch, then to what we know.
+
+    Views that cover no slot at all are left out: such a node has not joined yet.
+    """
+    usable = [one for one in views if any(at >= 0 for at in one.owners)]
+    if not usable:
+        return None
+    keys = [one.view() for one in usable]
+    votes = Counter(keys)
+    known = None if current is None else current.view()
+    best = max(
+        range(len(usable)),
+        key=lambda at: (votes[keys[at]], usable[at].epoch, keys[at] == known),
+    )
+    return usable[best]

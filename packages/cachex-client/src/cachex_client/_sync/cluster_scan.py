@@ -1,0 +1,90 @@
+# Written by tools/unasync.py from _async/cluster_scan.py: edit that file instead.
+"""
+SCAN over a cluster that does not hold still.
+
+A key that is there throughout may be missed by a plain walk over the primaries in two ways: its
+slot moves to a server that was walked before, or its server dies. So a walk that was cut short is
+begun again, and servers that took slots over are walked again, as `_core.migration` says.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from cachex_client import commands as build
+from cachex_client._sync.engine import Aim, Engine
+from cachex_client._concurrency import sleep, monotonic
+from cachex_client._core.keyslot import SLOTS
+from cachex_client._core.migration import Holdings, Walk, read_own_line, to_walk
+from cachex_client._links import Link, exchange_all
+from cachex_client.errors import SlotNotCovered
+from cachex_pool import PoolError, pack
+
+NODES = pack(("CLUSTER", "NODES"))
+PAUSE = 0.05
+
+
+def scan_cluster(
+    client: Engine[Any], pattern: bytes, count: int
+) -> Iterator[list[bytes]]:
+    """
+    Yield batches of keys from every primary until none can have been missed.
+
+    Raises SlotNotCovered if for `options.timeout` seconds some slots have no server.
+    """
+    walks: dict[Link, Walk] = {}
+    patience = monotonic() + client.options.timeout
+    while True:
+        now = _holdings(client)
+        uncovered = SLOTS - sum(len(one.owned) for one in now.values())
+        unwalked = to_walk(now, walks)
+        if not unwalked and uncovered <= 0:
+            return
+        if not unwalked:
+            if monotonic() > patience:
+                raise SlotNotCovered("this cluster", None)
+            client.refreshed()
+            sleep(PAUSE)
+            continue
+        for link in unwalked:
+            started = monotonic()
+            held = (_ask([link])).get(link)
+            if held is None:
+                continue
+            try:
+                for keys in _walk(client, link, pattern, count):
+                    yield keys
+            except PoolError:
+                client.refreshed()
+                break
+            walks[link] = Walk(held, started, monotonic())
+            patience = monotonic() + client.options.timeout
+
+
+def _walk(
+    client: Engine[Any], link: Link, pattern: bytes, count: int
+) -> Iterator[list[bytes]]:
+    cursor = b"0"
+    while True:
+        step = build.scan(cursor, match=pattern, count=count)
+        cursor, keys = client.execute_on(step, Aim(link, tried=(link,)))
+        yield keys
+        if cursor == b"0":
+            return
+
+
+def _holdings(client: Engine[Any]) -> dict[Link, Holdings]:
+    """Ask every primary what it holds; one that does not answer is left out."""
+    return _ask(sorted(client.primaries(), key=lambda link: link.name))
+
+
+def _ask(links: list[Link]) -> dict[Link, Holdings]:
+    deadline = monotonic() + 1.0
+    answers = exchange_all([(link, NODES, 1, deadline) for link in links])
+    found = {}
+    for link, answer in zip(links, answers, strict=True):
+        if isinstance(answer, Exception) or isinstance(answer[0], Exception):
+            continue
+        held = read_own_line(answer[0])
+        if held is not None:
+            found[link] = held
+    return found
