@@ -10,6 +10,7 @@ from typing import Any
 
 from demo.stage import Stage
 from demo.visitor import Visitor
+
 from support.waiting import eventually
 
 THREADS = 8

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from asgiref.sync import async_to_sync
+
 from django_cachex.cache import RedisCache
 
 VERBS = """

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+
 from djangocache import project
 
 project.set_up()
@@ -20,6 +21,7 @@ from django.test.utils import (  # noqa: E402
     teardown_databases,
     teardown_test_environment,
 )
+
 from django_cachex import registry  # noqa: E402
 
 MakeCache = Callable[..., Any]

@@ -10,15 +10,16 @@ import pytest
 from django.conf import settings
 from django.core.cache import cache
 from django.test import SimpleTestCase, TestCase, override_settings
+from redis.exceptions import ResponseError
+
 from djangocache import project
 from djangocache.backends import OneLoop
-from redis.exceptions import ResponseError
 
 if not project.DJANGO_TESTS:
     pytest.skip("CACHEX_DJANGO_TESTS is not set: see dev.py", allow_module_level=True)
 
-from cache import tests as of_caches  # noqa: E402
-from sessions_tests import tests as of_sessions  # noqa: E402
+from cache import tests as of_caches
+from sessions_tests import tests as of_sessions
 
 if TYPE_CHECKING:
     Base: Any = object
@@ -26,7 +27,8 @@ else:
     Base = object
 
 CACHES = of_caches.caches_setting_for_tests(
-    BACKEND="to be replaced", exclude={"cull", "zero_cull"}  # there is no culling here
+    BACKEND="to be replaced",
+    exclude={"cull", "zero_cull"},  # there is no culling here
 )
 
 
@@ -78,7 +80,7 @@ class ReplicatedCacheTests(OnReplicated, CacheTests):
 class FreshLoopsCacheTests(ThroughFreshLoops, CacheTests):
     def test_get_or_set_racing(self) -> None:
         with mock.patch(f"{self.cache_backend}.aadd", return_value=False):
-            self.assertEqual(cache.get_or_set("key", "default"), "default")
+            assert cache.get_or_set("key", "default") == "default"
 
 
 class OneLoopCacheTests(ThroughOneLoop, FreshLoopsCacheTests):
@@ -137,9 +139,7 @@ class TemplateFragmentTests(OnStandalone, SimpleTestCase):
     def test_a_fragment_is_rendered_once(self) -> None:
         from django.template import Context, Template
 
-        template = Template(
-            "{% load cache %}{% cache 60 place user %}{{ value }}{% endcache %}"
-        )
+        template = Template("{% load cache %}{% cache 60 place user %}{{ value }}{% endcache %}")
         first = template.render(Context({"user": 1, "value": "first"}))
         again = template.render(Context({"user": 1, "value": "second"}))
         other = template.render(Context({"user": 2, "value": "third"}))

@@ -6,11 +6,12 @@ import ssl
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
+
 from cachex_client import RetryOptions
 from cachex_client.compressors import ZlibCompressor
 from cachex_client.serializers import JsonSerializer, PickleSerializer
-from django.core.exceptions import ImproperlyConfigured
-from django.test import override_settings
 from django_cachex.client import DefaultClient
 from django_cachex.foreign import REFUSED
 from django_cachex.options import BY_NAME, describe, every_option
@@ -81,7 +82,9 @@ def test_tls_schemes_have_tls(scheme: str) -> None:
 
 def test_options_fill_in_what_the_url_leaves_out() -> None:
     options = {"USERNAME": "u", "PASSWORD": SECRET, "db": 3}
-    one, two, three = read(["redis://a", "redis://x:y@b/0", "redis://c?db=9"], options).client.servers
+    one, two, three = read(
+        ["redis://a", "redis://x:y@b/0", "redis://c?db=9"], options
+    ).client.servers
     assert (one.username, one.password, one.db) == ("u", SECRET, 3)
     assert (two.username, two.password, two.db) == ("x", "y", 0)
     assert (three.username, three.password, three.db) == ("u", SECRET, 9)
@@ -158,7 +161,10 @@ def test_an_unknown_setting_beside_options_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"SOCKET_TIMEOUT": "fast"}, "expected a number of seconds above 0, or None for the default"),
+        (
+            {"SOCKET_TIMEOUT": "fast"},
+            "expected a number of seconds above 0, or None for the default",
+        ),
         ({"SOCKET_TIMEOUT": 0}, "got 0"),
         ({"SOCKET_TIMEOUT": True}, "got True"),
         ({"TIMEOUT": float("inf")}, "got inf"),
@@ -337,7 +343,11 @@ def test_signing_takes_djangos_secret_key() -> None:
 def test_tls_options_make_one_tls_value() -> None:
     one, two = read(
         ["rediss://a", "valkeys://b"],
-        {"ssl_cert_reqs": "none", "SSL_CHECK_HOSTNAME": False, "ssl_min_version": ssl.TLSVersion.TLSv1_3},
+        {
+            "ssl_cert_reqs": "none",
+            "SSL_CHECK_HOSTNAME": False,
+            "ssl_min_version": ssl.TLSVersion.TLSv1_3,
+        },
     ).client.servers
     assert one.tls is two.tls
     assert one.tls is not None
@@ -345,7 +355,9 @@ def test_tls_options_make_one_tls_value() -> None:
     assert one.tls.min_version is ssl.TLSVersion.TLSv1_3
 
 
-@pytest.mark.parametrize(("given", "meant"), [(ssl.CERT_NONE, "none"), (None, "none"), ("required", "required")])
+@pytest.mark.parametrize(
+    ("given", "meant"), [(ssl.CERT_NONE, "none"), (None, "none"), ("required", "required")]
+)
 def test_redis_pys_ways_to_say_verification(given: Any, meant: str) -> None:
     (server,) = read("rediss://a", {"ssl_cert_reqs": given}).client.servers
     assert server.tls is not None

@@ -25,8 +25,8 @@ class Burst:
     connections: int
 
     @property
-    def per_second(self) -> float:
-        return self.lookups / self.seconds
+    def per_second(self) -> str:
+        return f"{self.lookups / self.seconds:,.0f}"
 
 
 def burst() -> Burst:

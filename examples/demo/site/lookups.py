@@ -29,8 +29,8 @@ class Row:
     expires_in: int | None
 
     @property
-    def gain(self) -> float:
-        return self.computing / self.looking_up
+    def gain(self) -> str:
+        return f"{self.computing / self.looking_up:,.0f}"
 
 
 def tally() -> dict[str, int]:

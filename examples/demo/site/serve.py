@@ -21,6 +21,7 @@ def main() -> None:
 
     from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
     from django.core.wsgi import get_wsgi_application
+
     from django_cachex.registry import close_all, warm_up
 
     application = get_wsgi_application()

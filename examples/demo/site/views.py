@@ -108,7 +108,9 @@ async def in_one_loop(request: HttpRequest) -> HttpResponse:
     pools = caches["default"].client.async_executor.stats()
     context = {
         "steps": steps,
-        "results": [(piece.title, many[piece.key]["result"]) for piece in PIECES if piece.key in many],
+        "results": [
+            (piece.title, many[piece.key]["result"]) for piece in PIECES if piece.key in many
+        ],
         "connections": sum(pool.size for pool in pools),
         "pools": [watching.described(pool) for pool in pools],
         "tasks": TASKS,

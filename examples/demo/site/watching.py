@@ -7,9 +7,10 @@ from time import monotonic
 from typing import Any
 
 import attrs
-from cachex_pool import Pool, PoolError, PoolOptions, PoolStats, pack_many
 from demo.site.lookups import tally
 from django.core.cache import caches
+
+from cachex_pool import Pool, PoolError, PoolOptions, PoolStats, pack_many
 
 READS = ("get", "mget", "exists", "ttl", "pttl")
 WRITES = ("set", "unlink", "del", "pexpire", "incrby", "evalsha")

@@ -55,7 +55,7 @@ def collatz(limit: int = 10_000) -> str:
             steps += 1
         if steps > longest:
             longest, start = steps, first
-    return f"{start:,} takes {longest} steps to 1"
+    return f"{start:,} takes {longest} steps"
 
 
 def queens(size: int = 10) -> str:
@@ -79,10 +79,10 @@ def report() -> str:
 
 
 PIECES = (
-    Piece("primes", "Prime numbers below 600,000", primes),
-    Piece("pi", "The last 12 of 4,000 digits of π", pi),
-    Piece("collatz", "Longest Collatz chain below 10,000", collatz),
-    Piece("queens", "Ten queens on a 10 × 10 board", queens),
+    Piece("primes", "Primes below 600,000", primes),
+    Piece("pi", "4,000 digits of π, the last 12", pi),
+    Piece("collatz", "Longest Collatz chain below 10⁴", collatz),
+    Piece("queens", "Ten queens on a board", queens),
     Piece("report", "A report from a slow database", report),
 )
 

@@ -5,7 +5,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
 from asgiref.sync import sync_to_async
 
@@ -48,9 +48,9 @@ def _in_child() -> None:
 os.register_at_fork(after_in_child=_in_child)
 
 
-def encoded(encode: Callable[[Any], Any], value: Any) -> NoReturn:
+def encoded(encode: Callable[[Any], Any], value: Any) -> Any:
     """Raise the error that is being handled: who is not awaited cannot leave the event loop."""
-    raise  # noqa: PLE0704
+    raise
 
 
 async def async_encoded(encode: Callable[[Any], Any], value: Any) -> Any:

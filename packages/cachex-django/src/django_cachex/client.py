@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import cachex_client
-
 from django_cachex.pool import ConnectionFactory
 
 if TYPE_CHECKING:

@@ -3,12 +3,11 @@
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from cachex_client import AsyncCache, Cache
-from cachex_client import Codec
-from cachex_client.keys import Keys
-from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.utils.functional import cached_property
 
+from cachex_client import AsyncCache, Cache, Codec
+from cachex_client.keys import Keys
 from django_cachex import registry
 from django_cachex.client import DefaultClient
 from django_cachex.failures import Failures

@@ -12,11 +12,11 @@ from time import monotonic
 from typing import Any, NoReturn
 
 import structlog
-from cachex_pool import ConfigurationError, HandshakeRefused, PoolError
 from django.conf import settings
 from django.contrib.sessions.backends.cache import KEY_PREFIX as STOCK_SESSIONS
 from redis import exceptions as redis_errors
 
+from cachex_pool import ConfigurationError, HandshakeRefused, PoolError
 from django_cachex._concurrency import ForkSafeLock
 from django_cachex.errors import CacheUnavailable
 
@@ -40,7 +40,6 @@ _SERIOUS = (
     HandshakeRefused,
 )
 """Of those, what does not go away by itself and has to be put right."""
-
 
 
 def may_be_ignored(error: Exception) -> bool:
@@ -138,9 +137,7 @@ def _add(error: Exception, key: Any, *_: Any, **__: Any) -> bool:
     return False
 
 
-def _default(
-    error: Exception, key: Any, default: Any = None, version: Any = None
-) -> Any:
+def _default(error: Exception, key: Any, default: Any = None, version: Any = None) -> Any:
     return default
 
 

@@ -22,7 +22,8 @@ OTHERS = Topic(
             "CLOSE_CONNECTION",
             "",
             read.only(
-                False, instead="connections belong to the process and outlive a request: set MAX_IDLE"
+                False,
+                instead="connections belong to the process and outlive a request: set MAX_IDLE",
             ),
             "False",
             "Accepted when False: the end of a request closes nothing.",
@@ -84,8 +85,8 @@ OTHERS = Topic(
 # Options of other backends that nothing here corresponds to, and what to write instead.
 REFUSED: Mapping[str, str] = {
     "IS_MASTER": "it belongs to Sentinel; of a LOCATION list the first server is the primary",
-    "SENTINELS": "the servers of this CLIENT_CLASS are those of LOCATION, it asks no Sentinel",
-    "SENTINEL_KWARGS": "the servers of this CLIENT_CLASS are those of LOCATION, it asks no Sentinel",
+    "SENTINELS": "this CLIENT_CLASS takes its servers from LOCATION and asks no Sentinel",
+    "SENTINEL_KWARGS": "this CLIENT_CLASS takes its servers from LOCATION and asks no Sentinel",
     "CONNECTION_CLASS": "a rediss:// or unix:// URL in LOCATION says how to connect",
     "RETRY_ON_ERROR": "what may be sent twice is retried, see RETRY",
     "SOCKET_KEEPALIVE_OPTIONS": "SOCKET_KEEPALIVE switches keep-alive on and off",

@@ -88,15 +88,15 @@ def read(name: Any, value: Any, where: str) -> Given:
 
 def find(name: Any, where: str) -> Option:
     """Return the option of this name, in capitals or in small letters."""
-    if isinstance(name, str):
-        upper = name.upper()
-        if name in (upper, name.lower()):
-            if upper in BY_NAME:
-                return BY_NAME[upper]
-            if upper in REFUSED:
-                refuse(where, f"is not an option here: {REFUSED[upper]}")
+    if not isinstance(name, str):
+        refuse(where, f"the name of an option is a str, not a {kind_of(name)}")
+    upper = name.upper()
+    known = upper if name in (upper, name.lower()) else ""
+    if known in REFUSED:
+        refuse(where, f"is not an option here: {REFUSED[known]}")
+    if known not in BY_NAME:
         refuse(where, f"there is no such option{nearest(upper, BY_NAME)}")
-    refuse(where, f"the name of an option is a str, not a {kind_of(name)}")
+    return BY_NAME[known]
 
 
 def nearest(name: Any, known: Any) -> str:
@@ -107,15 +107,14 @@ def nearest(name: Any, known: Any) -> str:
 
 def convert(option: Option, value: Any, where: str) -> Any:
     """Return what is meant by a value, or say what was expected, what was given and where."""
+    got = f"; got {shown(option, value)}"
     try:
         return option.reader.convert(value)
     except readers.Unreadable as error:
-        reason = f": {error}"
+        reason = got if option.secret else f": {error}"
     except (TypeError, ValueError, KeyError, OverflowError):
-        reason = f"; got {shown(option, value)}"
-    if option.secret:
-        reason = f"; got {shown(option, value)}"
-    refuse(where, f"expected {option.reader.expects}{reason}")
+        reason = got
+    return refuse(where, f"expected {option.reader.expects}{reason}")
 
 
 def shown(option: Option, value: Any) -> str:

@@ -4,13 +4,14 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cachex_client.keys import ERRORS, Keys, Version
 from django.core.cache.backends.base import (
     MEMCACHE_MAX_KEY_LENGTH,
     BaseCache,
     CacheKeyWarning,
     memcache_key_warnings,
 )
+
+from cachex_client.keys import ERRORS, Keys, Version
 
 NOT_IN_MEMCACHED = bytes(range(0x21)) + b"\x7f"
 
@@ -40,10 +41,9 @@ class DjangoKeys(Keys):
         stored = Keys.wire_many(self, keys, version)
         if stored:
             joined = b"".join(stored)
-            if (
-                max(map(len, stored)) > MEMCACHE_MAX_KEY_LENGTH
-                or len(joined.translate(None, NOT_IN_MEMCACHED)) != len(joined)
-            ):
+            if max(map(len, stored)) > MEMCACHE_MAX_KEY_LENGTH or len(
+                joined.translate(None, NOT_IN_MEMCACHED)
+            ) != len(joined):
                 for one in stored:
                     warn(one)
         return stored
@@ -60,7 +60,8 @@ class OverriddenKeys(Keys):
         self._cache = cache
 
     def wire(self, key: Any, version: Version | None = None) -> bytes:
-        return self._cache.make_and_validate_key(key, version=version).encode("utf-8", ERRORS)
+        full = self._cache.make_and_validate_key(key, version=version)  # type: ignore[arg-type]
+        return full.encode("utf-8", ERRORS)
 
     def wire_many(self, keys: Iterable[Any], version: Version | None = None) -> list[bytes]:
         return [self.wire(key, version) for key in keys]

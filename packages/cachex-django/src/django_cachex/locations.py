@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
-from cachex_pool import ConfigurationError, Endpoint, Tls, parse_url
 
+from cachex_pool import ConfigurationError, Endpoint, Tls, parse_url
 from django_cachex import readers
 from django_cachex.given import Given, Options, kind_of, read, refuse
 

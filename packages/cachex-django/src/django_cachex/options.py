@@ -13,7 +13,6 @@ from django_cachex import readers as read
 from django_cachex.foreign import OTHERS
 from django_cachex.option import Option, Topic, option
 
-
 _CLIENT = Topic(
     "Client",
     (
@@ -69,7 +68,9 @@ _CLIENT = Topic(
 _LOGIN = Topic(
     "Logging in",
     (
-        option("USERNAME", "endpoint.username", read.TEXT, "", "User name, unless the URL has one."),
+        option(
+            "USERNAME", "endpoint.username", read.TEXT, "", "User name, unless the URL has one."
+        ),
         option(
             "PASSWORD",
             "endpoint.password",
@@ -88,9 +89,7 @@ _LOGIN = Topic(
             secret=True,
         ),
         option("DB", "endpoint.db", read.COUNT, "0", "Database number, unless the URL has one."),
-        option(
-            "CLIENT_NAME", "endpoint.client_name", read.TEXT, "", "Name shown by CLIENT LIST."
-        ),
+        option("CLIENT_NAME", "endpoint.client_name", read.TEXT, "", "Name shown by CLIENT LIST."),
         option("PROTOCOL", "endpoint.protocol", read.PROTOCOL, "3", "RESP version to ask for."),
     ),
 )
@@ -99,7 +98,11 @@ _TLS = Topic(
     "TLS (rediss:// and valkeys://)",
     (
         option(
-            "SSL_CA_CERTS", "tls.ca_certs", read.TEXT, "the system's", "File of trusted authorities."
+            "SSL_CA_CERTS",
+            "tls.ca_certs",
+            read.TEXT,
+            "the system's",
+            "File of trusted authorities.",
         ),
         option("SSL_CA_PATH", "tls.ca_path", read.TEXT, "", "Folder of trusted authorities."),
         option("SSL_CA_DATA", "tls.ca_data", read.TEXT, "", "Trusted authorities as PEM text."),
@@ -182,7 +185,11 @@ _POOL = Topic(
             "CONNECT_TIMEOUT",
         ),
         option(
-            "MAX_IDLE", "pool.max_idle", read.SECONDS, "300", "Seconds until an unused one is closed."
+            "MAX_IDLE",
+            "pool.max_idle",
+            read.SECONDS,
+            "300",
+            "Seconds until an unused one is closed.",
         ),
         option(
             "MAX_LIFETIME",
@@ -304,15 +311,14 @@ _FAILURES = Topic(
 
 TOPICS = (_CLIENT, _LOGIN, _TLS, _POOL, _VALUES, _FAILURES, OTHERS)
 
+
 def every_option() -> Iterator[Option]:
     """Yield all options in the order of the reference."""
     for topic in TOPICS:
         yield from topic.options
 
 
-BY_NAME: Mapping[str, Option] = {
-    name: option for option in every_option() for name in option.names
-}
+BY_NAME: Mapping[str, Option] = {name: option for option in every_option() for name in option.names}
 
 
 def describe() -> list[dict[str, Any]]:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
+from django.utils.module_loading import import_string
+
 from cachex_client import ConfigurationError, RetryOptions
 from cachex_client.resolve import COMPRESSORS as COMPRESSORS_BY_NAME
 from cachex_client.resolve import SERIALIZERS as SERIALIZERS_BY_NAME
 from cachex_client.resolve import resolve_compressors, resolve_serializers
 from cachex_pool import BreakerOptions
-from django.utils.module_loading import import_string
 
 
 class Unreadable(ValueError):
@@ -93,7 +94,7 @@ def _one_of(*words: str) -> Callable[[Any], str]:
 
 
 def imported(value: Any) -> Any:
-    """Return what a dotted path leads to; anything else as it is. Unreadable if it leads nowhere."""
+    """Return what a dotted path leads to, Unreadable if nowhere; anything else as it is."""
     if not isinstance(value, str):
         return value
     try:
@@ -166,7 +167,9 @@ def _credentials(value: Any) -> Any:
     return found
 
 
-CREDENTIALS = Reader("a redis-py CredentialProvider, a function, or the dotted path of one", _credentials)
+CREDENTIALS = Reader(
+    "a redis-py CredentialProvider, a function, or the dotted path of one", _credentials
+)
 
 _REQUIREMENTS = {None: "none", 0: "none", 1: "optional", 2: "required"}  # ssl.CERT_NONE, ...
 

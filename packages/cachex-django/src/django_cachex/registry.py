@@ -33,9 +33,7 @@ def shared_by(location: Any, params: Mapping[str, Any]) -> Shared:
         failures = Failures(config.alias, config.logger, log_each=config.log_ignored_exceptions)
         with _lock:
             # The entry is kept with it: the key has the ids of what is in there.
-            found = _entries.setdefault(
-                key, (Shared(config, client, failures), (location, params))
-            )
+            found = _entries.setdefault(key, (Shared(config, client, failures), (location, params)))
     return found[0]
 
 

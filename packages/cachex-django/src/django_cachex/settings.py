@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from cachex_client import ClientOptions
-from cachex_client import Codec
-from cachex_client.serializers import PickleSerializer
-from cachex_pool import Endpoint, PoolOptions
 from django.conf import settings as django_settings
 
+from cachex_client import ClientOptions, Codec
+from cachex_client.serializers import PickleSerializer
+from cachex_pool import Endpoint, PoolOptions
 from django_cachex import locations, readers
 from django_cachex.given import Options, convert, kind_of, nearest, refuse
 from django_cachex.option import Option
@@ -107,9 +106,7 @@ def _codec(cache: dict[str, Any], options: Options) -> Codec:
         pickle = PickleSerializer(protocol=cache.pop("pickle_version"))
         if not any(type(one) is PickleSerializer for one in serializers):
             refuse(options.where("PICKLE_VERSION"), "SERIALIZER does not pickle")
-        serializers = tuple(
-            pickle if type(one) is PickleSerializer else one for one in serializers
-        )
+        serializers = tuple(pickle if type(one) is PickleSerializer else one for one in serializers)
     keys = cache.pop("signing_keys", False) or (None,)
     if keys is True:
         keys = (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)

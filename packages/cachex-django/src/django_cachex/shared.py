@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import attrs
-from cachex_client import AsyncCache, Cache
-from cachex_client import Codec
-from cachex_client.keys import Keys
 from django.core.cache.backends.base import default_key_func
 
+from cachex_client import AsyncCache, Cache, Codec
+from cachex_client.keys import Keys
 from django_cachex._async.forgiving import AsyncForgivingCache
 from django_cachex._sync.forgiving import ForgivingCache
 from django_cachex.client import DefaultClient

@@ -138,7 +138,7 @@ class AsyncLock(redis.asyncio.lock.Lock):
             words += ("PX", _milliseconds(self.timeout))
         before, self.local.token = self._token, token
         try:
-            command = self.redis.command(words)
+            command = self.redis.make_command(words)
             timeout = min(self.redis.timeout, max(left, _SHORTEST))
             taken = await self.redis.backing.execute(command, timeout=timeout) is not None
         except BaseException as error:

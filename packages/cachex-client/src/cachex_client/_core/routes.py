@@ -7,7 +7,6 @@ from typing import Any
 
 import attrs
 
-
 FOREVER = 1e9
 """Thirty years: not every timer takes an infinity."""
 
@@ -17,6 +16,7 @@ class Way(Enum):
 
     SHARED = "any connection; nothing of the command stays on it"
     OWN = "one of its own, closed afterwards: it changes what the connection is"
+    PUBSUB = "none: its replies come unasked; `pubsub()` is for that"
     REDIS_PY = "one of redis-py's: its replies, or its bookkeeping, are redis-py's affair"
 
 
@@ -27,14 +27,16 @@ class Route:
     name: str
     words: tuple[str, ...]
     way: Way
+    by_part: bool = False  # the second word decides, and was not given with the name
 
 
 _OWN = frozenset(
     """
-    ASKING AUTH DISCARD EXEC HELLO MONITOR MULTI PSUBSCRIBE PSYNC PUNSUBSCRIBE QUIT READONLY
-    READWRITE REPLCONF RESET SELECT SSUBSCRIBE SUBSCRIBE SUNSUBSCRIBE SYNC UNSUBSCRIBE UNWATCH WATCH
+    ASKING AUTH DISCARD EXEC HELLO MONITOR MULTI PSYNC QUIT READONLY READWRITE REPLCONF RESET
+    SELECT SYNC UNWATCH WATCH
     """.split()
 )
+_PUBSUB = frozenset("PSUBSCRIBE PUNSUBSCRIBE SSUBSCRIBE SUBSCRIBE SUNSUBSCRIBE UNSUBSCRIBE".split())
 _OWN_PARTS = frozenset(
     (
         "CLIENT CACHING",
@@ -57,11 +59,10 @@ _STREAMS = {"XREAD": 1, "XREADGROUP": 4}  # where the options begin
 def route_of(arguments: Sequence[Any]) -> Route:
     """Return the route of a command as redis-py gives it: the name may have a space in it."""
     route = _route(arguments[0])
-    if len(arguments) > 1 and route.way is Way.SHARED and route.name in ("CLIENT", "SCRIPT"):
-        part = f"{route.name} {_text(arguments[1]).upper()}"
-        if part in _OWN_PARTS:
-            return attrs.evolve(route, way=Way.OWN)
-    return route
+    if not route.by_part or len(arguments) < 2:
+        return route
+    part = f"{route.name} {_text(arguments[1]).upper()}"
+    return attrs.evolve(route, way=Way.OWN) if part in _OWN_PARTS else route
 
 
 @lru_cache(maxsize=1024)
@@ -71,11 +72,13 @@ def _route(given: str | bytes) -> Route:
     name = " ".join(words).upper()
     if "." in words[0] or words[0].upper() == "HIMPORT":
         way = Way.REDIS_PY  # modules have answers of their own for each protocol
+    elif name in _PUBSUB:
+        way = Way.PUBSUB
     elif words[0].upper() in _OWN or name in _OWN_PARTS:
         way = Way.OWN
     else:
         way = Way.SHARED
-    return Route(name, words, way)
+    return Route(name, words, way, by_part=name in ("CLIENT", "SCRIPT"))
 
 
 def wait_of(arguments: Sequence[Any]) -> float:

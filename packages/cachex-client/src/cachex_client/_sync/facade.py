@@ -8,7 +8,7 @@ import redis
 from redis.retry import Retry
 from redis.backoff import FullJitterBackoff
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
-from redis.exceptions import ResponseError
+from redis.exceptions import PubSubError, ResponseError
 
 from cachex_client._sync.lock import Lock
 from cachex_client._sync.pipeline import Pipeline
@@ -105,7 +105,7 @@ class Redis(redis.Redis):
         route = route_of(args)
         if route.way is not Way.SHARED:
             return self._execute_apart(route.way, args, options)
-        command = self.command(route.words + args[1:])
+        command = self.make_command(route.words + args[1:])
         timeout = self.timeout + wait_of(command.arguments) if command.spec.blocking else None
         try:
             reply = self.backing.execute(command, timeout=timeout)
@@ -113,9 +113,9 @@ class Redis(redis.Redis):
             if EMPTY_RESPONSE in options:
                 return options[EMPTY_RESPONSE]
             raise
-        return self.read(args[0], route.name, reply, options)
+        return self.read_reply(args[0], route.name, reply, options)
 
-    def command(self, arguments: tuple[Any, ...]) -> Command[Any]:
+    def make_command(self, arguments: tuple[Any, ...]) -> Command[Any]:
         """Make a command of words as redis-py gives them."""
         if self._encoding is not None:
             encoding, errors = self._encoding
@@ -125,7 +125,7 @@ class Redis(redis.Redis):
             )
         return Command(arguments, spec_for(arguments))
 
-    def read(self, given: Any, name: str, reply: Any, options: dict[str, Any]) -> Any:
+    def read_reply(self, given: Any, name: str, reply: Any, options: dict[str, Any]) -> Any:
         """Turn a reply into what redis-py returns; `given` is the command's name as given."""
         reply = as_resp2(name, reply)
         if self._decoding is not None and NEVER_DECODE not in options:
@@ -140,10 +140,12 @@ class Redis(redis.Redis):
     def _execute_apart(self, way: Way, args: Any, options: dict[str, Any]) -> Any:
         if way is Way.REDIS_PY:
             return super().execute_command(*args, **options)
+        if way is Way.PUBSUB:
+            raise PubSubError(f"{args[0]} has no reply to wait for; use pubsub()")
         replies = self.exchange_alone([args])
         if isinstance(replies[0], Exception):
             raise replies[0]
-        return self.read(args[0], route_of(args).name, replies[0], options)
+        return self.read_reply(args[0], route_of(args).name, replies[0], options)
 
     def exchange_alone(
         self, commands: Sequence[Sequence[Any]], *, keep: bool = False, wait: float = 0.0
@@ -155,7 +157,7 @@ class Redis(redis.Redis):
         seconds the commands may block.
         """
         data = b"".join(
-            pack(self.command(route_of(args).words + tuple(args[1:])).arguments)
+            pack(self.make_command(route_of(args).words + tuple(args[1:])).arguments)
             for args in commands
         )
         replies: list[Any] = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis.client
 from redis.client import EMPTY_RESPONSE
-from redis.exceptions import NoScriptError, ResponseError, WatchError
+from redis.exceptions import NoScriptError, PubSubError, ResponseError, WatchError
 
 from cachex_client._concurrency import monotonic
 from cachex_client._core.routes import Way, route_of, wait_of
@@ -38,7 +38,7 @@ class Pipeline(redis.client.Pipeline):
         self._atomic = bool(transaction)
         self._lease: AbstractContextManager[Any] | None = None
         self._watcher: Any = None
-        self._trouble: Exception | None = None  # why the watcher must not be used again
+        self._trouble: BaseException | None = None  # why the watcher must not be used again
 
     def __del__(self, *_: Any) -> None:
         """Do nothing: a lease that is dropped closes its connection, WATCH and all."""
@@ -55,52 +55,62 @@ class Pipeline(redis.client.Pipeline):
         stack = self.command_stack
         if not stack and not self.watching:
             return []
-        if self._watcher is None and any(_is_redis_pys(args) for args, _ in stack):
+        sent = [args for args, options in stack if EMPTY_RESPONSE not in options]
+        routes = [route_of(args) for args in sent]
+        ways = {route.way for route in routes}
+        if Way.PUBSUB in ways:
+            raise PubSubError("a subscription has no reply to wait for; use pubsub()")
+        if Way.REDIS_PY in ways and self._watcher is None:
             return super().execute(raise_on_error)
         try:
-            sent = [args for args, options in stack if EMPTY_RESPONSE not in options]
-            replies = self._send(sent)
+            replies = self._send(sent, changing=Way.OWN in ways)
             if raise_on_error:
                 self._raise_first(sent, replies)
-            rest = iter(replies)
-            return [
-                options[EMPTY_RESPONSE]
-                if EMPTY_RESPONSE in options
-                else self._read(args, next(rest), options)
-                for args, options in stack
-            ]
+            read = self._owner.read_reply
+            came = zip(replies, routes, strict=True)
+            results: list[Any] = []
+            for args, options in stack:
+                if EMPTY_RESPONSE in options:
+                    results.append(options[EMPTY_RESPONSE])
+                    continue
+                reply, route = next(came)
+                if not isinstance(reply, Exception):
+                    reply = read(args[0], route.name, reply, options)
+                results.append(reply)
+            return results
         finally:
             self.reset()
 
-    def _send(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+    def _send(self, commands: Sequence[Sequence[Any]], *, changing: bool) -> list[Any]:
         """Return a reply or an error reply for each command; raise any other error."""
         texts = {script.sha: script.script for script in self.scripts}
         complete = with_texts(commands, texts) if texts else commands
         atomic = self._atomic or self.explicit_transaction
         if self._watcher is not None:
             return self._send_watched(complete) if atomic else []
-        if not atomic:
-            return self._send_plain(complete, texts)
-        if any(route_of(args).way is Way.OWN for args in complete):
+        if atomic and not changing:
+            return self._owner.backing.execute_atomic(self._commands(complete))
+        if atomic:
             block = [("MULTI",), *complete, ("EXEC",)]
             return self._settle(commands, self._owner.exchange_alone(block))
-        return self._owner.backing.execute_atomic(self._commands(complete))
+        made = self._commands(complete)
+        wait = sum(wait_of(one.arguments) for one in made if one.spec.blocking)
+        if changing or wait:
+            return self._owner.exchange_alone(complete, keep=not changing, wait=wait)
+        return self._send_plain(complete, made, texts)
 
     def _send_plain(
-        self, commands: Sequence[Sequence[Any]], texts: dict[str, Any]
+        self,
+        commands: Sequence[Sequence[Any]],
+        made: Sequence[Command[Any]],
+        texts: dict[str, Any],
     ) -> list[Any]:
-        made = self._commands(commands)
-        wait = sum(wait_of(one.arguments) for one in made if one.spec.blocking)
-        changing = any(route_of(args).way is Way.OWN for args in commands)
-        if wait or changing:
-            return self._owner.exchange_alone(commands, keep=not changing, wait=wait)
         replies = self._owner.backing.execute_many(made)
         unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if texts and unknown:  # on another node than where the script's text went
             again = self._commands([as_text(commands[at], texts) for at in unknown])
-            for at, reply in zip(
-                unknown, self._owner.backing.execute_many(again), strict=True
-            ):
+            repaired = self._owner.backing.execute_many(again)
+            for at, reply in zip(unknown, repaired, strict=True):
                 replies[at] = reply
         for reply in replies:
             if isinstance(reply, Exception) and not isinstance(reply, ResponseError):
@@ -118,6 +128,9 @@ class Pipeline(redis.client.Pipeline):
             if error.written:
                 raise  # it may have been done
             raise self._lost(error) from error
+        except BaseException as error:
+            self._trouble = error
+            raise
         self.watching = False
         return self._settle(commands, replies)
 
@@ -140,7 +153,7 @@ class Pipeline(redis.client.Pipeline):
     def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
         """Run a command now, on the connection that watches."""
         route = route_of(args)
-        command = self._owner.command(route.words + args[1:])
+        command = self._owner.make_command(route.words + args[1:])
         first = self._watcher is None
         try:
             reply = self._call(command)
@@ -153,6 +166,9 @@ class Pipeline(redis.client.Pipeline):
             if watching:
                 raise self._lost(error) from error
             reply = self._call(command)
+        except BaseException as error:
+            self._trouble = error
+            raise
         if isinstance(reply, Exception):
             if isinstance(reply, ResponseError) and EMPTY_RESPONSE in options:
                 return options[EMPTY_RESPONSE]
@@ -163,7 +179,7 @@ class Pipeline(redis.client.Pipeline):
             self.watching = False
         elif route.way is Way.OWN:
             self._trouble = _Changed()
-        return self._owner.read(args[0], route.name, reply, options)
+        return self._owner.read_reply(args[0], route.name, reply, options)
 
     def _call(self, command: Command[Any]) -> Any:
         if self._watcher is None:
@@ -204,18 +220,9 @@ class Pipeline(redis.client.Pipeline):
     # -- words
 
     def _commands(self, commands: Sequence[Sequence[Any]]) -> list[Command[Any]]:
-        make = self._owner.command
+        make = self._owner.make_command
         return [make(route_of(args).words + tuple(args[1:])) for args in commands]
-
-    def _read(self, args: Sequence[Any], reply: Any, options: dict[str, Any]) -> Any:
-        if isinstance(reply, Exception):
-            return reply
-        return self._owner.read(args[0], route_of(args).name, reply, options)
 
 
 class _Changed(Exception):
     """The connection is not what it was: SELECT, AUTH, ... were run on it."""
-
-
-def _is_redis_pys(args: Sequence[Any]) -> bool:
-    return route_of(args).way is Way.REDIS_PY

@@ -28,7 +28,7 @@ class AsyncOperations(CacheCore):
         """Return the value, which may be None, or `default` if there is none."""
         return await self._acache.get(key, default, version)
 
-    async def aset(
+    async def aset(  # type: ignore[override]  # Django's stubs say that it returns nothing
         self,
         key: Any,
         value: Any,
@@ -168,9 +168,7 @@ class AsyncOperations(CacheCore):
         """Return the milliseconds a key has left: None for ever, -2 if it is not there."""
         return await self._acache.pttl(key, version)
 
-    async def aexpire(
-        self, key: Any, timeout: float | timedelta, version: Version = None
-    ) -> bool:
+    async def aexpire(self, key: Any, timeout: float | timedelta, version: Version = None) -> bool:
         """Let a key expire after `timeout` seconds; False if it is not there."""
         return await self._acache.expire(key, timeout, version)
 
@@ -178,15 +176,11 @@ class AsyncOperations(CacheCore):
         """Let a key expire after `timeout` milliseconds; False if it is not there."""
         return await self._acache.pexpire(key, timeout, version)
 
-    async def aexpire_at(
-        self, key: Any, when: float | datetime, version: Version = None
-    ) -> bool:
+    async def aexpire_at(self, key: Any, when: float | datetime, version: Version = None) -> bool:
         """Let a key expire at a time, as date or in Unix seconds; False if it is not there."""
         return await self._acache.expire_at(key, when, version)
 
-    async def apexpire_at(
-        self, key: Any, when: float | datetime, version: Version = None
-    ) -> bool:
+    async def apexpire_at(self, key: Any, when: int | datetime, version: Version = None) -> bool:
         """Let a key expire at a time, as date or in Unix milliseconds; False if it is not there."""
         return await self._acache.pexpire_at(key, when, version)
 
@@ -198,7 +192,10 @@ class AsyncOperations(CacheCore):
 
     async def akeys(self, pattern: str = "*", version: Version = None) -> list[str]:
         """Return the keys that match a glob pattern, as they were given."""
-        return list({key: None async for key in self.aiter_keys(pattern, version)})
+        found: dict[str, None] = {}  # SCAN may name a key twice
+        async for key in self.aiter_keys(pattern, version):
+            found[key] = None
+        return list(found)
 
     async def aiter_keys(
         self, pattern: str = "*", version: Version = None, itersize: int | None = None
@@ -225,9 +222,31 @@ class AsyncOperations(CacheCore):
 
     # The rest
 
-    def alock(self, key: Any, version: Version = None, **options: Any) -> Any:
-        """Return a lock on the server, held by whoever acquires it, in any process."""
-        return self._acache.lock(key, version=version, **options)
+    def alock(
+        self,
+        key: Any,
+        version: Version = None,
+        timeout: float | None = None,
+        sleep: float = 0.1,
+        blocking: bool = True,
+        blocking_timeout: float | None = None,
+        thread_local: bool = True,
+    ) -> Any:
+        """
+        Return a lock that all processes share, for `with` or `acquire` and `release`.
+
+        `timeout` seconds after it was acquired it is free again, None for never; who waits for it
+        tries every `sleep` seconds, for `blocking_timeout` seconds at most. IGNORE_EXCEPTIONS does
+        not cover locks: to pretend to hold one would be worse than an error.
+        """
+        return self.client.async_redis.lock(
+            self._keys.wire(key, version),
+            timeout=timeout,
+            sleep=sleep,
+            blocking=blocking,
+            blocking_timeout=blocking_timeout,
+            thread_local=thread_local,
+        )
 
     async def aclose(self, **kwargs: Any) -> None:
         """Do nothing: connections belong to the process and outlive a request."""

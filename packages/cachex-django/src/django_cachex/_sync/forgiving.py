@@ -6,7 +6,6 @@ from functools import wraps
 from typing import Any
 
 from cachex_client import Cache
-
 from django_cachex.failures import (
     FALLBACKS,
     FALLBACKS_OF_BULK,

@@ -334,13 +334,17 @@ async def _open(
         await loop.create_unix_connection(lambda: connection, endpoint.path)
         return
     tls = None if endpoint.tls is None else endpoint.tls.ssl_context()
+    # uvloop knows no happy eyeballs
+    racing: dict[str, Any] = (
+        {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
+    )
     transport, _ = await loop.create_connection(
         lambda: connection,
         endpoint.host,
         endpoint.port,
         ssl=tls,
         server_hostname=endpoint.host if tls is not None else None,
-        happy_eyeballs_delay=0.25,
+        **racing,
     )
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):

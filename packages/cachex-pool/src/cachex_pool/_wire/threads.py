@@ -151,6 +151,8 @@ class Connection:
             while True:
                 reply = gets()
                 if reply is NOT_READY:
+                    if received and monotonic() >= deadline:  # a trickle never makes us wait
+                        raise DeadlineExceeded(self.name, "waiting for the reply", written=True)
                     received += self._receive(deadline)
                     if received > MAX_REPLY and not replies:
                         raise ProtocolError(self.name, f"a reply of more than {MAX_REPLY} bytes")
