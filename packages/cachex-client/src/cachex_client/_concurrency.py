@@ -15,6 +15,10 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from time import monotonic, sleep
 from typing import Any, Generic, Protocol, TypeVar
 
+import structlog
+
+log = structlog.stdlib.get_logger("cachex_client")
+
 T = TypeVar("T")
 
 last_write: contextvars.ContextVar[float] = contextvars.ContextVar("cachex_last_write", default=0.0)
@@ -27,13 +31,13 @@ async def async_sleep(seconds: float) -> None:
 
 
 def ask_all(
-    work: Sequence[Callable[[], T]], enough: int, seconds: float
+    work: Sequence[Callable[[], T]], enough: int, seconds: float, grace: float | None = None
 ) -> list[tuple[int, T | Exception]]:
     """
     Do all of it side by side; return what came, each with its position, as soon as `enough` worked.
 
-    What raised is there as its exception; what is not done after `seconds` is left out, and what
-    it brings later is dropped.
+    What raised is there as its exception; what is not done after `seconds`, or `grace` seconds
+    after the first that worked, is left out, and what it brings later is dropped.
     """
     came: queue.SimpleQueue[tuple[int, T | Exception]] = queue.SimpleQueue()
 
@@ -53,11 +57,16 @@ def ask_all(
             answers.append(came.get(timeout=max(0.0, until - monotonic())))
         except queue.Empty:
             break
+        if grace is not None and _worked(answers):
+            until = min(until, monotonic() + grace)
     return answers
 
 
 async def async_ask_all(
-    work: Sequence[Callable[[], Coroutine[Any, Any, T]]], enough: int, seconds: float
+    work: Sequence[Callable[[], Coroutine[Any, Any, T]]],
+    enough: int,
+    seconds: float,
+    grace: float | None = None,
 ) -> list[tuple[int, T | Exception]]:
     """Do as `ask_all`, in tasks; those that are not done in time are cancelled."""
     tasks = {asyncio.ensure_future(one()): position for position, one in enumerate(work)}
@@ -77,6 +86,8 @@ async def async_ask_all(
                 if error is not None and not isinstance(error, Exception):
                     raise error
                 answers.append((tasks[task], task.result() if error is None else error))
+            if grace is not None and _worked(answers):
+                until = min(until, monotonic() + grace)
     finally:
         for task in waiting:
             task.cancel()
@@ -131,6 +142,45 @@ class AsyncOnce:
         if not finished:
             raise TimeoutError
         task.result()
+
+
+class Listeners:
+    """Daemon threads that listen, one for each source, started by the first who asks for them."""
+
+    def __init__(self, listen: Callable[[Any], None], sources: Sequence[Any]) -> None:
+        self._listen = listen
+        self._sources = sources
+        self._process = 0
+        self.stopping = False
+
+    def start(self) -> None:
+        """Start the threads, unless they run in this process."""
+        if self._process == os.getpid():
+            return
+        self._process = os.getpid()
+        self.stopping = False
+        for source in self._sources:
+            thread = threading.Thread(
+                target=self._go_on, args=(source,), name="cachex-listener", daemon=True
+            )
+            thread.start()
+
+    def stop(self) -> None:
+        """Have the threads end soon."""
+        self.stopping = True
+        self._process = 0
+
+    def _go_on(self, source: Any) -> None:
+        """Listen again whenever it breaks off, after a pause."""
+        pause = 0.1
+        while not self.stopping:
+            started = monotonic()
+            try:
+                self._listen(source)
+            except Exception as error:
+                log.info("listener broke off", source=str(source), error=str(error))
+            pause = 0.1 if monotonic() - started > 5 else min(2 * pause, 5.0)
+            sleep(pause)
 
 
 def spawn(work: Callable[[], object]) -> None:
@@ -283,6 +333,7 @@ __all__ = [
     "AsyncOnce",
     "Closable",
     "Linked",
+    "Listeners",
     "Once",
     "StateLock",
     "ask_all",

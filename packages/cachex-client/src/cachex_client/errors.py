@@ -44,6 +44,13 @@ class ClusterUnreachable(ClientError, redis_errors.ConnectionError):
         self.errors = tuple(errors)
 
 
+class SentinelRefused(ClientError, redis_errors.ResponseError):
+    """A Sentinel does not know the service, or did not let us ask."""
+
+    def __init__(self, name: str, service: str, cause: Exception) -> None:
+        super().__init__(f"the Sentinel {name}, asked for the service {service!r}: {cause}")
+
+
 class SlotNotCovered(ClientError, redis_errors.ClusterDownError):
     """No server of the cluster serves the key's slot at the moment."""
 

@@ -11,10 +11,12 @@ from cachex_client._concurrency import last_write, monotonic
 from cachex_client._core.health import in_order
 from cachex_client._core.retry import Verdict
 from cachex_client._links import AsyncLink
+from cachex_client.cluster_map import endpoint_of
 from cachex_client.command import Command, Spec, as_is
 from cachex_client.errors import ConfigurationError
 from cachex_client.options import ClientOptions
-from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, pack, parse_url
+from cachex_client.view import TopologyView, node_view
+from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, pack
 
 T = TypeVar("T")
 
@@ -55,7 +57,7 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
         observers: Sequence[PoolObserver] = (),
     ) -> None:
         super().__init__(options)
-        self.endpoints = tuple(map(_endpoint, servers))
+        self.endpoints = tuple(map(endpoint_of, servers))
         if not self.endpoints:
             raise ConfigurationError("a client needs the URL of a server; none was given")
         self._observers = tuple(observers)
@@ -111,7 +113,7 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
 
     async def warm_up(self) -> None:
         """Connect to every server now; raises what the primary says, replicas may be down."""
-        links = self._links
+        links = await self._ready(monotonic())
         await links.primary.warm_up()
         for link in links.replicas:
             try:
@@ -119,7 +121,26 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
             except PoolError:
                 link.health.failed(monotonic())
 
+    def view(self) -> TopologyView:
+        """Return the servers as they are known: roles, health, pools."""
+        sets = self._all_links()
+        primary = self.endpoints[0].name
+        nodes = [
+            node_view(
+                [links.all[at] for links in sets],
+                role="replica" if at else "primary",
+                primary=primary if at else None,
+            )
+            for at in range(len(self.endpoints))
+            if sets
+        ]
+        return TopologyView(kind="standalone" if self._alone else "replicated", nodes=tuple(nodes))
+
     # -- the topology
+
+    async def _ready(self, now: float) -> AsyncLinks:
+        """Return the servers, once they are known."""
+        return self._links
 
     def _open_links(self) -> AsyncLinks:
         links = [AsyncLink(one, self.options, self._observers) for one in self.endpoints]
@@ -128,7 +149,7 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
     async def _route(
         self, spec: Spec, key: bytes | None, now: float, tried: Sequence[AsyncLink] = ()
     ) -> Aim | None:
-        links = self._links
+        links = await self._ready(now)
         left: Sequence[AsyncLink] = (links.primary,)
         if not spec.write and links.replicas:
             if now - last_write.get() >= self.options.read_your_writes:
@@ -166,13 +187,3 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
 
     def _links_in_use(self) -> Iterable[AsyncLink]:
         return (link for links in self._all_links() for link in links.all)
-
-
-def _endpoint(server: str | Endpoint) -> Endpoint:
-    if isinstance(server, Endpoint):
-        return server
-    endpoint, options = parse_url(server)
-    if options:
-        unknown = ", ".join(sorted(options))
-        raise ConfigurationError(f"the URL of {endpoint.name} has options nobody knows: {unknown}")
-    return endpoint

@@ -13,12 +13,23 @@ _UNFIT = frozenset(("s_down", "o_down", "disconnected"))
 
 @attrs.frozen(slots=True)
 class Opinion:
-    """What one Sentinel says of a service: who leads, since which epoch, who follows."""
+    """
+    What one Sentinel says of a service: who leads, since which epoch, who follows.
+
+    `unwell` are replicas that reads had better not go to now; one of them may lead tomorrow.
+    """
 
     primary: Address
     epoch: int
     replicas: tuple[Address, ...]
     sentinels: tuple[Address, ...] = ()
+    unwell: tuple[Address, ...] = ()
+
+    def led_by(self, node: Address) -> "Opinion":
+        """Return the opinion after a promotion that the Sentinels have not told of yet."""
+        replicas = tuple(one for one in self.replicas if one != node)
+        unwell = (self.primary, *(one for one in self.unwell if one != node))
+        return attrs.evolve(self, primary=node, replicas=replicas, unwell=unwell)
 
 
 def opinion(
@@ -27,15 +38,17 @@ def opinion(
     """
     Read the replies to SENTINEL MASTER, REPLICAS and SENTINELS; None if one is unusable.
 
-    Replicas that are down or disconnected, by their flags, are left out.
+    Replicas that are down or disconnected, by their flags, are kept apart.
     """
     try:
         told = _fields(primary)
+        followers = [(_address(one, remap), _fit(one)) for one in map(_fields, replicas)]
         return Opinion(
-            _address(told, remap),
-            int(told.get("config-epoch", 0)),
-            tuple(sorted(_address(one, remap) for one in map(_fields, replicas) if _fit(one))),
-            tuple(sorted(_address(one, None) for one in map(_fields, sentinels or ()))),
+            primary=_address(told, remap),
+            epoch=int(told.get("config-epoch", 0)),
+            replicas=tuple(sorted(node for node, fit in followers if fit)),
+            sentinels=tuple(sorted(_address(one, None) for one in map(_fields, sentinels or ()))),
+            unwell=tuple(sorted(node for node, fit in followers if not fit)),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
@@ -54,8 +67,15 @@ def majority(opinions: Sequence[Opinion]) -> Opinion | None:
     primary = max(votes, key=lambda node: (votes[node], newest[node]))
     agreeing = [one for one in opinions if one.primary == primary]
     replicas = {node for one in agreeing for node in one.replicas} - {primary}
+    unwell = {node for one in agreeing for node in one.unwell} - replicas - {primary}
     sentinels = {node for one in opinions for node in one.sentinels}
-    return Opinion(primary, newest[primary], tuple(sorted(replicas)), tuple(sorted(sentinels)))
+    return Opinion(
+        primary,
+        newest[primary],
+        tuple(sorted(replicas)),
+        tuple(sorted(sentinels)),
+        tuple(sorted(unwell)),
+    )
 
 
 def _fit(told: Mapping[str, str]) -> bool:

@@ -218,14 +218,18 @@ class Pool:
                 self.release(connection)
         return self._state.size
 
-    def retire(self, reason: str = "retired") -> None:
+    def retire(self, reason: str = "retired", *, sever: bool = False) -> None:
         """
         Let no connection that exists now be lent again.
 
-        Idle ones are closed at once, lent ones when they come back.
+        Idle ones are closed at once, lent ones when they come back. With `sever` who waits for a
+        reply on a lent one gets ConnectionLost now: the server is not the right one any more.
         """
         with self._lock:
             idle = self._state.retire(monotonic())
+            lent = self._state.members() if sever else ()
+        for connection in lent:
+            connection.sever(reason)
         self._close_all(idle, reason)
         log.info("pool retired", server=self.endpoint.name, reason=reason)
 

@@ -150,6 +150,10 @@ class AsyncConnection(asyncio.Protocol):
         """Close the socket; nothing more is sent, who still waits gets ConnectionLost."""
         self._finish(ConnectionLost(self.name, "closed by us", written=True))
 
+    def sever(self, why: str) -> None:
+        """End the connection; who waits for a reply gets ConnectionLost."""
+        self._finish(ConnectionLost(self.name, why, written=True))
+
     def forget(self) -> None:
         """Let go of a socket that belongs to the parent process, without touching its loop."""
         self._end = ConnectionLost(self.name, "belongs to the parent process", written=False)

@@ -195,6 +195,15 @@ class Connection:
         if sock is not None:
             sock.close()
 
+    def sever(self, why: str) -> None:
+        """Wake whoever waits for a reply, in another thread, with ConnectionLost."""
+        sock = self._sock
+        if sock is not None:
+            try:
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            except (OSError, TypeError):  # gone already, or not a socket of the standard library
+                return
+
     def forget(self) -> None:
         """Let go of a socket that belongs to the parent process, without a word on the wire."""
         sock, self._sock = self._sock, None

@@ -1,0 +1,272 @@
+# tools/unasync.py writes the sync twin of this file.
+"""Talking to a service that Sentinels watch: to its primary, whoever that is, and its replicas."""
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from random import random
+from typing import Any
+
+import structlog
+
+from cachex_client._async.default import AsyncDefaultClient
+from cachex_client._concurrency import AsyncOnce, async_ask_all, async_spawn, monotonic
+from cachex_client._core.retry import Verdict
+from cachex_client._core.sentinel import Opinion, majority, opinion
+from cachex_client._core.topology import Address
+from cachex_client._links import AsyncLink
+from cachex_client.errors import ClusterUnreachable, SentinelRefused
+from cachex_client.options import ClientOptions
+from cachex_client.sentinel_map import SentinelMap
+from cachex_client.view import TopologyView, node_view
+from cachex_pool import DeadlineExceeded, PoolObserver, pack, pack_many
+
+log = structlog.stdlib.get_logger("cachex_client")
+
+ROLE = pack(("ROLE",))
+GRACE = 0.02
+"""Seconds that a Sentinel which is slow to answer is waited for once another has answered."""
+ROLE_TIMEOUT = 0.3
+FIND_WITHIN = 1.0
+
+
+class AsyncSentinelLinks:
+    """The servers of a service, of one process or one event loop."""
+
+    def __init__(
+        self, map: SentinelMap, options: ClientOptions, observers: Sequence[PoolObserver]
+    ) -> None:
+        self.map = map
+        self.links: dict[Address, AsyncLink] = {}
+        self.turn = 0
+        self._opinion: Opinion | None = None
+        self._primary: AsyncLink | None = None
+        self.replicas: tuple[AsyncLink, ...] = ()
+        self._options = options
+        self._observers = observers
+        self._once = AsyncOnce()
+        self._checking = AsyncOnce()
+        self._sentinels = tuple(
+            AsyncLink(one, options, observers) for one in map.sentinels
+        )
+
+    @property
+    def primary(self) -> AsyncLink:
+        """The link to the primary; there has to be an opinion."""
+        assert self._primary is not None
+        return self._primary
+
+    @property
+    def all(self) -> tuple[AsyncLink, ...]:
+        return tuple(self.links.values())
+
+    async def mapped(self, deadline: float) -> "AsyncSentinelLinks":
+        """Be up to date with what is known; ask the Sentinels first if nothing is."""
+        known = self.map.opinion
+        if known is None:
+            try:
+                await self._once.run(self.map.known, self._discover, deadline - monotonic())
+            except TimeoutError:
+                raise DeadlineExceeded(
+                    self.map.name, "asking the Sentinels for the primary", written=False
+                ) from None
+            known = self.map.opinion
+        if known is not None and known is not self._opinion:
+            self._adopt(known)
+        if self.map.schedule.due_at <= monotonic():
+            self.look_again()
+        return self
+
+    def look_again(self) -> None:
+        """Have the primary looked for beside the callers, if it is time to."""
+        if self.map.may_check(monotonic()):
+            async_spawn(self._check)
+
+    def want(self) -> None:
+        """Have the primary looked for, now or in a moment."""
+        self.map.want(monotonic())
+        self.look_again()
+
+    async def find(self, deadline: float) -> None:
+        """Look for the primary, or wait for who is looking; gives up quietly at the deadline."""
+        self.map.want(monotonic())
+        before = self.map.schedule.count
+        try:
+            await self._checking.run(
+                lambda: self.map.schedule.count != before, self._check, deadline - monotonic()
+            )
+        except TimeoutError:
+            return
+
+    async def aclose(self) -> None:
+        self.map.close()
+        for link in (*self.links.values(), *self._sentinels):
+            await link.aclose()
+
+    # -- inside
+
+    def _adopt(self, known: Opinion) -> None:
+        wanted = [known.primary, *known.replicas]
+        old, self._primary = self._primary, self._link(known.primary)
+        self.replicas = tuple(map(self._link, known.replicas))
+        self._opinion = known
+        if old is not None and old is not self._primary:
+            old.pool.retire("no longer primary", sever=True)
+            self._primary.health.succeeded()
+        for node in [one for one in list(self.links) if one not in (*wanted, *known.unwell)]:
+            self.links.pop(node).leave()
+
+    async def _discover(self) -> None:
+        """Learn who leads for the first time."""
+        found, errors = await self._ask_sentinels()
+        if found is None:
+            raise ClusterUnreachable(self.map.name, errors)
+        self.map.learn(found, monotonic(), random())
+
+    async def _check(self) -> None:
+        """
+        Look who leads now, and have the map say so.
+
+        The Sentinels' word counts if the server itself agrees. They publish a new primary only
+        some time after it was promoted, so if the old one is silent or demoted, its replicas are
+        asked too: one that says it is a primary is one.
+        """
+        now = self.map.opinion
+        found, errors = await self._ask_sentinels()
+        if found is not None and (now is None or found.primary != now.primary):
+            if not await self._leading((found.primary,)):
+                found = None
+        if now is not None and (found is None or found.primary == now.primary):
+            leader = await self._leading((now.primary, *now.replicas, *now.unwell))
+            if leader is None:
+                found = None
+            elif leader != now.primary:
+                found = now.led_by(leader)
+        changed = self.map.learn(found, monotonic(), random())
+        if changed and found is not None:
+            log.info("primary found", service=self.map.service, primary=str(found.primary))
+        elif errors:
+            log.info("sentinels asked", errors=list(map(str, errors)))
+
+    async def _leading(self, nodes: Sequence[Address]) -> Address | None:
+        """Ask servers whether they are a primary; return the first that says so."""
+        deadline = monotonic() + ROLE_TIMEOUT
+
+        def ask(node: Address) -> Callable[[], Coroutine[Any, Any, Address]]:
+            async def one() -> Address:
+                reply = await self._link(node).call(ROLE, deadline)
+                if isinstance(reply, list) and bytes(reply[0]) == b"master":
+                    return node
+                raise LookupError(f"{node} is no primary")
+
+            return one
+
+        answers = await async_ask_all([ask(node) for node in nodes], 1, ROLE_TIMEOUT)
+        return next((one for _, one in answers if isinstance(one, Address)), None)
+
+    def _link(self, node: Address) -> AsyncLink:
+        found = self.links.get(node)
+        if found is None:
+            link = AsyncLink(self.map.endpoint(node), self._options, self._observers)
+            found = self.links.setdefault(node, link)
+        return found
+
+    async def _ask_sentinels(self) -> tuple[Opinion | None, list[Exception]]:
+        """Ask all Sentinels side by side; a majority is enough, and a dead one is not waited for."""
+        name = self.map.service
+        question = pack_many(
+            (
+                ("SENTINEL", "MASTER", name),
+                ("SENTINEL", "REPLICAS", name),
+                ("SENTINEL", "SENTINELS", name),
+            )
+        )
+        seconds = self._options.pool.connect_timeout
+        deadline = monotonic() + seconds
+
+        def ask(link: AsyncLink) -> Callable[[], Coroutine[Any, Any, Opinion]]:
+            async def one() -> Opinion:
+                replies = await link.exchange(question, 3, deadline)
+                refused = next((reply for reply in replies if isinstance(reply, Exception)), None)
+                if refused is not None:
+                    raise SentinelRefused(link.name, name, refused)
+                told = opinion(*replies, remap=self.map.remap)
+                if told is None:
+                    raise SentinelRefused(link.name, name, ValueError("an answer that makes no sense"))
+                return told
+
+            return one
+
+        work = [ask(link) for link in self._sentinels]
+        answers = await async_ask_all(work, len(work) // 2 + 1, seconds, GRACE)
+        told = [one for _, one in answers if isinstance(one, Opinion)]
+        return majority(told), [one for _, one in answers if isinstance(one, Exception)]
+
+
+class AsyncSentinelClient(AsyncDefaultClient):
+    """
+    Sends commands to the primary and the replicas of a service that Sentinels watch.
+
+    The primary is looked up at first use and followed through failovers: when a Sentinel announces
+    one, when the old primary is read-only, silent or gone, and every ten seconds. It is asked for
+    its ROLE before it is believed. Reads go where `options.read_from` says. Clients that are
+    given the same `map` share what they know of the service.
+    """
+
+    _links: AsyncSentinelLinks  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        map: SentinelMap,
+        options: ClientOptions | None = None,
+        *,
+        observers: Sequence[PoolObserver] = (),
+    ) -> None:
+        self.map = map
+        super().__init__((map.endpoint(_NOWHERE),), options, observers=observers)
+        self._alone = False
+
+    def __repr__(self) -> str:
+        return f"<AsyncSentinelClient {self.map!r}>"
+
+    async def warm_up(self) -> None:
+        """Find the primary and connect to all servers; raises what keeps that from happening."""
+        await self._ready(monotonic())
+        await super().warm_up()
+
+    def view(self) -> TopologyView:
+        """Return what is known of the service: servers, roles, health, pools."""
+        known, sets = self.map.opinion, self._all_links()
+        if known is None:
+            return TopologyView(kind="sentinel", nodes=())
+        nodes = []
+        for node in (known.primary, *known.replicas):
+            several = [links.links[node] for links in sets if node in links.links]
+            if several and node == known.primary:
+                nodes.append(node_view(several, role="primary"))
+            elif several:
+                nodes.append(node_view(several, role="replica", primary=str(known.primary)))
+        count = self.map.schedule.count
+        return TopologyView(kind="sentinel", nodes=tuple(nodes), refreshes=count)
+
+    def _open_links(self) -> Any:
+        return AsyncSentinelLinks(self.map, self.options, self._observers)
+
+    async def _ready(self, now: float) -> Any:
+        return await self._links.mapped(now + self._timeout)
+
+    async def _learn(self, verdict: Verdict, error: Exception, link: AsyncLink) -> None:
+        links = self._links
+        if verdict.demoted:
+            link.pool.retire("read-only")
+            await links.find(monotonic() + FIND_WITHIN)
+        elif verdict.blame and link is links.primary:
+            links.want()
+
+    async def refreshed(self) -> None:
+        """Look for the primary again, if it is time to."""
+        self._links.want()
+
+    async def primaries(self) -> Iterable[AsyncLink]:
+        return ((await self._ready(monotonic())).primary,)
+
+
+_NOWHERE = Address("sentinel", 0)
