@@ -145,6 +145,13 @@ def test_milliseconds(timeout: Any, expected: int) -> None:
     assert milliseconds(timeout) == expected
 
 
+@pytest.mark.parametrize("timeout", [float("nan"), float("inf"), "5"])
+def test_what_is_no_time_is_refused(cache: Cache, timeout: Any) -> None:
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        cache.set("key", 1, timeout)
+    assert cache.has_key("key") is False
+
+
 @pytest.mark.parametrize("timeout", [0, -1, -0.5])
 def test_a_timeout_that_is_over_stores_nothing(cache: Cache, timeout: float) -> None:
     cache.set("old", 1)
@@ -219,6 +226,13 @@ def test_incr_counts_and_keeps_the_end(cache: Cache) -> None:
     assert cache.decr("number", 50) == -1
     assert cache.get("number") == -1
     assert 99_000 < cache.pttl("number") <= 100_000
+
+
+def test_incr_by_a_fraction_is_refused(cache: Cache) -> None:
+    cache.set("number", 1)
+    with pytest.raises(TypeError):
+        cache.incr("number", 1.5)  # type: ignore[arg-type]
+    assert cache.get("number") == 1
 
 
 def test_incr_of_a_missing_key_creates_nothing(cache: Cache) -> None:
