@@ -228,3 +228,12 @@ async def _asyncio_subscriber(server: Standalone) -> None:
 
 def test_asyncio_subscriber_and_monitor(standalone: Standalone, run: Any) -> None:
     run(_asyncio_subscriber(standalone))
+
+
+def test_a_connection_that_is_dropped_frees_its_place(pool: Pool) -> None:
+    adapter = RedisPyPool(pool)
+    connection = adapter.get_connection()
+    adapter.reset()
+    assert pool.stats().lent == 1
+    del connection
+    assert pool.stats().size == 0
