@@ -24,13 +24,7 @@ def tables(options: Iterable[dict[str, Any]]) -> str:
     parts = []
     head = ["| option | value | default | what it does |", "| --- | --- | --- | --- |"]
     for topic, members in groupby(options, key=lambda option: option["topic"]):
-        lines = [
-            f"### {topic}",
-            "",
-            "| option | value | default | what it does |",
-            "| --- " * 4 + "|",
-        ]
-        parts.append("\n".join([*lines, *map(line, members)]))
+        parts.append("\n".join([f"### {topic}", "", *head, *map(line, members)]))
     return "\n\n".join(parts)
 
 
