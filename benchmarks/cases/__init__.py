@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from ground import Ground
 from measure import Case
 
-from cases import connect, django_calls, event_loop, pool, round_trip, threads
+from cases import connect, django_calls, event_loop, inside, pool, round_trip, threads
 
 CASES: Mapping[str, Callable[[Ground], Case]] = {
     "django-get": django_calls.get,
@@ -26,4 +26,6 @@ CASES: Mapping[str, Callable[[Ground], Case]] = {
     "pipeline": round_trip.pipeline,
     "threads-get": threads.get,
     "loop-gather": event_loop.gather,
+    "inside-sets": inside.sets,
+    "inside-command": inside.command,
 }

@@ -17,7 +17,10 @@ import layers
 DISTRIBUTIONS = {
     "cachex-pool": ("cachex_pool", {"attrs", "hiredis", "redis", "structlog"}),
     "cachex-client": ("cachex_client", {"attrs", "cachex-pool", "redis", "structlog"}),
-    "cachex-django": ("django_cachex", {"attrs", "cachex-client", "cachex-pool", "django"}),
+    "cachex-django": (
+        "django_cachex",
+        {"asgiref", "attrs", "cachex-client", "cachex-pool", "django", "redis", "structlog"},
+    ),
     "cachex-otel": ("cachex_otel", {"cachex-client", "cachex-pool", "opentelemetry-api"}),
 }
 every_distribution = pytest.mark.parametrize("distribution", DISTRIBUTIONS)

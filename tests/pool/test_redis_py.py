@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from time import monotonic
@@ -228,3 +229,26 @@ async def _asyncio_subscriber(server: Standalone) -> None:
 
 def test_asyncio_subscriber_and_monitor(standalone: Standalone, run: Any) -> None:
     run(_asyncio_subscriber(standalone))
+
+
+def test_a_connection_that_is_dropped_frees_its_place(pool: Pool) -> None:
+    adapter = RedisPyPool(pool)
+    connection = adapter.get_connection()
+    adapter.reset()
+    assert pool.stats().lent == 1
+    del connection
+    assert pool.stats().size == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_process_leaves_the_parents_connections_alone(client: Any) -> None:
+    client.set("a", "1")
+    child = os.fork()
+    if not child:
+        try:
+            os._exit(0 if client.get("a") == b"1" and client.incr("n") == 1 else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert client.get("n") == b"1"
+    assert client.connection_pool.get_connection_count()[0][0] == 1

@@ -19,10 +19,12 @@ from cachex_client.errors import (
 from cachex_client.executor import AsyncExecutor, Executor
 from cachex_client.keys import Keys
 from cachex_client.options import Candidate, ClientOptions, ReadFrom, RetryOptions
+from cachex_client.timeouts import DEFAULT
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DEFAULT",
     "AsyncCache",
     "AsyncDefaultClient",
     "AsyncExecutor",

@@ -1,7 +1,7 @@
-"""What the cache verbs need of a client: four methods, in both colours.
+"""What the cache verbs need of a client, in both colours.
 
 Every client of this package is an executor, whatever topology is behind it, and so is anything
-else with these methods. Keys are bytes as they are on the wire, prefix and version included.
+else with these members. Keys are bytes as they are on the wire, prefix and version included.
 """
 
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -59,6 +59,11 @@ class Executor(Protocol):
         """
         ...
 
+    @property
+    def redis(self) -> Any:
+        """The methods of redis-py on this client's connections, on which locks are built."""
+        ...
+
 
 class AsyncExecutor(Protocol):
     """`Executor`, awaited."""
@@ -78,3 +83,6 @@ class AsyncExecutor(Protocol):
     ) -> Sequence[int | Exception]: ...
 
     def scan(self, pattern: bytes, count: int) -> AsyncIterator[list[bytes]]: ...
+
+    @property
+    def redis(self) -> Any: ...

@@ -24,7 +24,11 @@ def milliseconds(timeout: float | timedelta) -> int:
     """Return a timeout in whole milliseconds: 0 if it is over, else at least 1."""
     if isinstance(timeout, timedelta):
         timeout = timeout.total_seconds()
-    return max(1, round(timeout * 1000)) if timeout > 0 else 0
+    if timeout > 0:
+        return max(1, round(timeout * 1000))
+    if timeout <= 0:
+        return 0
+    raise ValueError(f"a timeout is a number of seconds, not {timeout!r}")
 
 
 def unix_milliseconds(when: float | datetime, per_second: int) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
+from attrs.validators import ge, in_, instance_of, le, optional
 from redis.credentials import CredentialProvider
 
 from cachex_pool.errors import ConfigurationError
@@ -40,7 +41,7 @@ class Tls:
     keyfile: str | None = None
     keyfile_password: str | None = attrs.field(default=None, repr=False)
     check_hostname: bool = True
-    verify: str = attrs.field(default="required", validator=attrs.validators.in_(_VERIFY))
+    verify: str = attrs.field(default="required", validator=in_(_VERIFY))
     min_version: ssl.TLSVersion | None = None
     ciphers: str | None = None
     context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
@@ -63,7 +64,9 @@ class Tls:
         )
         context.check_hostname = self.check_hostname and self.verify != "none"
         context.verify_mode = _VERIFY[self.verify]
-        if self.certfile:
+        if self.certfile or self.keyfile:
+            if not self.certfile:
+                raise ValueError("a keyfile needs its certfile")
             context.load_cert_chain(self.certfile, self.keyfile, self.keyfile_password)
         if self.min_version is not None:
             context.minimum_version = self.min_version
@@ -84,18 +87,16 @@ class Endpoint:
     """
 
     host: str = "127.0.0.1"
-    port: int = attrs.field(
-        default=6379, validator=[attrs.validators.ge(0), attrs.validators.le(65535)]
-    )
+    port: int = attrs.field(default=6379, validator=[instance_of(int), ge(0), le(65535)])
     path: str | None = None
-    db: int = attrs.field(default=0, validator=attrs.validators.ge(0))
+    db: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
     username: str | None = None
     password: str | None = attrs.field(default=None, repr=False)
     credentials: Credentials | None = attrs.field(default=None, repr=False)
-    tls: Tls | None = None
+    tls: Tls | None = attrs.field(default=None, validator=optional(instance_of(Tls)))
     client_name: str | None = None
     read_only: bool = False
-    protocol: int = attrs.field(default=3, validator=attrs.validators.in_((2, 3)))
+    protocol: int = attrs.field(default=3, validator=in_((2, 3)))
 
     @property
     def name(self) -> str:
@@ -115,9 +116,9 @@ class Endpoint:
             )
             given = (given,) if isinstance(given, str) else tuple(given)
             return (None, given[0]) if len(given) == 1 else (given[0], given[1])
-        if self.password is None:
+        if self.password is None and self.username is None:
             return None
-        return self.username, self.password
+        return self.username, self.password or ""  # ACL knows users without a password
 
     async def async_login(self) -> tuple[str | None, str] | None:
         """Do as `login`, through `get_credentials_async` where the provider has it."""
@@ -144,7 +145,12 @@ def parse_url(url: str) -> tuple[Endpoint, dict[str, str]]:
     scheme = parts.scheme.lower()
     if scheme not in (*_TCP, "unix"):
         known = "redis://, rediss://, valkey://, valkeys:// or unix://"
-        raise ConfigurationError(f"a server URL starts with {known}, not with {scheme + '://'!r}")
+        given = f", not with {scheme + '://'!r}" if "://" in url else ""
+        raise ConfigurationError(f"a server URL starts with {known}{given}")
+    if "#" in url:
+        raise ConfigurationError(f"a server URL has no # in it ({_SPECIAL})")
+    if not all("=" in option for option in parts.query.split("&") if option):
+        raise ConfigurationError(f"options of a server URL are name=value ({_SPECIAL})")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     settings: dict[str, Any] = {
         name: options.pop(name)

@@ -19,6 +19,17 @@ class PoolError(Exception):
 
     written = False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[PoolError], arguments: tuple[Any, ...], facts: dict[str, Any]) -> PoolError:
+    """Make an error as it was: in another process, or as a copy without the traceback."""
+    error = kind.__new__(kind)
+    error.args = arguments
+    error.__dict__.update(facts)
+    return error
+
 
 class ConfigurationError(PoolError, ValueError):
     """A URL, an option or a TLS setting makes no sense; nothing was connected."""

@@ -9,6 +9,7 @@ from cachex_client._async.bulk import AsyncBulkVerbs
 from cachex_client._async.counters import AsyncCounterVerbs
 from cachex_client._async.expiry import AsyncExpiryVerbs
 from cachex_client._async.keyspace import AsyncKeyspaceVerbs
+from cachex_client._async.lock import AsyncLock
 from cachex_client.command import on_primary
 from cachex_client.defaults import async_value_of
 from cachex_client.keys import Key, Version
@@ -100,6 +101,32 @@ class AsyncCache(AsyncBulkVerbs, AsyncCounterVerbs, AsyncExpiryVerbs, AsyncKeysp
         if px == 0:
             return await self.client.execute(commands.unlink(wire)) > 0
         return await self.client.execute(commands.pexpire(wire, px))
+
+    def lock(
+        self,
+        key: Key,
+        version: Version | None = None,
+        *,
+        timeout: float | None = None,
+        sleep: float = 0.1,
+        blocking: bool = True,
+        blocking_timeout: float | None = None,
+        thread_local: bool = True,
+    ) -> AsyncLock:
+        """Return a lock under a key of this cache, which `with` or `acquire` then takes.
+
+        `timeout` is for how many seconds the lock holds at most, None for ever; `blocking_timeout`
+        how many to wait for it, pausing for about `sleep` between attempts.
+        """
+        return AsyncLock(
+            self.client.redis,
+            self.keyspace.wire(key, version),
+            timeout=timeout,
+            sleep=sleep,
+            blocking=blocking,
+            blocking_timeout=blocking_timeout,
+            thread_local=thread_local,
+        )
 
     async def _store_nothing(self, wire: bytes, *, nx: bool, xx: bool) -> bool:
         """Do as if a value had been stored and its time were over."""

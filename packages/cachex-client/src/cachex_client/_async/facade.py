@@ -15,9 +15,9 @@ from cachex_client._async.pipeline import AsyncPipeline
 from cachex_client._async.scripts import AsyncScript
 from cachex_client._concurrency import monotonic
 from cachex_client._core.replies import as_resp2, decoded, hgetall
-from cachex_client._core.routes import Way, route_of, wait_of
+from cachex_client._core.routes import CURSORS, Way, route_of, wait_of
 from cachex_client._core.specs import spec_for
-from cachex_client.command import Command
+from cachex_client.command import Command, on_primary
 from cachex_client.options import ClientOptions
 from cachex_pool import AsyncPool, pack
 from cachex_pool.redis_py import AsyncRedisPyPool
@@ -123,7 +123,8 @@ class AsyncRedis(redis.asyncio.Redis):
                 word.encode(encoding, errors) if isinstance(word, str) else word
                 for word in arguments
             )
-        return Command(arguments, spec_for(arguments))
+        made: Command[Any] = Command(arguments, spec_for(arguments))
+        return on_primary(made) if made.name in CURSORS else made
 
     def read_reply(self, given: Any, name: str, reply: Any, options: dict[str, Any]) -> Any:
         """Turn a reply into what redis-py returns; `given` is the command's name as given."""

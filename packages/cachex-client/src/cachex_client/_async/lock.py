@@ -6,15 +6,13 @@ from random import random
 from typing import Any
 from uuid import uuid4
 
-import attrs
 import redis.asyncio.lock
 from redis.exceptions import NoScriptError
 
 from cachex_client import _concurrency
 from cachex_client import commands as build
 from cachex_client._concurrency import monotonic
-from cachex_client._core.specs import spec_of
-from cachex_client.command import Command
+from cachex_client.command import on_primary
 from cachex_client.commands.scripts import Script
 from cachex_client.errors import ConfigurationError, LockError, LockNotOwnedError
 
@@ -43,7 +41,6 @@ end
 return 0
 """
 )
-_GET = attrs.evolve(spec_of("GET"), write=True)  # a replica may not have heard of it yet
 _SHORTEST = 0.1  # seconds an attempt is given even if the caller's patience ends sooner
 
 
@@ -213,7 +210,8 @@ class AsyncLock(redis.asyncio.lock.Lock):
         return token
 
     async def _holder(self) -> bytes | None:
-        found: bytes | None = await self.redis.backing.execute(Command(("GET", self._key), _GET))
+        # a replica may not have heard of it yet
+        found: bytes | None = await self.redis.backing.execute(on_primary(build.get(self._key)))
         return found
 
     async def _run(self, script: Script, *arguments: bytes) -> bool:

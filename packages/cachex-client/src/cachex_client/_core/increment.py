@@ -1,5 +1,7 @@
 """Adding to a number only if it is there: a script, since no command does it."""
 
+from operator import index
+
 from cachex_client import commands
 from cachex_client.command import Command
 
@@ -13,8 +15,10 @@ INCREMENT = commands.Script(
 def increment(key: bytes, delta: int, *, by_text: bool = False) -> Command[int | None]:
     """Add to a whole number and return the sum, None if there is no such key.
 
-    By digest: after `NoScriptError` the server has done nothing, and wants it `by_text`.
+    Sent by digest: after `NoScriptError` the server has done nothing, and wants it `by_text`.
+    `TypeError` if `delta` is no whole number.
     """
+    amount = b"%d" % index(delta)
     if by_text:
-        return commands.eval_(INCREMENT.text, (key,), (b"%d" % delta,))
-    return commands.evalsha(INCREMENT.digest, (key,), (b"%d" % delta,))
+        return commands.eval_(INCREMENT.text, (key,), (amount,))
+    return commands.evalsha(INCREMENT.digest, (key,), (amount,))

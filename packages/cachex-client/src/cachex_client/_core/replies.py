@@ -43,7 +43,7 @@ def as_resp2(name: str, reply: Any) -> Any:
     if kind is list:
         if _SCALARS.issuperset(map(type, reply)):
             return reply
-        if name in _PAIRS and type(reply[0]) is list:
+        if name in _PAIRS and set(map(type, reply)) == {list}:
             reply = [item for pair in reply for item in pair]
         return [_plain(item) for item in reply]
     if name in _AS_THEY_ARE:

@@ -30,6 +30,9 @@ class Route:
     by_part: bool = False  # the second word decides, and was not given with the name
 
 
+CURSORS = frozenset(("SCAN", "HSCAN", "SSCAN", "ZSCAN"))
+"""A cursor means something only to the server that gave it; all steps go to the primary."""
+
 _OWN = frozenset(
     """
     ASKING AUTH DISCARD EXEC HELLO MONITOR MULTI PSYNC QUIT READONLY READWRITE REPLCONF RESET

@@ -9,6 +9,7 @@ from cachex_client._sync.bulk import BulkVerbs
 from cachex_client._sync.counters import CounterVerbs
 from cachex_client._sync.expiry import ExpiryVerbs
 from cachex_client._sync.keyspace import KeyspaceVerbs
+from cachex_client._sync.lock import Lock
 from cachex_client.command import on_primary
 from cachex_client.defaults import value_of
 from cachex_client.keys import Key, Version
@@ -100,6 +101,32 @@ class Cache(BulkVerbs, CounterVerbs, ExpiryVerbs, KeyspaceVerbs):
         if px == 0:
             return self.client.execute(commands.unlink(wire)) > 0
         return self.client.execute(commands.pexpire(wire, px))
+
+    def lock(
+        self,
+        key: Key,
+        version: Version | None = None,
+        *,
+        timeout: float | None = None,
+        sleep: float = 0.1,
+        blocking: bool = True,
+        blocking_timeout: float | None = None,
+        thread_local: bool = True,
+    ) -> Lock:
+        """Return a lock under a key of this cache, which `with` or `acquire` then takes.
+
+        `timeout` is for how many seconds the lock holds at most, None for ever; `blocking_timeout`
+        how many to wait for it, pausing for about `sleep` between attempts.
+        """
+        return Lock(
+            self.client.redis,
+            self.keyspace.wire(key, version),
+            timeout=timeout,
+            sleep=sleep,
+            blocking=blocking,
+            blocking_timeout=blocking_timeout,
+            thread_local=thread_local,
+        )
 
     def _store_nothing(self, wire: bytes, *, nx: bool, xx: bool) -> bool:
         """Do as if a value had been stored and its time were over."""

@@ -36,10 +36,10 @@ class ExpiryVerbs(Verbs):
         self, key: Key, timeout: int | timedelta, version: Version | None = None
     ) -> bool:
         """Let a key end in `timeout` milliseconds; False if it is missing."""
-        if isinstance(timeout, timedelta):
-            timeout = milliseconds(timeout)
+        if not isinstance(timeout, timedelta):
+            timeout = timedelta(milliseconds=timeout)
         wire = self.keyspace.wire(key, version)
-        return self.client.execute(commands.pexpire(wire, int(timeout)))
+        return self.client.execute(commands.pexpire(wire, milliseconds(timeout)))
 
     def expire_at(
         self, key: Key, when: float | datetime, version: Version | None = None

@@ -300,7 +300,7 @@ class AsyncPool:
                 granted = state.request(now)
                 if granted is None:
                     ticket = AsyncTicket()
-                    state.enqueue(ticket)
+                    state.enqueue(ticket, now)
         except Closed:
             raise PoolClosed(self.endpoint.name) from None
         except Unavailable:
@@ -390,7 +390,7 @@ class AsyncPool:
         connection.expires_at = now + self._lifetime()
         connection.idle_since = now
         with self._lock:
-            state.opened(permit, connection)
+            state.opened(permit, connection, now)
             self._opened += 1
             self._dial_time += now - started
         if state.closed:

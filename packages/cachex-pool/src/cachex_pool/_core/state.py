@@ -14,7 +14,7 @@ weak reference. Whoever is killed by a signal, a cancelled task or a dying green
 between two steps drops what it held; the room comes back by itself (`reap`).
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Any, Protocol
 from weakref import ref
 
@@ -77,7 +77,7 @@ class PoolState:
     generation: int = 0
     closed: bool = False
     idle: deque[Any] = attrs.field(factory=deque)  # last used on the right
-    waiting: deque[Any] = attrs.field(factory=deque)  # weak references; first come on the left
+    waiting: OrderedDict[int, Any] = attrs.field(factory=OrderedDict)  # weak; first come first
     breaker: Breaker = attrs.field(
         default=attrs.Factory(lambda self: Breaker(self.options.breaker), takes_self=True)
     )
@@ -129,19 +129,25 @@ class PoolState:
             raise QueueFull
         return None
 
-    def enqueue(self, ticket: Ticket) -> None:
-        """Put a caller at the end of the queue."""
-        self.waiting.append(ref(ticket))
+    def enqueue(self, ticket: Ticket, now: float) -> None:
+        """
+        Put a caller at the end of the queue, and look once more.
+
+        What came back after `request` looked, and before the queue could be seen, went to `idle`.
+        """
+        self._line_up(ticket)
+        self.dispatch(now)
 
     def recheck(self, ticket: Ticket, now: float) -> None:
         """Serve who waits with what has come free unnoticed; put a lost ticket first in line."""
-        if ticket.granted is None and not any(weak() is ticket for weak in self.waiting):
-            self.waiting.appendleft(ref(ticket))
+        if ticket.granted is None and id(ticket) not in self.waiting:
+            self._line_up(ticket)
+            self.waiting.move_to_end(id(ticket), last=False)
         self.dispatch(now)
 
     def abandon(self, ticket: Ticket, now: float) -> Any:
         """Leave the queue; what was granted in the meantime goes to the next in line."""
-        self.waiting = deque(weak for weak in self.waiting if weak() is not ticket)
+        self.waiting.pop(id(ticket), None)
         granted, ticket.granted = ticket.granted, None
         if isinstance(granted, Permit):
             self._permits.pop(id(granted), None)
@@ -194,12 +200,13 @@ class PoolState:
 
     # -- opening
 
-    def opened(self, permit: Permit, connection: Held) -> None:
-        """Put a new connection in its permit's place."""
+    def opened(self, permit: Permit, connection: Held, now: float) -> None:
+        """Put a new connection in its permit's place; the next in line may dial."""
         self._members[id(connection)] = ref(connection, self._bury(id(connection)))
         self._permits.pop(id(permit), None)
         connection.generation = self.generation
         self.failed_dials, self.dial_error = 0, None
+        self.dispatch(now)
 
     def dial_failed(self, permit: Permit, error: Exception, now: float, chance: float) -> None:
         """Give a permit back; the whole pool pauses, and nobody waits for what cannot come."""
@@ -308,9 +315,16 @@ class PoolState:
         dead = self._dead
         return lambda _: dead.append(key)
 
+    def _line_up(self, ticket: Ticket) -> None:
+        key, waiting = id(ticket), self.waiting
+        waiting[key] = ref(ticket, lambda _: waiting.pop(key, None))
+
     def _next(self) -> Ticket | None:
         while self.waiting:
-            ticket: Ticket | None = self.waiting.popleft()()
+            try:
+                ticket: Ticket | None = self.waiting.popitem(last=False)[1]()
+            except KeyError:  # the last one was dropped just now
+                return None
             if ticket is not None and ticket.granted is None:
                 return ticket
         return None

@@ -132,6 +132,8 @@ class RedisPyConnection(_Counting, redis.connection.Connection):
         """Say whether the server hung up, or sent something nobody has read."""
         if self._sock is None:
             return False
+        if self._loan is None or self._loan.connection.closed:  # by us, or by a fork
+            return True
         try:
             return bool(self.can_read())
         except (RedisError, OSError):
@@ -209,6 +211,8 @@ class AsyncRedisPyConnection(_Counting, redis.asyncio.connection.Connection):
         """Say whether the server hung up, or sent something nobody has read."""
         if not self.is_connected:
             return False
+        if self._loan is None or self._loan.connection.closed:
+            return True
         try:
             return bool(await (self.can_read() if _CAN_READ else self.can_read_destructive()))
         except (RedisError, OSError):

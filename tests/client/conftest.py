@@ -1,0 +1,83 @@
+"""Caches to test, in both colours."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+import hypothesis
+import pytest
+
+from cachex_client import AsyncCache, AsyncDefaultClient, Cache, ClientOptions, DefaultClient
+from support.servers import Standalone
+
+# A machine that is busy with other things must not fail a test of what is true.
+hypothesis.settings.register_profile("client", deadline=None)
+hypothesis.settings.load_profile("client")
+
+
+class Awaited:
+    """An `AsyncCache` with the face of a `Cache`: runs what has to be awaited."""
+
+    def __init__(self, cache: AsyncCache, loop: asyncio.AbstractEventLoop) -> None:
+        self._cache = cache
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._cache, name)
+        if not callable(found):
+            return found
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            result = found(*arguments, **options)
+            if inspect.isasyncgen(result):
+                result = _collected(result)
+            return self._loop.run_until_complete(result) if inspect.isawaitable(result) else result
+
+        return call
+
+
+async def _collected(items: Any) -> list[Any]:
+    return [item async for item in items]
+
+
+MakeCache = Callable[..., Cache]
+
+
+@pytest.fixture(params=["sync", "async"])
+def make_cache(request: pytest.FixtureRequest, standalone: Standalone) -> Iterator[MakeCache]:
+    """Make a cache on an empty server: `make_cache(keys=Keys("app"))`.
+
+    `servers` are the URLs, that of the server if not given; `around` is put around the client.
+    """
+    loop = asyncio.new_event_loop()
+    closing: list[Callable[[], Any]] = []
+
+    def make(
+        servers: Sequence[str] = (standalone.url,),
+        around: Callable[[Any], Any] = lambda client: client,
+        read_your_writes: float = 0.5,
+        **settings: Any,
+    ) -> Cache:
+        options = ClientOptions(read_your_writes=read_your_writes)
+        if request.param == "sync":
+            client = DefaultClient(servers, options)
+            closing.append(client.close)
+            return Cache(around(client), **settings)
+        async_client = AsyncDefaultClient(servers, options)
+        closing.append(lambda: loop.run_until_complete(async_client.aclose()))
+        return cast(Cache, Awaited(AsyncCache(around(async_client), **settings), loop))
+
+    yield make
+    for close in closing:
+        close()
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+@pytest.fixture
+def cache(make_cache: MakeCache) -> Cache:
+    """A cache with the settings it has if nobody says anything, on an empty server."""
+    return make_cache()

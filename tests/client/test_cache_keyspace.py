@@ -1,0 +1,125 @@
+"""The verbs of a cache that look through all keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cachex_client import Cache, ConfigurationError, Keys
+from support.monitor import Monitor
+from support.servers import Replicated, Standalone
+
+
+def test_keys_are_found_by_pattern_and_come_back_as_given(make_cache: Any) -> None:
+    for prefix in ("", "app", "app:prod", "a*[b]?\\"):
+        cache = make_cache(keys=Keys(prefix))
+        cache.set_many(dict.fromkeys(["user:1", "user:2", "userx", "ä"], 1))
+        cache.set("user:3", 1, version=2)
+        assert sorted(cache.keys()) == ["user:1", "user:2", "userx", "ä"]
+        assert sorted(cache.keys("user:*")) == ["user:1", "user:2"]
+        assert sorted(cache.keys("user?")) == ["userx"]
+        assert cache.keys("user:[34]", version=2) == ["user:3"]
+        assert sorted(cache.iter_keys("user:*")) == ["user:1", "user:2"]
+        assert cache.keys("none*") == []
+        cache.clear()
+
+
+def test_a_prefix_with_wildcards_does_not_find_other_prefixes(make_cache: Any) -> None:
+    wild, tame = make_cache(keys=Keys("a*")), make_cache(keys=Keys("abc"))
+    tame.set("key", 1)
+    assert wild.keys() == []
+    assert wild.delete_pattern("*") == 0
+    assert wild.clear() == 0
+    assert tame.get("key") == 1
+
+
+def test_keys_that_are_not_text_come_back_usable(cache: Cache, standalone: Standalone) -> None:
+    standalone.command("SET", b":1:\xff\xfe", "5")
+    (key,) = cache.keys()
+    assert cache.get(key) == 5
+
+
+def test_many_keys_are_found_and_removed_in_bounded_batches(
+    cache: Cache, standalone: Standalone
+) -> None:
+    names = {f"key:{number}" for number in range(3_500)}
+    cache.set_many(dict.fromkeys(names, 1))
+    cache.set("other", 1)
+    assert set(cache.keys("key:*")) == names
+    assert set(cache.iter_keys("key:*", itersize=100)) == names
+    with Monitor(standalone) as monitor:
+        assert cache.delete_pattern("key:*") == 3_500
+    sizes = [len(one) - 1 for one in monitor.commands if one[0] == b"UNLINK"]
+    assert sizes == [1_000, 1_000, 1_000, 500]
+    scans = [one for one in monitor.commands if one[0] == b"SCAN"]
+    assert all(command[-2:] == (b"COUNT", b"1000") for command in scans)
+    assert cache.keys() == ["other"]
+
+
+def test_itersize_is_what_the_server_is_asked_for(cache: Cache, standalone: Standalone) -> None:
+    cache.set("key", 1)
+    with Monitor(standalone) as monitor:
+        cache.delete_pattern("*", itersize=7)
+    scan, *_ = (one for one in monitor.commands if one[0] == b"SCAN")
+    assert scan[-2:] == (b"COUNT", b"7")
+
+
+def test_delete_pattern_keeps_to_its_version(cache: Cache) -> None:
+    cache.set("key", 1)
+    cache.set("key", 2, version=2)
+    assert cache.delete_pattern("*", version=2) == 1
+    assert cache.get("key") == 1
+
+
+def test_clear_removes_all_versions_of_its_own_prefix(
+    make_cache: Any, standalone: Standalone
+) -> None:
+    app, mail, none = (make_cache(keys=Keys(prefix)) for prefix in ("app", "app:mail", ""))
+    for cache in (app, mail, none):
+        cache.set("key", 1)
+        cache.set("key", 2, version=2)
+    standalone.command("SET", "app:plain", "not ours")
+    assert app.clear() == 2
+    assert (app.get("key"), app.get("key", version=2)) == (None, None)
+    assert none.clear() == 2
+    assert (mail.get("key"), mail.get("key", version=2)) == (1, 2)
+    assert standalone.command("GET", "app:plain") == b"not ours"
+
+
+def test_flush_db_removes_everything(cache: Cache, standalone: Standalone) -> None:
+    cache.set("key", 1)
+    standalone.command("SET", "other", "1")
+    cache.flush_db()
+    assert standalone.command("DBSIZE") == 0
+
+
+def test_a_key_function_needs_its_reverse_for_listing_only(make_cache: Any) -> None:
+    def function(key: Any, prefix: str, version: Any) -> str:
+        return f"{version}/{prefix}/{key}"
+
+    plain = make_cache(keys=Keys("app", 1, function))
+    plain.set_many({"a:1": 1, "b": 2})
+    assert plain.get("a:1") == 1
+    with pytest.raises(ConfigurationError, match="REVERSE_KEY_FUNCTION"):
+        plain.keys()
+    reverse = make_cache(keys=Keys("app", 1, function, lambda full: full.split("/", 2)[2]))
+    assert sorted(reverse.keys()) == ["a:1", "b"]
+    assert plain.delete_pattern("a*") == 1
+    plain.set("b", 3, version=2)
+    assert plain.clear() == 2
+
+
+def test_reads_that_a_write_depends_on_are_answered_by_the_primary(
+    make_cache: Any, replicated: Replicated
+) -> None:
+    cache = make_cache([one.url for one in replicated.servers], read_your_writes=0.0)
+    with Monitor(replicated.primary) as monitor:
+        for number in range(10):
+            cache.set(number, number)
+            assert cache.incr_version(number) == 2
+            assert cache.touch(number, None, version=2) is True
+        assert len(cache.keys(version=2)) == 10
+        assert cache.clear() == 10
+    asked = {command[0] for command in monitor.commands}
+    assert {b"GET", b"PTTL", b"EXISTS", b"SCAN"} <= asked

@@ -1,0 +1,115 @@
+"""The demo leaves nothing behind, however it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import layers
+from support.waiting import eventually
+
+DEMO = layers.ROOT / "examples/demo/run.py"
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc")
+
+
+@contextmanager
+def demo(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the demo; end it whatever happens."""
+    process = subprocess.Popen(
+        [sys.executable, str(DEMO), *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for_url(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    url, printed = "", []
+    for line in process.stdout:
+        printed.append(line)
+        if found := re.search(r"http://\S+", line):
+            url = found[0]
+        if "Ctrl-C" in line:
+            return url
+    pytest.fail(f"the demo did not start: {printed}")
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process has started, and those they have."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = path.read_text().rpartition(")")
+        except OSError:  # it has ended meanwhile
+            continue
+        parents[int(name.split()[0])] = int(rest.split()[1])
+    found, new = [], [pid]
+    while new:
+        new = [child for child, parent in parents.items() if parent in new]
+        found += new
+    return found
+
+
+def is_running(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def the_site(pids: list[int]) -> int:
+    (site,) = (pid for pid in pids if b"serve.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    return site
+
+
+@needs_proc
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_ends_all_of_it(number: signal.Signals) -> None:
+    with demo() as process:
+        with urllib.request.urlopen(wait_for_url(process), timeout=30) as page:
+            assert "<h1>" in page.read().decode()
+        started = descendants(process.pid)
+        assert len(started) == 4, "primary, replica, site, watchdog"
+        process.send_signal(number)
+        process.communicate(timeout=20)
+        if number != signal.SIGKILL:
+            assert process.returncode == (0 if number == signal.SIGINT else 128 + number)
+        eventually(lambda: not any(map(is_running, started)), what="the end of all processes")
+
+
+@needs_proc
+def test_a_site_that_ends_takes_all_of_it_down() -> None:
+    with demo() as process:
+        wait_for_url(process)
+        started = descendants(process.pid)
+        os.kill(the_site(started), signal.SIGKILL)
+        _, errors = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "the site has ended" in errors
+        eventually(lambda: not any(map(is_running, started)), what="the end of all processes")
+
+
+@needs_proc
+def test_a_signal_ends_the_check_as_well() -> None:
+    with demo("--check") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        started = descendants(process.pid)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        assert process.returncode == 128 + signal.SIGTERM
+        eventually(lambda: not any(map(is_running, started)), what="the end of all processes")

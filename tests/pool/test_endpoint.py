@@ -1,0 +1,274 @@
+"""Where a server is and how to be let in: `cachex_pool.endpoint`."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.credentials import CredentialProvider, UsernamePasswordCredentialProvider
+
+from cachex_pool import AsyncPool, ConfigurationError, Endpoint, Pool, Tls, parse_url
+from support.tls import Authority
+
+SECRET = "hush-hush"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://cache-1", {"host": "cache-1"}),
+        ("REDIS://cache-1:7000/3", {"host": "cache-1", "port": 7000, "db": 3}),
+        ("valkey://10.0.0.1:7000?db=4", {"host": "10.0.0.1", "port": 7000, "db": 4}),
+        ("redis://", {"host": "localhost"}),
+        ("redis://[::1]:7000/1", {"host": "::1", "port": 7000, "db": 1}),
+        ("redis://h/", {"host": "h", "db": 0}),
+        ("redis://:pa%40ss%2F@h", {"host": "h", "password": "pa@ss/"}),
+        ("redis://us%3Aer:p@h", {"host": "h", "username": "us:er", "password": "p"}),
+        ("redis://user@h", {"host": "h", "username": "user"}),
+        (
+            "redis://h?username=u&password=p%26p&protocol=2&client_name=web",
+            {
+                "host": "h",
+                "username": "u",
+                "password": "p&p",
+                "protocol": 2,
+                "client_name": "web",
+            },
+        ),
+        ("rediss://h", {"host": "h", "tls": Tls()}),
+        ("valkeys://h:1", {"host": "h", "port": 1, "tls": Tls()}),
+        ("unix:///run/redis.sock?db=2", {"path": "/run/redis.sock", "db": 2}),
+        ("unix://user:p@/run/r.sock", {"path": "/run/r.sock", "username": "user", "password": "p"}),
+        ("unix://:p%40@/a%20b", {"path": "/a b", "password": "p@"}),
+    ],
+)
+def test_a_url_says_where_the_server_is(url: str, expected: dict[str, Any]) -> None:
+    assert parse_url(url) == (Endpoint(**expected), {})
+
+
+def test_options_that_are_not_of_the_server_are_handed_on() -> None:
+    endpoint, rest = parse_url("redis://h/1?is_master=1&timeout=5")
+    assert endpoint == Endpoint(host="h", db=1)
+    assert rest == {"is_master": "1", "timeout": "5"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:6379",
+        "cache-1",
+        "http://h",
+        "redis://h:notaport",
+        "redis://h:70000",
+        "redis://h:-1",
+        "redis://h/one",
+        "redis://h/-1",
+        "redis://h?db=one",
+        "redis://h?protocol=4",
+        "redis://h?protocol=three",
+        "redis://[::1",
+        "redis://h/0#1",
+        "unix://",
+        "unix://?db=1",
+    ],
+)
+def test_a_url_that_makes_no_sense_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="URL"):
+        parse_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"redis://:{SECRET}#1@h:6379/0",
+        f"redis://:{SECRET}/1@h:6379/0",
+        f"redis://:{SECRET}?1@h:6379/0",
+        f"redis://:12/{SECRET}@h/0",
+        f"redis://:12#{SECRET}@h/0",
+        f"redis://:12?{SECRET}@h/0",
+        f"redis://:[{SECRET}@h/0",
+        f"redis://:{SECRET}@h:port/0",
+        f"redis://:{SECRET}@h/{SECRET}",
+        f"user:{SECRET}@h:6379",
+        f"{SECRET}:user@h:6379",
+        f"redis://h?password={SECRET}&db=x",
+        f"redis://h?password=x&protocol={SECRET}",
+    ],
+)
+def test_no_error_shows_any_part_of_a_url_that_may_be_a_password(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        endpoint, options = parse_url(url)
+        pytest.fail(f"{endpoint} {options}")  # taken apart in a way nobody meant
+    assert SECRET not in str(caught.value)
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_any_user_and_password_survive_a_url(username: str, password: str) -> None:
+    try:
+        url = f"redis://{quote(username, safe='')}:{quote(password, safe='')}@h"
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return
+    endpoint, _ = parse_url(url)
+    assert endpoint.login() == (username, password)
+
+
+def test_secrets_are_in_no_repr(tmp_path: Path) -> None:
+    endpoint = Endpoint(
+        username="u",
+        password=SECRET,
+        credentials=UsernamePasswordCredentialProvider("u", SECRET),
+        tls=Tls(keyfile_password=SECRET, certfile=str(tmp_path / "none")),
+    )
+    assert endpoint.tls is not None
+    with pytest.raises(ConfigurationError) as caught:
+        endpoint.tls.ssl_context()
+    shown = [
+        repr(endpoint),
+        repr(Pool(endpoint)),
+        repr(AsyncPool(endpoint)),
+        repr(Pool(endpoint).stats()),
+        endpoint.name,
+        str(caught.value),
+    ]
+    assert not any(SECRET in text for text in shown)
+
+
+def test_names_tell_servers_and_databases_apart() -> None:
+    assert Endpoint(host="::1", port=1, db=2).name == "[::1]:1/2"
+    assert Endpoint(host="h").name == "h:6379/0"
+    assert Endpoint(path="/run/r.sock", db=1).name == "/run/r.sock/1"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"port": 70000},
+        {"port": -1},
+        {"port": "6379"},
+        {"db": -1},
+        {"db": "1"},
+        {"protocol": 4},
+        {"tls": True},
+    ],
+)
+def test_an_endpoint_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+    (name,) = wrong
+    with pytest.raises((ValueError, TypeError), match=name):
+        Endpoint(**wrong)
+
+
+def test_endpoints_are_equal_when_all_is_equal() -> None:
+    one, same = parse_url("rediss://u:p@h/1")[0], parse_url("rediss://u:p@h/1")[0]
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != parse_url("rediss://u:other@h/1")[0]
+
+
+# -- credentials
+
+
+class Provider(CredentialProvider):
+    def __init__(self, *given: str) -> None:
+        self.given = given
+
+    def get_credentials(self) -> Any:
+        return self.given
+
+
+@pytest.mark.parametrize(
+    ("settings", "login"),
+    [
+        ({}, None),
+        ({"password": "p"}, (None, "p")),
+        ({"username": "u", "password": "p"}, ("u", "p")),
+        ({"username": "u"}, ("u", "")),  # a user without password, as ACL allows
+        ({"credentials": lambda: ("u", "p")}, ("u", "p")),
+        ({"credentials": lambda: (None, "p")}, (None, "p")),
+        ({"credentials": lambda: "p"}, (None, "p")),
+        ({"credentials": Provider("u", "p")}, ("u", "p")),
+        ({"credentials": Provider("p")}, (None, "p")),
+        ({"credentials": Provider("u", "p"), "username": "x", "password": "y"}, ("u", "p")),
+    ],
+)
+def test_who_logs_in(settings: dict[str, Any], login: Any) -> None:
+    endpoint = Endpoint(**settings)
+    assert endpoint.login() == login
+    assert asyncio.run(endpoint.async_login()) == login
+
+
+def test_credentials_are_asked_every_time() -> None:
+    passwords = iter(("one", "two"))
+    endpoint = Endpoint(credentials=lambda: ("u", next(passwords)))
+    assert [endpoint.login(), endpoint.login()] == [("u", "one"), ("u", "two")]
+
+
+# -- TLS
+
+
+def test_all_connections_of_an_endpoint_share_one_context(tmp_path: Path) -> None:
+    tls = Tls(ca_certs=str(Authority(tmp_path).ca))
+    assert Endpoint(tls=tls).tls is tls
+    assert tls.ssl_context() is tls.ssl_context()
+
+
+def test_a_given_context_is_taken_as_it_is() -> None:
+    context = ssl.create_default_context()
+    assert Tls(context=context).ssl_context() is context
+
+
+@pytest.mark.parametrize(
+    ("settings", "mode", "names"),
+    [
+        ({}, ssl.CERT_REQUIRED, True),
+        ({"check_hostname": False}, ssl.CERT_REQUIRED, False),
+        ({"verify": "none"}, ssl.CERT_NONE, False),
+        ({"verify": "optional", "check_hostname": False}, ssl.CERT_OPTIONAL, False),
+    ],
+)
+def test_servers_are_verified_unless_told_otherwise(
+    settings: dict[str, Any], mode: ssl.VerifyMode, names: bool
+) -> None:
+    context = Tls(**settings).ssl_context()
+    assert (context.verify_mode, context.check_hostname) == (mode, names)
+
+
+def test_authorities_keys_versions_and_ciphers_are_set(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    context = Tls(
+        ca_data=authority.ca.read_text(),
+        certfile=str(authority.client),
+        keyfile=str(authority.client_key),
+        min_version=ssl.TLSVersion.TLSv1_3,
+        ciphers="ECDHE+AESGCM",
+    ).ssl_context()
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_3
+    assert len(context.get_ca_certs()) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ca_certs": "/nowhere/ca.pem"},
+        {"certfile": "/nowhere/cert.pem"},
+        {"ca_data": "nonsense"},
+        {"ciphers": "nonsense"},
+        {"keyfile": "/nowhere/key.pem"},
+    ],
+)
+def test_tls_settings_that_cannot_work_are_named(wrong: dict[str, Any]) -> None:
+    (name,) = wrong
+    with pytest.raises(ConfigurationError, match=name):
+        Tls(**wrong).ssl_context()
+
+
+def test_an_unknown_way_to_verify_is_refused() -> None:
+    with pytest.raises(ValueError, match="verify"):
+        Tls(verify="perhaps")

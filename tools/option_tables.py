@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""Write the tables of options in docs/django.md from django_cachex.options.
+
+python3 dev.py python tools/option_tables.py            write them
+python3 dev.py python tools/option_tables.py --check    write nothing; exit 1 if they differ
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from django_cachex.options import describe
+
+PAGE = Path(__file__).resolve().parent.parent / "docs/django.md"
+BEGIN, END = "<!-- tools/option_tables.py writes from here -->", "<!-- to here -->"
+
+
+def tables(options: Iterable[dict[str, Any]]) -> str:
+    """Return a heading and a table for each topic."""
+    parts = []
+    head = ["| option | value | default | what it does |", "| --- | --- | --- | --- |"]
+    for topic, members in groupby(options, key=lambda option: option["topic"]):
+        parts.append("\n".join([f"### {topic}", "", *head, *map(line, members)]))
+    return "\n\n".join(parts)
+
+
+def line(option: dict[str, Any]) -> str:
+    names = " ".join(f"`{name}`" for name in (option["name"], *option["aliases"]))
+    cells = (names, option["expects"], option["default"], option["doc"])
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def updated(page: str) -> str:
+    """Return the page with new tables between its two marks."""
+    head, _, rest = page.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n\n{tables(describe())}\n\n{END}{tail}"
+
+
+def main(arguments: list[str]) -> int:
+    page = PAGE.read_text()
+    wanted = updated(page)
+    if page == wanted:
+        return 0
+    if "--check" in arguments:
+        print("docs/django.md is out of step: python3 dev.py python tools/option_tables.py")
+        return 1
+    PAGE.write_text(wanted)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
