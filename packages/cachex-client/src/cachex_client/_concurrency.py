@@ -110,7 +110,7 @@ class Once:
         self._lock = threading.Lock()
 
     def run(self, done: Callable[[], bool], work: Callable[[], object], seconds: float) -> None:
-        """Do the work unless it is `done`, or wait for who does it; TimeoutError after `seconds`."""
+        """Do the work unless it is `done`, or wait for who does it; at most `seconds`."""
         if not self._lock.acquire(timeout=max(0.0, min(seconds, threading.TIMEOUT_MAX))):
             raise TimeoutError
         try:
@@ -132,7 +132,7 @@ class AsyncOnce:
         work: Callable[[], Coroutine[Any, Any, object]],
         seconds: float,
     ) -> None:
-        """Do the work unless it is `done`, or wait for who does it; TimeoutError after `seconds`."""
+        """Do the work unless it is `done`, or wait for who does it; at most `seconds`."""
         if done():
             return
         task = self._task
@@ -291,7 +291,9 @@ def _nothing() -> None:
     return None
 
 
-async def _until_loop_ends(owner: Any, key: int, links: AsyncClosable) -> AsyncGenerator[None, None]:
+async def _until_loop_ends(
+    owner: Any, key: int, links: AsyncClosable
+) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:

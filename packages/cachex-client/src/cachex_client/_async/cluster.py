@@ -4,13 +4,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import attrs
 from redis.exceptions import AskError, ClusterCrossSlotError, TryAgainError
 
 from cachex_client import commands as build
 from cachex_client._async.cluster_links import AsyncClusterLinks
 from cachex_client._async.cluster_scan import async_scan_cluster
-from cachex_client._async.engine import Aim, AsyncEngine
+from cachex_client._async.engine import Aim, AsyncEngine, Came
 from cachex_client._concurrency import last_write, monotonic
 from cachex_client._core.health import in_order
 from cachex_client._core.keyslot import slot_of
@@ -268,7 +267,7 @@ class AsyncClusterClient(AsyncEngine[AsyncClusterLinks]):
             for at, result in zip(afresh, results, strict=True):
                 values[at] = result
         if failed:
-            came = [(aim, n, error) for n, (aim, _, error) in enumerate(failed)]
+            came: list[Came] = [(aim, (n,), [error]) for n, (aim, _, error) in enumerate(failed)]
             commands = [single(keys[at]) for _, at, _ in failed]
             results = await self._pursue_many(commands, deadline, came)
             for (_, at, _), result in zip(failed, results, strict=True):

@@ -9,14 +9,20 @@ trying again, deadlines and the order of results are here. All decisions are in 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from random import random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import attrs
 from redis.exceptions import AskError, MovedError, RedisError
 
 from cachex_client import commands as build
-from cachex_client._concurrency import AsyncClosable, AsyncLinked, async_sleep, last_write, monotonic
-from cachex_client._core.batches import MAX_COMMANDS, Batch, batches, outcomes, parse
+from cachex_client._concurrency import (
+    AsyncClosable,
+    AsyncLinked,
+    async_sleep,
+    last_write,
+    monotonic,
+)
+from cachex_client._core.batches import MAX_COMMANDS, Batch, any_error, batches, outcomes, parse_all
 from cachex_client._core.retry import REDIRECTS, Verdict, judge
 from cachex_client._links import AsyncLink, async_exchange_all
 from cachex_client.command import Command, Spec
@@ -45,6 +51,10 @@ class Aim:
     tried: tuple[AsyncLink, ...] = ()
     heir_of: AsyncLink | None = None  # the silent primary whose replica is asked in its stead
     cause: Exception | None = None  # why the heir is asked
+
+
+Came: TypeAlias = tuple[Aim | None, Sequence[int], list[Any]]
+"""What one server answered: to the commands at these positions, these replies or errors."""
 
 
 class AsyncEngine(AsyncLinked[C]):
@@ -327,7 +337,7 @@ class AsyncEngine(AsyncLinked[C]):
         self,
         commands: Sequence[Command[Any]],
         deadline: float,
-        came: "Sequence[tuple[Aim | None, int, Any]] | None" = None,
+        came: "list[Came] | None" = None,
     ) -> list[Any]:
         """Go round until all commands are done; `came` is what a first round brought already."""
         results: list[Any] = [None] * len(commands)
@@ -341,28 +351,28 @@ class AsyncEngine(AsyncLinked[C]):
                 groups = await self._group(commands, pending, aims, monotonic())
                 came = await self._round(commands, groups, deadline)
             again: list[int] = []
-            for aim, position, reply in came:
-                results[position] = reply
-                if aim is None:
+            for aim, positions, replies in came:
+                for position, reply in zip(positions, replies, strict=True):
+                    results[position] = reply
+                if aim is None or not (aim.heir_of or any_error(replies)):
                     continue
-                if not isinstance(reply, Exception):
-                    if aim.heir_of is not None:
-                        self._promoted(commands[position], aim)
-                    continue
-                results[position] = aim.cause or reply
-                following = await self._after(reply, commands[position], aim, attempt)
-                if following is not None:
-                    aims[position] = following
-                    again.append(position)
+                for position, reply in zip(positions, replies, strict=True):
+                    if not isinstance(reply, Exception):
+                        if aim.heir_of is not None:
+                            self._promoted(commands[position], aim)
+                        continue
+                    results[position] = aim.cause or reply
+                    following = await self._after(reply, commands[position], aim, attempt)
+                    if following is not None:
+                        aims[position] = following
+                        again.append(position)
             if again and not await self._may_go_on([aims[at] for at in again], attempt, deadline):
                 for position in again:
                     _tell(results[position], attempt, monotonic() - started)
                 break
             pending, came = again, None
         self._note_writes(commands)
-        return [
-            parse(command, result) for command, result in zip(commands, results, strict=True)
-        ]
+        return parse_all(commands, results)
 
     async def _group(
         self,
@@ -385,13 +395,13 @@ class AsyncEngine(AsyncLinked[C]):
         commands: Sequence[Command[Any]],
         groups: Sequence[tuple[Aim | None, Sequence[int]]],
         deadline: float,
-    ) -> list[tuple[Aim | None, int, Any]]:
-        """Write to all servers, then read from all; return each position's reply or error."""
-        came: list[tuple[Aim | None, int, Any]] = []
+    ) -> "list[Came]":
+        """Write to all servers, then read from all; return what came, by server."""
+        came: list[Came] = []
         todo = []
         for target, positions in groups:
             if target is None:
-                came += [(None, at, self._nobody(commands[at])) for at in positions]
+                came.append((None, positions, [self._nobody(commands[at]) for at in positions]))
             else:
                 before = ASKING if target.asking else b""
                 todo.append((target, batches(commands, positions, before)))
@@ -407,7 +417,7 @@ class AsyncEngine(AsyncLinked[C]):
                 [(a.link, b.data, b.count, _until(deadline, a.share)) for a, b in step]
             )
             for (aim, batch), answer in zip(step, answers, strict=True):
-                came += [(aim, at, reply) for at, reply in outcomes(batch, answer)]
+                came.append((aim, batch.positions, outcomes(batch, answer)))
             todo = [(aim, rest) for aim, rest in todo if any(aim is one for one, _ in step)]
         return came
 
@@ -446,10 +456,7 @@ class Transaction(Command[list[Any]]):
         refused = next((one for one in replies[:-1] if isinstance(one, Exception)), None)
         if refused is not None or isinstance(replies[-1], Exception):
             return refused or replies[-1]
-        return [
-            parse(command, reply)
-            for command, reply in zip(self.commands, replies[-1], strict=True)
-        ]
+        return parse_all(self.commands, replies[-1])
 
 
 async def _exchange(

@@ -52,24 +52,27 @@ def batches(
     yield Batch(positions[start:], b"".join(packed[start:]), replies)
 
 
-def outcomes(batch: Batch, answer: "list[Any] | Exception") -> Iterator[tuple[int, Any]]:
+def outcomes(batch: Batch, answer: "list[Any] | Exception") -> list[Any]:
     """
-    Pair each command's position with its reply or the error that befell it.
+    Return what became of each command: its reply, or the error that befell it.
 
     Where the connection broke in the middle, the replies that came before it count.
     """
     last = batch.replies - 1
     if not isinstance(answer, Exception):
-        yield from zip(batch.positions, answer[last :: batch.replies], strict=True)
-        return
+        return answer[last :: batch.replies] if last else answer
     came = answer.replies[last :: batch.replies] if isinstance(answer, ConnectionLost) else ()
-    yield from zip(batch.positions, came, strict=False)
-    for position in batch.positions[len(came) :]:
-        yield position, answer
+    return [*came, *[answer] * (len(batch.positions) - len(came))]
 
 
-def parse(command: Command[Any], reply: Any) -> Any:
-    """Turn a reply into the command's result; an error stays as it is."""
-    if command.parse is as_is or isinstance(reply, Exception):
-        return reply
-    return command.parse(reply)
+def any_error(replies: Sequence[Any]) -> bool:
+    """Say whether an error is among the replies."""
+    return any(isinstance(reply, Exception) for reply in replies)
+
+
+def parse_all(commands: Sequence[Command[Any]], replies: Sequence[Any]) -> list[Any]:
+    """Turn replies into the commands' results; errors stay as they are."""
+    return [
+        reply if command.parse is as_is or isinstance(reply, Exception) else command.parse(reply)
+        for command, reply in zip(commands, replies, strict=True)
+    ]

@@ -30,9 +30,7 @@ class Part:
         return [at for group in groups for at in group]
 
 
-def plan(
-    keys: Sequence[bytes], owners: Sequence[N], one: bytes, many: bytes
-) -> dict[N, Part]:
+def plan(keys: Sequence[bytes], owners: Sequence[N], one: bytes, many: bytes) -> dict[N, Part]:
     """
     Say what to ask whom: command `one` for a key alone in its slot, `many` for keys that share one.
 

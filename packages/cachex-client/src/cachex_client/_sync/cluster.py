@@ -4,13 +4,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import attrs
 from redis.exceptions import AskError, ClusterCrossSlotError, TryAgainError
 
 from cachex_client import commands as build
 from cachex_client._sync.cluster_links import ClusterLinks
 from cachex_client._sync.cluster_scan import scan_cluster
-from cachex_client._sync.engine import Aim, Engine
+from cachex_client._sync.engine import Aim, Engine, Came
 from cachex_client._concurrency import last_write, monotonic
 from cachex_client._core.health import in_order
 from cachex_client._core.keyslot import slot_of
@@ -268,7 +267,7 @@ class ClusterClient(Engine[ClusterLinks]):
             for at, result in zip(afresh, results, strict=True):
                 values[at] = result
         if failed:
-            came = [(aim, n, error) for n, (aim, _, error) in enumerate(failed)]
+            came: list[Came] = [(aim, (n,), [error]) for n, (aim, _, error) in enumerate(failed)]
             commands = [single(keys[at]) for _, at, _ in failed]
             results = self._pursue_many(commands, deadline, came)
             for (_, at, _), result in zip(failed, results, strict=True):

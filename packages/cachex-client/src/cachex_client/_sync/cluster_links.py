@@ -1,7 +1,7 @@
 # Written by tools/unasync.py from _async/cluster_links.py: edit that file instead.
 """The servers of a cluster as one process or event loop is connected to them, kept up to date."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from random import random, sample
 from typing import Any
 
@@ -73,8 +73,7 @@ class ClusterLinks:
     def adopt(self, topology: Topology) -> None:
         """Make the tables for a topology; links to servers that left close when unused."""
         shards = [
-            (self.link(one.primary), tuple(map(self.link, one.replicas)))
-            for one in topology.shards
+            (self.link(one.primary), tuple(map(self.link, one.replicas))) for one in topology.shards
         ]
         leaders: list[Link | None] = [*(primary for primary, _ in shards), None]
         self.primaries = [leaders[at] for at in topology.owners]  # -1 is the None at the end
@@ -144,7 +143,7 @@ class ClusterLinks:
         seconds = self._options.pool.connect_timeout + 1.0
         deadline = monotonic() + seconds
 
-        def question(node: Address) -> Callable[[], Coroutine[Any, Any, Topology]]:
+        def question(node: Address) -> Callable[[], Any]:
             def ask() -> Topology:
                 slots, info = self.link(node).exchange(QUESTION, 2, deadline)
                 return self.map.read(slots, info, node)

@@ -8,6 +8,7 @@ import attrs
 
 from cachex_client._sync.engine import Aim, Engine, strictest
 from cachex_client._concurrency import last_write, monotonic
+from cachex_client._core.batches import any_error, parse_all
 from cachex_client._core.health import in_order
 from cachex_client._core.retry import Verdict
 from cachex_client._links import Link
@@ -102,14 +103,11 @@ class DefaultClient(Engine[Links]):
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
         if not self._alone or not commands:
             return self._pursue_many(commands, deadline)
-        aim = Aim(self._links.primary)
-        came = self._round(commands, [(aim, range(len(commands)))], deadline)
-        if any(isinstance(reply, Exception) for _, _, reply in came):
+        groups = [(Aim(self._links.primary), range(len(commands)))]
+        came = self._round(commands, groups, deadline)
+        if len(came) > 1 or any_error(came[0][2]):
             return self._pursue_many(commands, deadline, came)
-        return [
-            reply if command.parse is as_is else command.parse(reply)
-            for command, (_, _, reply) in zip(commands, came, strict=True)
-        ]
+        return parse_all(commands, came[0][2])
 
     def warm_up(self) -> None:
         """Connect to every server now; raises what the primary says, replicas may be down."""
@@ -151,11 +149,11 @@ class DefaultClient(Engine[Links]):
     ) -> Aim | None:
         links = self._ready(now)
         left: Sequence[Link] = (links.primary,)
-        if not spec.write and links.replicas:
-            if now - last_write.get() >= self.options.read_your_writes:
-                links.turn += 1
-                policy = self.options.read_from
-                left = in_order(policy, links.primary, links.replicas, links.turn, now)
+        own_write = now - last_write.get() < self.options.read_your_writes
+        if not spec.write and links.replicas and not own_write:
+            links.turn += 1
+            policy = self.options.read_from
+            left = in_order(policy, links.primary, links.replicas, links.turn, now)
         if tried:
             left = [link for link in left if link not in tried]
         return Aim(left[0], len(left)) if left else None

@@ -1,7 +1,7 @@
 # Written by tools/unasync.py from _async/sentinel.py: edit that file instead.
 """Talking to a service that Sentinels watch: to its primary, whoever that is, and its replicas."""
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import random
 from typing import Any
 
@@ -44,9 +44,7 @@ class SentinelLinks:
         self._observers = observers
         self._once = Once()
         self._checking = Once()
-        self._sentinels = tuple(
-            Link(one, options, observers) for one in map.sentinels
-        )
+        self._sentinels = tuple(Link(one, options, observers) for one in map.sentinels)
 
     @property
     def primary(self) -> Link:
@@ -131,9 +129,9 @@ class SentinelLinks:
         """
         now = self.map.opinion
         found, errors = self._ask_sentinels()
-        if found is not None and (now is None or found.primary != now.primary):
-            if not self._leading((found.primary,)):
-                found = None
+        news = found is not None and (now is None or found.primary != now.primary)
+        if found is not None and news and not self._leading((found.primary,)):
+            found = None
         if now is not None and (found is None or found.primary == now.primary):
             leader = self._leading((now.primary, *now.replicas, *now.unwell))
             if leader is None:
@@ -150,7 +148,7 @@ class SentinelLinks:
         """Ask servers whether they are a primary; return the first that says so."""
         deadline = monotonic() + ROLE_TIMEOUT
 
-        def ask(node: Address) -> Callable[[], Coroutine[Any, Any, Address]]:
+        def ask(node: Address) -> Callable[[], Any]:
             def one() -> Address:
                 reply = self._link(node).call(ROLE, deadline)
                 if isinstance(reply, list) and bytes(reply[0]) == b"master":
@@ -170,7 +168,7 @@ class SentinelLinks:
         return found
 
     def _ask_sentinels(self) -> tuple[Opinion | None, list[Exception]]:
-        """Ask all Sentinels side by side; a majority is enough, and a dead one is not waited for."""
+        """Ask all Sentinels side by side; a majority is enough, a dead one is not waited for."""
         name = self.map.service
         question = pack_many(
             (
@@ -182,15 +180,15 @@ class SentinelLinks:
         seconds = self._options.pool.connect_timeout
         deadline = monotonic() + seconds
 
-        def ask(link: Link) -> Callable[[], Coroutine[Any, Any, Opinion]]:
+        def ask(link: Link) -> Callable[[], Any]:
             def one() -> Opinion:
                 replies = link.exchange(question, 3, deadline)
                 refused = next((reply for reply in replies if isinstance(reply, Exception)), None)
                 if refused is not None:
                     raise SentinelRefused(link.name, name, refused)
-                told = opinion(*replies, remap=self.map.remap)
+                told = opinion(replies[0], replies[1], replies[2], self.map.remap)
                 if told is None:
-                    raise SentinelRefused(link.name, name, ValueError("an answer that makes no sense"))
+                    raise SentinelRefused(link.name, name, ValueError("it makes no sense"))
                 return told
 
             return one
@@ -234,7 +232,8 @@ class SentinelClient(DefaultClient):
 
     def view(self) -> TopologyView:
         """Return what is known of the service: servers, roles, health, pools."""
-        known, sets = self.map.opinion, self._all_links()
+        known = self.map.opinion
+        sets: list[Any] = self._all_links()
         if known is None:
             return TopologyView(kind="sentinel", nodes=())
         nodes = []
