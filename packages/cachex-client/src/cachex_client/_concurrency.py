@@ -144,6 +144,28 @@ class AsyncOnce:
         task.result()
 
 
+class Outside:
+    """A way for other threads to call into this one's world: with threads, just calling."""
+
+    def call(self, what: Callable[[], None]) -> None:
+        """Call it, in the calling thread."""
+        what()
+
+
+class AsyncOutside:
+    """A way for other threads to call into an event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def call(self, what: Callable[[], None]) -> None:
+        """Have the loop call it, unless it is closed."""
+        try:
+            self._loop.call_soon_threadsafe(what)
+        except RuntimeError:  # closed meanwhile
+            return
+
+
 class Listeners:
     """Daemon threads that listen, one for each source, started by the first who asks for them."""
 
@@ -333,10 +355,12 @@ __all__ = [
     "AsyncClosable",
     "AsyncLinked",
     "AsyncOnce",
+    "AsyncOutside",
     "Closable",
     "Linked",
     "Listeners",
     "Once",
+    "Outside",
     "StateLock",
     "ask_all",
     "async_ask_all",

@@ -59,7 +59,7 @@ class Link:
         return self.pool.stats()
 
     def leave(self) -> None:
-        """Close what is idle now and the rest when it comes back: the server is gone from the map."""
+        """Close what is idle now and the rest when it comes back: the server has left."""
         self.pool.close()
 
     def close(self) -> None:

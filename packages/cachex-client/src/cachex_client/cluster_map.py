@@ -63,7 +63,7 @@ class ClusterMap:
         return list(dict.fromkeys([*known, *self.seeds]))
 
     def read(self, slots: Any, info: Any, asked: Address) -> Topology:
-        """Make a topology of the replies to CLUSTER SLOTS and CLUSTER INFO; raises what is wrong."""
+        """Make a topology of the replies to CLUSTER SLOTS and CLUSTER INFO."""
         if isinstance(slots, Exception):
             raise slots
         epoch = 0

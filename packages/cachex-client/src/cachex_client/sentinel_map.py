@@ -1,15 +1,18 @@
 """What a process knows of one service that Sentinels watch, and the ear it has at the Sentinels."""
 
 from collections.abc import Sequence
+from typing import Any
+from weakref import WeakSet
 
 import attrs
 import redis
 
-from cachex_client._concurrency import Listeners, StateLock
+from cachex_client._concurrency import Listeners, StateLock, monotonic
 from cachex_client._core.refresh import RefreshSchedule
 from cachex_client._core.sentinel import Opinion
 from cachex_client._core.topology import Address, Remap
 from cachex_client.errors import ConfigurationError
+from cachex_client.options import ClientOptions
 from cachex_pool import Endpoint, Pool, PoolOptions
 from cachex_pool.redis_py import RedisPyPool
 
@@ -52,8 +55,9 @@ class SentinelMap:
         self.schedule = RefreshSchedule()
         self._pattern = pattern or Endpoint()
         self._lock = StateLock()
-        self._news = 0
-        self._seen = 0
+        self._earliest = 0.0
+        self._followers: WeakSet[Any] = WeakSet()
+        self._finder: Any = None
         self._listeners = Listeners(self._listen, self.sentinels) if listen else None
 
     def __repr__(self) -> str:
@@ -107,11 +111,31 @@ class SentinelMap:
                 return True
             return False
 
-    _earliest = 0.0
+    def tell(self, follower: Any) -> None:
+        """Call `follower.follow()` from any thread whenever there is news; held weakly."""
+        self._followers.add(follower)
 
-    def hear(self, event: str) -> None:
-        """Note what a Sentinel announced."""
+    def hear(self) -> None:
+        """
+        Look for the primary, as a Sentinel announced something.
+
+        This runs in the thread that listens, so that calls which hang on the old primary need not
+        end before anybody looks.
+        """
         self.want(0.0)
+        if self.may_check(monotonic()):
+            self.finder().check()
+        for follower in list(self._followers):
+            follower.follow()
+
+    def finder(self) -> Any:
+        """Return the links with which the listening threads look for the primary."""
+        with self._lock:
+            if self._finder is None:
+                from cachex_client._sync.sentinel import SentinelLinks
+
+                self._finder = SentinelLinks(self, ClientOptions(), ())
+            return self._finder
 
     def close(self) -> None:
         """Stop listening."""
@@ -121,12 +145,13 @@ class SentinelMap:
     def _listen(self, sentinel: Endpoint) -> None:
         """Listen to one Sentinel until it breaks off; raises then."""
         pool = Pool(sentinel, PoolOptions(max_size=1, connect_timeout=2.0))
-        client = redis.Redis(connection_pool=RedisPyPool(pool, timeout=2.0))
+        client: Any = redis.Redis(connection_pool=RedisPyPool(pool, timeout=2.0))
         pubsub = client.pubsub(ignore_subscribe_messages=True)
+        listeners = self._listeners
         try:
             pubsub.subscribe(*EVENTS)
             silent = 0.0
-            while not self._listeners.stopping:
+            while listeners is not None and not listeners.stopping:
                 message = pubsub.get_message(timeout=1.0)
                 if message is None:
                     silent += 1.0
@@ -137,7 +162,7 @@ class SentinelMap:
                     continue
                 silent = 0.0
                 if message["type"] == "message" and self._concerns(message["data"]):
-                    self.hear(message["channel"])
+                    self.hear()
         finally:
             pubsub.close()
             pool.close()

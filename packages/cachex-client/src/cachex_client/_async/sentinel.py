@@ -8,9 +8,15 @@ from typing import Any
 import structlog
 
 from cachex_client._async.default import AsyncDefaultClient
-from cachex_client._concurrency import AsyncOnce, async_ask_all, async_spawn, monotonic
+from cachex_client._concurrency import (
+    AsyncOnce,
+    AsyncOutside,
+    async_ask_all,
+    async_spawn,
+    monotonic,
+)
 from cachex_client._core.retry import Verdict
-from cachex_client._core.sentinel import Opinion, majority, opinion
+from cachex_client._core.sentinel import Opinion, believed, majority, opinion
 from cachex_client._core.topology import Address
 from cachex_client._links import AsyncLink
 from cachex_client.errors import ClusterUnreachable, SentinelRefused
@@ -22,8 +28,8 @@ from cachex_pool import DeadlineExceeded, PoolObserver, pack, pack_many
 log = structlog.stdlib.get_logger("cachex_client")
 
 ROLE = pack(("ROLE",))
-GRACE = 0.02
-"""Seconds that a Sentinel which is slow to answer is waited for once another has answered."""
+GRACE = 0.03
+"""Seconds that who is slow to answer is waited for once another has answered."""
 ROLE_TIMEOUT = 0.3
 FIND_WITHIN = 1.0
 
@@ -44,6 +50,8 @@ class AsyncSentinelLinks:
         self._observers = observers
         self._once = AsyncOnce()
         self._checking = AsyncOnce()
+        self._outside = AsyncOutside()
+        map.tell(self)
         self._sentinels = tuple(AsyncLink(one, options, observers) for one in map.sentinels)
 
     @property
@@ -76,12 +84,21 @@ class AsyncSentinelLinks:
     def look_again(self) -> None:
         """Have the primary looked for beside the callers, if it is time to."""
         if self.map.may_check(monotonic()):
-            async_spawn(self._check)
+            async_spawn(self.check)
 
     def want(self) -> None:
         """Have the primary looked for, now or in a moment."""
         self.map.want(monotonic())
         self.look_again()
+
+    def follow(self) -> None:
+        """Adopt what is known now, from any thread; who waits for the old primary is let go."""
+        self._outside.call(self._catch_up)
+
+    def _catch_up(self) -> None:
+        known = self.map.opinion
+        if known is not None and self._opinion is not None and known is not self._opinion:
+            self._adopt(known)
 
     async def find(self, deadline: float) -> None:
         """Look for the primary, or wait for who is looking; gives up quietly at the deadline."""
@@ -89,7 +106,7 @@ class AsyncSentinelLinks:
         before = self.map.schedule.count
         try:
             await self._checking.run(
-                lambda: self.map.schedule.count != before, self._check, deadline - monotonic()
+                lambda: self.map.schedule.count != before, self.check, deadline - monotonic()
             )
         except TimeoutError:
             return
@@ -119,46 +136,41 @@ class AsyncSentinelLinks:
             raise ClusterUnreachable(self.map.name, errors)
         self.map.learn(found, monotonic(), random())
 
-    async def _check(self) -> None:
+    async def check(self) -> None:
         """
         Look who leads now, and have the map say so.
 
-        The Sentinels' word counts if the server itself agrees. They publish a new primary only
-        some time after it was promoted, so if the old one is silent or demoted, its replicas are
-        asked too: one that says it is a primary is one.
+        The Sentinels publish a new primary only some time after it was promoted, so all servers
+        are asked as well, and `_core.sentinel.believed` decides.
         """
         now = self.map.opinion
         found, errors = await self._ask_sentinels()
-        news = found is not None and (now is None or found.primary != now.primary)
-        if found is not None and news and not await self._leading((found.primary,)):
-            found = None
-        if now is not None and (found is None or found.primary == now.primary):
-            leader = await self._leading((now.primary, *now.replicas, *now.unwell))
-            if leader is None:
-                found = None
-            elif leader != now.primary:
-                found = now.led_by(leader)
+        asked = [] if found is None else [found.primary]
+        if now is not None:
+            asked += [now.primary, *now.replicas, *now.unwell]
+        found = believed(found, now, await self._leaders(tuple(dict.fromkeys(asked))))
         changed = self.map.learn(found, monotonic(), random())
         if changed and found is not None:
             log.info("primary found", service=self.map.service, primary=str(found.primary))
         elif errors:
             log.info("sentinels asked", errors=list(map(str, errors)))
 
-    async def _leading(self, nodes: Sequence[Address]) -> Address | None:
-        """Ask servers whether they are a primary; return the first that says so."""
+    async def _leaders(self, nodes: Sequence[Address]) -> dict[Address, int]:
+        """Ask servers for their ROLE; return those that say primary, with their offsets."""
         deadline = monotonic() + ROLE_TIMEOUT
 
         def ask(node: Address) -> Callable[[], Any]:
-            async def one() -> Address:
+            async def one() -> tuple[Address, int]:
                 reply = await self._link(node).call(ROLE, deadline)
                 if isinstance(reply, list) and bytes(reply[0]) == b"master":
-                    return node
+                    return node, int(reply[1])
                 raise LookupError(f"{node} is no primary")
 
             return one
 
-        answers = await async_ask_all([ask(node) for node in nodes], 1, ROLE_TIMEOUT)
-        return next((one for _, one in answers if isinstance(one, Address)), None)
+        work = [ask(node) for node in nodes]
+        answers = await async_ask_all(work, len(work), ROLE_TIMEOUT, GRACE)
+        return dict(one for _, one in answers if isinstance(one, tuple))
 
     def _link(self, node: Address) -> AsyncLink:
         found = self.links.get(node)

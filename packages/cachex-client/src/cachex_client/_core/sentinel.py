@@ -78,6 +78,25 @@ def majority(opinions: Sequence[Opinion]) -> Opinion | None:
     )
 
 
+def believed(
+    told: Opinion | None, now: Opinion | None, leaders: Mapping[Address, int]
+) -> Opinion | None:
+    """
+    Say whom to follow, None to leave things as they are.
+
+    `told` is the Sentinels' word, `now` whom we follow, `leaders` who says of itself that it
+    is a primary, with its replication offset. A primary that the Sentinels name is believed if it
+    agrees. While they still name one that does not lead any more, and ours does not either, the
+    server that leads with the highest offset was just promoted: an old primary
+    that came back, and leads until it is told otherwise, starts from a lower one.
+    """
+    if told is not None and told.primary in leaders:
+        return told
+    if now is None or now.primary in leaders or not leaders:
+        return None
+    return now.led_by(max(leaders, key=lambda node: leaders[node]))
+
+
 def _fit(told: Mapping[str, str]) -> bool:
     return not _UNFIT & set(told.get("flags", "").split(","))
 

@@ -70,6 +70,7 @@ class AsyncPool:
         self._opened = self._waits = self._timeouts = self._dial_failures = 0
         self._wait_time = self._dial_time = 0.0
         self._upkeep_at = 0.0
+        self._under_way: set[AsyncConnection] = set()
         self._watched = bool(self.observers) or self.options.leak_after is not None
 
     def __repr__(self) -> str:
@@ -227,7 +228,7 @@ class AsyncPool:
         """
         with self._lock:
             idle = self._state.retire(monotonic())
-            lent = self._state.members() if sever else ()
+            lent = [*self._state.members(), *self._under_way] if sever else ()
         for connection in lent:
             connection.sever(reason)
         self._close_all(idle, reason)
@@ -375,7 +376,12 @@ class AsyncPool:
         started = monotonic()
         until = async_dial_until(started + self.options.connect_timeout, deadline)
         try:
-            connection = await async_dial(self.endpoint, until, keepalive=self.options.keepalive)
+            connection = await async_dial(
+                self.endpoint,
+                until,
+                keepalive=self.options.keepalive,
+                under_way=self._under_way,
+            )
         except BaseException as error:
             now = monotonic()
             with self._lock:

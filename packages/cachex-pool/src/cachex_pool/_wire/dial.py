@@ -16,9 +16,17 @@ from cachex_pool.errors import (
 )
 
 
-def dial(endpoint: Endpoint, deadline: float, *, keepalive: bool = True) -> Connection:
+def dial(
+    endpoint: Endpoint,
+    deadline: float,
+    *,
+    keepalive: bool = True,
+    under_way: set[Connection] | None = None,
+) -> Connection:
     """
     Connect, do TLS and the handshake; all of it before `deadline`.
+
+    During the handshake the connection is in `under_way`, for those who may want to sever it.
 
     Raises ConnectFailed or one of its kinds. Looking up a host name is up to the system and
     cannot be cut short.
@@ -34,6 +42,8 @@ def dial(endpoint: Endpoint, deadline: float, *, keepalive: bool = True) -> Conn
     except BaseException:
         sock.close()
         raise
+    under_way = set() if under_way is None else under_way
+    under_way.add(connection)
     try:
         _shake_hands(connection, endpoint, deadline)
     except DeadlineExceeded as error:
@@ -44,6 +54,8 @@ def dial(endpoint: Endpoint, deadline: float, *, keepalive: bool = True) -> Conn
         if isinstance(error, PoolError) and not isinstance(error, ConnectFailed):
             raise ConnectFailed(endpoint.name, error) from error
         raise
+    finally:
+        under_way.discard(connection)
     return connection
 
 

@@ -301,9 +301,13 @@ _inherited: list[Any] = []  # transports of the parent process: closing one woul
 
 
 async def async_dial(
-    endpoint: Endpoint, deadline: float, *, keepalive: bool = True
+    endpoint: Endpoint,
+    deadline: float,
+    *,
+    keepalive: bool = True,
+    under_way: set[AsyncConnection] | None = None,
 ) -> AsyncConnection:
-    """Connect, do TLS and the handshake, all of it before `deadline`; errors as in `dial`."""
+    """Connect, do TLS and the handshake, all of it before `deadline`; as `dial` otherwise."""
     loop = asyncio.get_running_loop()
     connection = AsyncConnection(loop, endpoint.name)
     try:
@@ -318,6 +322,8 @@ async def async_dial(
     except BaseException:
         connection.close()
         raise
+    under_way = set() if under_way is None else under_way
+    under_way.add(connection)
     try:
         await _shake_hands(connection, endpoint, deadline)
     except DeadlineExceeded as error:
@@ -328,6 +334,8 @@ async def async_dial(
         if isinstance(error, PoolError) and not isinstance(error, ConnectFailed):
             raise ConnectFailed(endpoint.name, error) from error
         raise
+    finally:
+        under_way.discard(connection)
     return connection
 
 
