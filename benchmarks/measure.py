@@ -89,6 +89,21 @@ class Outcome:
         pairs = zip(self.samples[name], self.samples[over], strict=True)
         return spread([getattr(a, metric) / getattr(b, metric) for a, b in pairs])
 
+    def undisturbed(self, name: str, over: str, metric: Metric) -> Spread:
+        """Return the ratio of the two contenders' 10th percentiles; 5th and 25th as bounds.
+
+        For wall time on a busy machine: waiting for a core makes a slice longer, never shorter, so
+        the quick slices say what the contenders take and the others what the neighbours took.
+        """
+        ours = sorted(getattr(sample, metric) for sample in self.samples[name])
+        theirs = sorted(getattr(sample, metric) for sample in self.samples[over])
+        low, tenth, high = (_at(ours, part) / _at(theirs, part) for part in (0.05, 0.1, 0.25))
+        return Spread(tenth, min(low, tenth, high), max(low, tenth, high))
+
+
+def _at(ordered: Sequence[float], part: float) -> float:
+    return ordered[int(part * len(ordered))]
+
 
 def spread(values: Sequence[float]) -> Spread:
     deciles = statistics.quantiles(values, n=10, method="inclusive")

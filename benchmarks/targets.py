@@ -14,7 +14,8 @@ class Target:
 
     With `against`, the ratio to the fastest of those contenders: `at_least` counts how many times
     less than them ours takes, `at_most` how many times more. Without `against`, `at_most` is in
-    microseconds per operation.
+    microseconds per operation. CPU time goes by the median of the rounds, wall time by the slices
+    in which nobody else wanted the machine.
     """
 
     case: str
@@ -88,8 +89,9 @@ def _judge(target: Target, outcome: Outcome) -> Verdict:
         figure = Spread(took.median * 1e6, took.p10 * 1e6, took.p90 * 1e6)
         return Verdict(target, figure.median <= (target.at_most or 0), figure)
     best = min(present, key=lambda name: outcome.took(name, target.metric).median)
+    compare = outcome.undisturbed if target.metric == "wall" else outcome.ratio
     if target.at_least is not None:
-        figure = outcome.ratio(best, target.ours, target.metric)
+        figure = compare(best, target.ours, target.metric)
         return Verdict(target, figure.median >= target.at_least, figure, best)
-    figure = outcome.ratio(target.ours, best, target.metric)
+    figure = compare(target.ours, best, target.metric)
     return Verdict(target, figure.median <= (target.at_most or 0), figure, best)

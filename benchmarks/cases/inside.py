@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -49,17 +51,16 @@ def command(ground: Ground) -> Case:
         name="inside-command",
         title="100 values that are a command: an attrs class, assignable or frozen",
         entrants=[
-            entrant(
-                name,
-                lambda name=name, make=make: contender(
-                    name, lambda: len([make(words, spec, as_is, b"") for _ in KEYS])
-                ),
-            )
+            contender(name, partial(_make_each, make, words, spec, as_is, b""))
             for name, make in makers.items()
         ],
         expected=len(KEYS),
         informative=True,
     )
+
+
+def _make_each(make: Callable[..., object], *arguments: object) -> int:
+    return len([make(*arguments) for _ in KEYS])
 
 
 def _set_each() -> int:

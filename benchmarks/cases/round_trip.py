@@ -35,8 +35,8 @@ def get(ground: Ground) -> Case:
         ],
         expected=STORED,
         # Short slices and many of them: this one is about wall time on a machine others use too.
-        rounds=101,
-        seconds=0.006,
+        rounds=301,
+        seconds=0.003,
     )
 
 

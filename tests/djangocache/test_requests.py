@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import redis
 from asgiref.testing import ApplicationCommunicator
 from django.core.asgi import get_asgi_application
 from django.core.cache import caches
@@ -20,7 +21,7 @@ from django.test import Client, RequestFactory, override_settings
 from django_cachex import get_async_redis_connection, get_redis_connection, registry, warm_up
 from django_cachex.settings import ClientConfig
 from djangocache import project
-from support.servers import Standalone
+from support.servers import Replicated, Standalone
 from support.waiting import eventually
 
 Make = Callable[..., Any]
@@ -285,11 +286,36 @@ def test_get_redis_connection_is_a_redis_client(standalone: Standalone, make_cac
     cache = make_cache(standalone.url)
     cache.set("k", 5)
     connection = get_redis_connection()
-    assert connection is get_redis_connection("default", write=False)
-    assert connection is cache.client.get_client() is cache.client.redis
+    assert isinstance(connection, redis.Redis)
+    assert connection is get_redis_connection("default") is cache.client.get_client()
     assert connection.get(":1:k") == b"5"
     assert connection.lpush("list", "a", "b") == 2
     assert connection.lrange("list", 0, -1) == [b"b", b"a"]
+    with connection.pipeline() as pipeline:
+        assert pipeline.incr("n").get("n").execute() == [1, b"1"]
+    assert connection.transaction(lambda pipe: (pipe.multi(), pipe.incr("n")), "n") == [2]
+
+
+def test_a_connection_for_writing_reads_what_was_written(
+    replicated: Replicated, make_cache: Make, run: Any
+) -> None:
+    make_cache(replicated.urls, read_your_writes=0)
+    for replica in replicated.replicas:
+        replica.command("REPLICAOF", "127.0.0.1", "1")  # hears of nothing any more
+    writing, reading = get_redis_connection(), get_redis_connection(write=False)
+    writing.set("k", 1)
+    assert [writing.get("k") for _ in range(5)] == [b"1"] * 5
+    assert writing.pipeline(transaction=False).get("k").execute() == [b"1"]
+    assert replicated.primary.commands_seen()["GET"] == 6
+    assert [reading.get("k") for _ in range(5)] == [None] * 5
+
+    async def ask() -> Any:
+        return (
+            await get_async_redis_connection().get("k"),
+            await get_async_redis_connection(write=False).get("k"),
+        )
+
+    assert run(ask()) == (b"1", None)
 
 
 def test_get_async_redis_connection_is_one_for_tasks(

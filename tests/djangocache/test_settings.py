@@ -6,6 +6,7 @@ import ssl
 from typing import Any
 
 import pytest
+from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
@@ -397,6 +398,24 @@ def test_our_global_setting_beats_that_of_django_redis() -> None:
 def test_a_wrong_global_setting_is_reported_by_its_name() -> None:
     with override_settings(DJANGO_REDIS_SCAN_ITERSIZE="many"):
         assert refused().startswith("DJANGO_REDIS_SCAN_ITERSIZE: expected a whole number above 0")
+
+
+def test_mistakes_are_found_by_djangos_checks() -> None:
+    caches = {
+        "default": {"BACKEND": "django_cachex.cache.RedisCache", "LOCATION": URL},
+        "other": {
+            "BACKEND": "django_cachex.cache.ValkeyCache",
+            "LOCATION": URL,
+            "OPTIONS": {"SOCKET_TIMEOT": 1},
+        },
+    }
+    with (
+        override_settings(CACHES=caches, MEDIA_ROOT="/tmp"),
+        pytest.raises(
+            ImproperlyConfigured, match=r"CACHES\['other'\]\['OPTIONS'\]\['SOCKET_TIMEOT'\]"
+        ),
+    ):
+        run_checks(tags=["caches"])
 
 
 # The value and the table

@@ -26,7 +26,7 @@ def demo(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run the demo; end it whatever happens."""
     process = subprocess.Popen(
         [sys.executable, str(DEMO), *arguments],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -91,10 +91,11 @@ def script(path: Path, servers: Replicated) -> str:
 def test_the_examples_of_a_document_run(path: Path, replicated: Replicated, tmp_path: Path) -> None:
     program = tmp_path / "examples.py"
     program.write_text(script(path, replicated))
+    warnings = ("-W", "error", "-W", "ignore::ResourceWarning")  # what is open at the end may be
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(program)],
+        [sys.executable, *warnings, str(program)],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
         capture_output=True,
         text=True,
         timeout=60,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,16 @@ LISTS = [
     *sorted(p for p in PINS.parent.glob("*.txt") if p != PINS),
     layers.ROOT / "benchmarks/requirements.txt",
 ]
+
+
+def taken_elsewhere(build: Path) -> set[str]:
+    """Return the requirements that a BUILD file leaves to another one (its `overrides`)."""
+    return {
+        name
+        for node in ast.walk(ast.parse(build.read_text()))
+        if isinstance(node, ast.keyword) and node.arg == "overrides"
+        for name in ast.literal_eval(node.value)
+    }
 
 
 def lines(path: Path) -> Iterator[str]:
@@ -43,3 +54,16 @@ def test_what_the_repository_asks_for_is_pinned(path: Path) -> None:
 def test_what_a_package_asks_for_is_pinned_or_ours(path: Path) -> None:
     ours = {p.parent.name for p in PACKAGES}
     assert {layers.project_name(asked) for asked in layers.requirements(path)} <= pinned() | ours
+
+
+def test_pants_has_one_provider_of_every_requirement() -> None:
+    provided = [
+        layers.project_name(requirement)
+        for path in PACKAGES
+        for requirement in layers.requirements(path)
+        if layers.project_name(requirement) not in taken_elsewhere(path.with_name("BUILD"))
+    ]
+    assert len(provided) == len(set(provided))
+    assert not set(provided) & {path.parent.name for path in PACKAGES}
+    asked = {layers.project_name(r) for path in PACKAGES for r in layers.requirements(path)}
+    assert asked - {path.parent.name for path in PACKAGES} == set(provided)

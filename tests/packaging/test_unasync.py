@@ -20,7 +20,7 @@ class AsyncPool(AbstractAsyncContextManager):
     async def __aenter__(self): return self
     async def __aexit__(self, *error): await self.aclose()
     def __aiter__(self): return self
-    async def __anext__(self): raise StopAsyncIteration
+    async def __anext__(self): return await self.one()
 
     @asynccontextmanager
     async def each(self, asynchronous: bool):
@@ -39,7 +39,7 @@ class Pool(AbstractContextManager):
     def __enter__(self): return self
     def __exit__(self, *error): self.close()
     def __iter__(self): return self
-    def __next__(self): raise StopIteration
+    def __next__(self): return self.one()
 
     @contextmanager
     def each(self, asynchronous: bool):

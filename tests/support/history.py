@@ -136,6 +136,14 @@ class History:
         """Return how many seconds the longest operation took."""
         return max((event.end - event.start for event in self.events), default=0.0)
 
+    def check_longest(self, seconds: float) -> None:
+        """Check that no operation took longer."""
+        complain(
+            f"{event.end - event.start:.3f} s, more than {seconds:.3f}: {event}"
+            for event in sorted(self.events, key=lambda event: event.start - event.end)
+            if event.end - event.start > seconds
+        )
+
     # Judging
 
     def check(self) -> None:

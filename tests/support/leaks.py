@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 
+from support.processes import the_watchdog
 from support.waiting import eventually
 
 
@@ -30,6 +31,7 @@ def no_leaks(timeout: float = 2.0) -> Iterator[None]:
     `timeout` is in seconds. Garbage is collected once first, so that what only waits for that is
     not called a leak. Raises AssertionError with what is left.
     """
+    the_watchdog()  # Stays until the end, once there.
     threads, files = set(threading.enumerate()), set(open_files().items())
     yield
     gc.collect()

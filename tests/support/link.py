@@ -135,7 +135,8 @@ class Link:
             if writer is None or (writer.is_closing() and not reset):
                 continue
             if reset:
-                _linger_zero(writer)
+                with contextlib.suppress(OSError):  # It may be closed already.
+                    _linger_zero(writer)
                 writer.transport.abort()
                 continue
             with contextlib.suppress(OSError):  # The other side may have reset it.

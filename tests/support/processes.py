@@ -101,7 +101,8 @@ _watchdog: _Watchdog | None = None
 _watchdog_lock = threading.Lock()
 
 
-def _the_watchdog() -> _Watchdog:
+def the_watchdog() -> _Watchdog:
+    """Return this process's watchdog, started if need be."""
     global _watchdog
     with _watchdog_lock:
         if _watchdog is None or not _watchdog.is_ours:
@@ -114,7 +115,7 @@ def spawn(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
 
     It gets a session of its own: Ctrl-C goes to the tests, which then stop it in their own time.
     """
-    watchdog = _the_watchdog()
+    watchdog = the_watchdog()
     with watchdog.lock, log.open("ab") as output:
         child = subprocess.Popen(
             command,
@@ -157,7 +158,7 @@ def make_folder() -> Path:
     Its path is short: the path of a unix socket may have no more than 107 bytes.
     """
     folder = tempfile.mkdtemp(prefix="cachex-")
-    watchdog = _the_watchdog()
+    watchdog = the_watchdog()
     with watchdog.lock:
         watchdog.folders.add(folder)
         watchdog.tell(folder)

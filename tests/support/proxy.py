@@ -7,13 +7,15 @@ can assert how many commands, connections and round trips something took.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Protocol, Self, TypeVar
 
 from support.link import Fault, Link, Mode, Rules, Streams, names
-from support.processes import free_port
+from support.listener import Listener, streams_of
 from support.resp import Address
 
 T = TypeVar("T")
@@ -41,11 +43,10 @@ class Proxy:
         path: str | None = None,
     ) -> None:
         self._upstream, self._tls, self.path = upstream, tls, path
-        self.port = 0
+        self._listener = Listener(self.host, path, self._accept)
         self._links: list[Link] = []
         self._accepted = 0
         self._rules = Rules()
-        self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
         self._started = threading.Event()
@@ -75,6 +76,10 @@ class Proxy:
             self._thread.join()
 
     # Where it is
+
+    @property
+    def port(self) -> int:
+        return self._listener.port
 
     @property
     def address(self) -> tuple[str, int]:
@@ -133,13 +138,13 @@ class Proxy:
     def heal(self) -> None:
         """End all faults. Connections that lost bytes stay dead; frozen ones go on."""
 
-        async def heal() -> None:
+        def heal() -> None:
             self._rules.mode, self._rules.delay = Mode.PASS, 0.0
             self._rules.faults.clear()
             self._rules.flowing.set()
-            await self._listen()
+            self._listener.open()
 
-        self._do_async(heal())
+        self._do(heal)
 
     def delay(self, seconds: float) -> None:
         """Hold every request that long, as a longer way would: others may be on it meanwhile."""
@@ -171,7 +176,7 @@ class Proxy:
 
     def refuse(self) -> None:
         """Stop listening; open connections live on."""
-        self._do(self._close_listener)
+        self._do(self._listener.close)
 
     def _set(self, mode: Mode) -> None:
         self._do(lambda: setattr(self._rules, "mode", mode))
@@ -273,54 +278,33 @@ class Proxy:
         self._loop.set_exception_handler(lambda *_: None)  # Broken TLS handshakes, and the like.
         self._stopping = asyncio.Event()
         self._rules.flowing.set()
-        await self._listen()
+        self._listener.open()
         self._started.set()
         await self._stopping.wait()
-        self._close_listener()
-        for link in self._links:
-            link.cut(reset=True)
+        self._listener.close()
+        await asyncio.sleep(0)  # A task that is cancelled before it began would close nothing.
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # Let the transports close their sockets.
+        for link in self._links:
+            link.cut(reset=True)
+        await asyncio.sleep(0)  # Now the sockets are closed.
 
-    async def _listen(self) -> None:
-        if self._server is not None:
-            return
-        if self.path:
-            self._server = await asyncio.start_unix_server(self._serve, self.path, ssl=self._tls)
-            return
-        while True:
-            port = self.port or free_port()
-            try:
-                self._server = await asyncio.start_server(
-                    self._serve, self.host, port, ssl=self._tls, backlog=512
-                )
-            except OSError:
-                if self.port:
-                    raise
-            else:
-                self.port = port
-                return
-
-    def _close_listener(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._accepted += 1
-        link = Link(self._accepted, (reader, writer), self._open_upstream, self._rules)
-        self._links.append(link)
-        if self._rules.mode is Mode.CLOSE:
-            return link.cut()
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, sock: socket.socket) -> None:
+        task = asyncio.create_task(self._serve(sock))
         self._tasks.add(task)
-        try:
-            await link.run()
-        finally:
-            self._tasks.discard(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, sock: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            streams = await streams_of(sock, self._tls)
+            self._accepted += 1
+            link = Link(self._accepted, streams, self._open_upstream, self._rules)
+            self._links.append(link)
+            if self._rules.mode is Mode.CLOSE:
+                link.cut()
+            else:
+                await link.run()
 
     async def _open_upstream(self) -> Streams:
         upstream = self._upstream

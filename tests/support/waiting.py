@@ -1,10 +1,11 @@
-"""Wait for a condition instead of for a time."""
+"""Wait for a condition instead of for a time, and know how long a time is here."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Self, TypeVar
 
 T = TypeVar("T")
 
@@ -38,3 +39,30 @@ def eventually(
                 f"{what} did not come true within {timeout} s; last result {result!r}"
             ) from error
         time.sleep(interval)
+
+
+class Pulse:
+    """Measures in a `with` block how late a thread may be on this machine: `worst`, in seconds.
+
+    For tests that say how long something takes at most: other programs want the processor, too.
+    """
+
+    def __init__(self, every: float = 0.01) -> None:
+        self.worst = 0.0
+        self._every, self._end = every, threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def _beat(self) -> None:
+        before = time.monotonic()
+        while not self._end.wait(self._every):
+            now = time.monotonic()
+            self.worst = max(self.worst, now - before - self._every)
+            before = now
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cachex_client import AsyncRedis, Redis
+    from django_cachex.client import DefaultClient
 
 __version__ = "0.1.0"
 
@@ -14,16 +15,16 @@ def get_redis_connection(alias: str = "default", write: bool = True) -> "Redis":
     """
     Return a `redis.Redis` on the connections of the cache `alias`.
 
-    It has all of redis-py's methods, and speaks of keys as they are stored: prefix and version
-    are the caller's business. Every command goes where it belongs, whatever `write` says.
-    NotImplementedError if the cache is not one of this package's.
+    It has all of redis-py's methods and speaks of keys as they are stored: prefix and version
+    are the caller's business. The primary answers its reads, unless `write` is False: then
+    READ_FROM says who does. NotImplementedError if the cache is not one of this package's.
     """
-    return _client(alias).get_client(write=write)  # type: ignore[no-any-return]
+    return _client(alias).get_client(write=write)
 
 
-def get_async_redis_connection(alias: str = "default") -> "AsyncRedis":
-    """Return a `redis.asyncio.Redis` on the connections of the cache `alias`."""
-    return _client(alias).async_redis  # type: ignore[no-any-return]
+def get_async_redis_connection(alias: str = "default", write: bool = True) -> "AsyncRedis":
+    """Return a `redis.asyncio.Redis`: `get_redis_connection` for tasks."""
+    return _client(alias).get_async_client(write=write)
 
 
 def warm_up(*aliases: str) -> None:
@@ -38,7 +39,7 @@ def warm_up(*aliases: str) -> None:
     registry.warm_up(*aliases)
 
 
-def _client(alias: str):  # type: ignore[no-untyped-def]
+def _client(alias: str) -> "DefaultClient":
     from django.core.cache import caches
 
     from django_cachex.client import DefaultClient

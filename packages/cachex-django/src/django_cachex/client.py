@@ -3,6 +3,9 @@
 from typing import TYPE_CHECKING
 
 import cachex_client
+from cachex_client import AsyncRedis, Redis
+from django_cachex._async.primary import AsyncOnPrimary
+from django_cachex._sync.primary import OnPrimary
 from django_cachex.pool import ConnectionFactory
 
 if TYPE_CHECKING:
@@ -24,24 +27,31 @@ class DefaultClient:
         factory = config.connection_factory(config)
         self.executor: cachex_client.DefaultClient = factory.connect()
         self.async_executor: cachex_client.AsyncDefaultClient = factory.async_connect()
+        self._primary = Redis(OnPrimary(self.executor))
+        self._async_primary = AsyncRedis(AsyncOnPrimary(self.async_executor))
 
     @property
-    def redis(self) -> "cachex_client.Redis":
-        """A `redis.Redis` with all its methods, on this client's connections."""
+    def redis(self) -> Redis:
+        """A `redis.Redis` with all its methods; READ_FROM says who answers its reads."""
         return self.executor.redis
 
     @property
-    def async_redis(self) -> "cachex_client.AsyncRedis":
-        """A `redis.asyncio.Redis` with all its methods, on this client's connections."""
+    def async_redis(self) -> AsyncRedis:
+        """A `redis.asyncio.Redis` with all its methods; READ_FROM says who answers its reads."""
         return self.async_executor.redis
 
-    def get_client(self, key: object = None, write: bool = True) -> "cachex_client.Redis":
+    def get_client(self, key: object = None, write: bool = True) -> Redis:
         """
-        Return `redis`, under the name other backends have for it.
+        Return a `redis.Redis` on this client's connections.
 
-        Each command goes where it belongs, so `key` and `write` are not needed here.
+        Its reads are answered by the primary, unless `write` is False: then READ_FROM says by
+        whom. Writes always go to the primary. `key` is there for code written for other backends.
         """
-        return self.executor.redis
+        return self._primary if write else self.redis
+
+    def get_async_client(self, key: object = None, write: bool = True) -> AsyncRedis:
+        """Return a `redis.asyncio.Redis`: `get_client` for tasks."""
+        return self._async_primary if write else self.async_redis
 
     def warm_up(self) -> None:
         """Open the connections that are to be there before anybody needs them."""

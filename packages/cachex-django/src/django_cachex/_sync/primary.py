@@ -1,0 +1,36 @@
+# Written by tools/unasync.py from _async/primary.py: edit that file instead.
+"""A client seen so that primaries answer everything, reads too."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cachex_client import DefaultClient, Command
+from cachex_client.command import on_primary
+
+
+class OnPrimary:
+    """
+    Stands before a client and turns every read into one that the primary answers.
+
+    What redis-py's face needs of a client besides is the client's own.
+    """
+
+    def __init__(self, client: DefaultClient) -> None:
+        self._client = client
+        self.options = client.options
+        self.execute_atomic = client.execute_atomic  # goes to the primary anyway
+        self.lease = client.lease
+        self.primary_pool = client.primary_pool
+
+    def __repr__(self) -> str:
+        return f"the primary of {self._client!r}"
+
+    def execute(self, command: Command[Any], *, timeout: float | None = None) -> Any:
+        """Send a command to the primary and return its parsed reply."""
+        return self._client.execute(on_primary(command), timeout=timeout)
+
+    def execute_many(
+        self, commands: Sequence[Command[Any]], *, timeout: float | None = None
+    ) -> list[Any]:
+        """Send commands to the primary; a command that failed has its error in its place."""
+        return self._client.execute_many(list(map(on_primary, commands)), timeout=timeout)

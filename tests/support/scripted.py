@@ -1,0 +1,86 @@
+"""A server that says what it is told, for replies that no honest server gives."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from support.resp import Frames
+
+HELLO = b"%1\r\n$5\r\nproto\r\n:3\r\n"
+
+
+class Scripted:
+    """Listens on `host`:`port`; `reply` gets a command's words and returns bytes to send.
+
+    It may return b"" to stay silent and None to hang up. What it raises is not caught: let it
+    return. The handshake is answered as a modern server would, unless `greet` is False.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(
+        self, reply: Callable[[tuple[bytes, ...]], bytes | None], *, greet: bool = True
+    ) -> None:
+        self.commands: list[tuple[bytes, ...]] = []
+        self.accepted = 0
+        self._reply, self._greet = reply, greet
+        self._listener = socket.create_server((self.host, 0))
+        self._open: list[socket.socket] = []
+        self.port: int = self._listener.getsockname()[1]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return (self.host, self.port)
+
+    @property
+    def url(self) -> str:
+        return f"redis://{self.host}:{self.port}/0"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for sock in (self._listener, *self._open):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+    def say(self, data: bytes) -> None:
+        """Send bytes to everybody, unasked."""
+        for sock in list(self._open):
+            sock.sendall(data)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            self._open.append(sock)
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        frames = Frames()
+        with contextlib.suppress(OSError):
+            while data := sock.recv(65536):
+                for words, _ in frames.feed(data):
+                    answer = self._answer(tuple(words))
+                    if answer is None:
+                        sock.shutdown(socket.SHUT_RDWR)
+                        return
+                    sock.sendall(answer)
+
+    def _answer(self, words: tuple[bytes, ...]) -> bytes | None:
+        self.commands.append(words)
+        name = words[0].upper()
+        if self._greet and name == b"HELLO":
+            return HELLO
+        if self._greet and name in (b"CLIENT", b"SELECT", b"AUTH"):
+            return b"+OK\r\n"
+        return self._reply(words)
