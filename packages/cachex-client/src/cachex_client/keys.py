@@ -53,14 +53,21 @@ class Keys:
         head = self._heads.get(version)
         if head is None:
             return self.full(key, version).encode("utf-8", ERRORS)
-        return f"{head}{key!s}".encode("utf-8", ERRORS)
+        try:
+            return f"{head}{key!s}".encode()
+        except UnicodeEncodeError:
+            return f"{head}{key!s}".encode("utf-8", ERRORS)
 
     def wire_many(self, keys: Iterable[Key], version: Version | None = None) -> list[bytes]:
         """Return the full keys as bytes."""
         if self.function is not None:
             return [self.full(key, version).encode("utf-8", ERRORS) for key in keys]
         head = self._head(version)
-        return [f"{head}{key!s}".encode("utf-8", ERRORS) for key in keys]
+        names = keys if isinstance(keys, (list, tuple)) else list(keys)
+        try:
+            return [f"{head}{key!s}".encode() for key in names]
+        except UnicodeEncodeError:  # half characters; the handler for them costs too much always
+            return [f"{head}{key!s}".encode("utf-8", ERRORS) for key in names]
 
     def caller(self, full: str, version: Version | None = None) -> str:
         """Return the caller's key of a full key: the exact inverse of `full`.

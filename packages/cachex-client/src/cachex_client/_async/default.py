@@ -8,7 +8,7 @@ import attrs
 
 from cachex_client._async.engine import Aim, AsyncEngine, strictest
 from cachex_client._concurrency import last_write, monotonic
-from cachex_client._core.batches import any_error, parse_all
+from cachex_client._core.batches import any_error, batches, outcomes, parse_all
 from cachex_client._core.health import in_order
 from cachex_client._core.retry import Verdict
 from cachex_client._links import AsyncLink
@@ -103,11 +103,20 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
         if not self._alone or not commands:
             return await self._pursue_many(commands, deadline)
-        groups = [(Aim(self._links.primary), range(len(commands)))]
-        came = await self._round(commands, groups, deadline)
-        if len(came) > 1 or any_error(came[0][2]):
-            return await self._pursue_many(commands, deadline, came)
-        return parse_all(commands, came[0][2])
+        link = self._links.primary
+        batch = next(batches(commands, range(len(commands))))
+        if len(batch.positions) < len(commands):
+            return await self._pursue_many(commands, deadline)
+        answer: list[Any] | Exception
+        try:
+            answer = await link.exchange(batch.data, batch.count, deadline)
+        except PoolError as error:
+            answer = error
+        else:
+            if not any_error(answer):
+                return parse_all(commands, answer)
+        came = [(Aim(link), batch.positions, outcomes(batch, answer))]
+        return await self._pursue_many(commands, deadline, came)
 
     async def warm_up(self) -> None:
         """Connect to every server now; raises what the primary says, replicas may be down."""

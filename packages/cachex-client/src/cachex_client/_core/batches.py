@@ -1,6 +1,7 @@
 """Cutting a list of commands into writes, and sorting the replies."""
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -10,6 +11,7 @@ from cachex_pool import ConnectionLost, pack
 
 MAX_COMMANDS = 2000
 MAX_BYTES = 256 * 1024
+_PARSE = attrgetter("parse")
 
 
 @attrs.frozen(slots=True)
@@ -38,7 +40,11 @@ def batches(
 
     `before`, a packed command such as ASKING, goes before each.
     """
-    packed = [before + (commands[at].packed or pack(commands[at].arguments)) for at in positions]
+    everything = positions == range(len(commands))
+    wanted = commands if everything else [commands[at] for at in positions]
+    packed = [command.packed or pack(command.arguments) for command in wanted]
+    if before:
+        packed = [before + one for one in packed]
     replies = 2 if before else 1
     if len(packed) <= MAX_COMMANDS and sum(map(len, packed)) <= MAX_BYTES:
         yield Batch(positions, b"".join(packed), replies)
@@ -66,12 +72,16 @@ def outcomes(batch: Batch, answer: "list[Any] | Exception") -> list[Any]:
 
 
 def any_error(replies: Sequence[Any]) -> bool:
-    """Say whether an error is among the replies."""
-    return any(isinstance(reply, Exception) for reply in replies)
+    """Say whether an error is among the replies; looks at each kind of reply once."""
+    return any(issubclass(kind, Exception) for kind in set(map(type, replies)))
 
 
-def parse_all(commands: Sequence[Command[Any]], replies: Sequence[Any]) -> list[Any]:
+def parse_all(commands: Sequence[Command[Any]], replies: list[Any]) -> list[Any]:
     """Turn replies into the commands' results; errors stay as they are."""
+    ways = set(map(_PARSE, commands))
+    if len(ways) == 1 and not any_error(replies):  # mostly all are read in one way
+        (way,) = ways
+        return replies if way is as_is else list(map(way, replies))
     return [
         reply if command.parse is as_is or isinstance(reply, Exception) else command.parse(reply)
         for command, reply in zip(commands, replies, strict=True)

@@ -1,6 +1,7 @@
 """Commands on plain values."""
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import repeat
 from typing import Any
 
@@ -22,6 +23,7 @@ STRLEN = spec_of("STRLEN")
 # What these commands are on the wire, since a template costs half of packing word by word.
 GET_PACKED = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n"
 SET_PACKED = b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
+SET_PX_START = b"*5\r\n$3\r\nSET\r\n"
 SET_PX_HEAD = b"*5\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
 SET_PX_PACKED = SET_PX_HEAD + b"$2\r\nPX\r\n$%d\r\n%b\r\n"
 
@@ -69,6 +71,12 @@ def set(
     return Command(tuple(arguments), SET_ONCE if nx or get else SET, as_is if get else bool)
 
 
+@cache
+def length(size: int) -> bytes:
+    """Return the line that goes before a word of so many bytes."""
+    return b"$%d\r\n" % size
+
+
 def set_each(
     keys: Sequence[bytes], values: Sequence[bytes], px: int | None = None
 ) -> list[Command[bool]]:
@@ -85,9 +93,9 @@ def set_each(
             map(Command, zip(repeat("SET"), keys, values), repeat(SET), repeat(bool), packed)
         )
     digits = b"%d" % px
-    template = b"%b$2\r\nPX\r\n$%d\r\n%b\r\n" % (SET_PX_HEAD, len(digits), digits)
+    tail = b"\r\n$2\r\nPX\r\n$%d\r\n%b\r\n" % (len(digits), digits)
     packed = [
-        template % (len(key), key, len(value), value)
+        b"".join((SET_PX_START, length(len(key)), key, b"\r\n", length(len(value)), value, tail))
         for key, value in zip(keys, values, strict=True)
     ]
     words = zip(repeat("SET"), keys, values, repeat("PX"), repeat(digits))

@@ -94,13 +94,43 @@ class AsyncPool:
 
         Raises PoolError's kinds. One with `written` False never reached the server.
         """
-        connection = await self.acquire(deadline)
+        # `acquire` and `release` without calling them, where nothing is out of the ordinary:
+        # this is what every call does, and it saves a quarter of what the pool costs.
+        state = self._state
+        try:
+            connection = state.idle.pop()
+        except IndexError:
+            connection = await self._acquire_slowly(deadline)
+        else:
+            if (
+                connection.generation == state.generation
+                and monotonic() - connection.idle_since < self.options.alive_bypass
+                and not self._watched
+            ):
+                connection.uses += 1
+            elif not self._usable(connection):
+                connection = await self._acquire_slowly(deadline)
         try:
             reply = await connection.call(data, deadline)
         except BaseException as error:
             self.abandon(connection, error)
             raise
-        self.release(connection)
+        now = monotonic()
+        if (
+            connection.generation != state.generation
+            or now >= connection.expires_at
+            or now >= self._upkeep_at
+            or state.breaker.consecutive
+            or state.waiting
+            or self._watched
+        ):
+            self.release(connection)
+            return reply
+        connection.idle_since = now
+        state.idle.append(connection)
+        if state.waiting:  # somebody queued just now
+            with self._lock:
+                state.dispatch(now)
         return reply
 
     async def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:

@@ -70,6 +70,7 @@ class Pool:
         self._opened = self._waits = self._timeouts = self._dial_failures = 0
         self._wait_time = self._dial_time = 0.0
         self._upkeep_at = 0.0
+        self._under_way: set[Connection] = set()
         self._watched = bool(self.observers) or self.options.leak_after is not None
 
     def __repr__(self) -> str:
@@ -93,13 +94,43 @@ class Pool:
 
         Raises PoolError's kinds. One with `written` False never reached the server.
         """
-        connection = self.acquire(deadline)
+        # `acquire` and `release` without calling them, where nothing is out of the ordinary:
+        # this is what every call does, and it saves a quarter of what the pool costs.
+        state = self._state
+        try:
+            connection = state.idle.pop()
+        except IndexError:
+            connection = self._acquire_slowly(deadline)
+        else:
+            if (
+                connection.generation == state.generation
+                and monotonic() - connection.idle_since < self.options.alive_bypass
+                and not self._watched
+            ):
+                connection.uses += 1
+            elif not self._usable(connection):
+                connection = self._acquire_slowly(deadline)
         try:
             reply = connection.call(data, deadline)
         except BaseException as error:
             self.abandon(connection, error)
             raise
-        self.release(connection)
+        now = monotonic()
+        if (
+            connection.generation != state.generation
+            or now >= connection.expires_at
+            or now >= self._upkeep_at
+            or state.breaker.consecutive
+            or state.waiting
+            or self._watched
+        ):
+            self.release(connection)
+            return reply
+        connection.idle_since = now
+        state.idle.append(connection)
+        if state.waiting:  # somebody queued just now
+            with self._lock:
+                state.dispatch(now)
         return reply
 
     def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:
@@ -227,7 +258,7 @@ class Pool:
         """
         with self._lock:
             idle = self._state.retire(monotonic())
-            lent = self._state.members() if sever else ()
+            lent = [*self._state.members(), *self._under_way] if sever else ()
         for connection in lent:
             connection.sever(reason)
         self._close_all(idle, reason)
@@ -375,7 +406,12 @@ class Pool:
         started = monotonic()
         until = dial_until(started + self.options.connect_timeout, deadline)
         try:
-            connection = dial(self.endpoint, until, keepalive=self.options.keepalive)
+            connection = dial(
+                self.endpoint,
+                until,
+                keepalive=self.options.keepalive,
+                under_way=self._under_way,
+            )
         except BaseException as error:
             now = monotonic()
             with self._lock:
