@@ -116,7 +116,9 @@ def _nothing() -> None:
     return None
 
 
-async def _until_loop_ends(owner: Any, key: int, links: AsyncClosable) -> AsyncGenerator[None, None]:
+async def _until_loop_ends(
+    owner: Any, key: int, links: AsyncClosable
+) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
@@ -152,4 +154,14 @@ def _in_child() -> None:
 
 os.register_at_fork(after_in_child=_in_child)
 
-__all__ = ["AsyncClosable", "AsyncLinked", "Closable", "Linked", "async_sleep", "gather_errors", "last_write", "monotonic", "sleep"]
+__all__ = [
+    "AsyncClosable",
+    "AsyncLinked",
+    "Closable",
+    "Linked",
+    "async_sleep",
+    "gather_errors",
+    "last_write",
+    "monotonic",
+    "sleep",
+]

@@ -165,4 +165,6 @@ async def async_exchange_all(requests: Sequence[AsyncRequest]) -> list[list[Any]
             return [await link.exchange(data, count, until)]
         except PoolError as error:
             return [error]
-    return await gather_errors([link.exchange(data, count, until) for link, data, count, until in requests])
+    return await gather_errors(
+        [link.exchange(data, count, until) for link, data, count, until in requests]
+    )

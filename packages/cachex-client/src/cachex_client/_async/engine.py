@@ -15,7 +15,13 @@ import attrs
 from redis.exceptions import AskError, MovedError, RedisError
 
 from cachex_client import commands as build
-from cachex_client._concurrency import AsyncClosable, AsyncLinked, async_sleep, last_write, monotonic
+from cachex_client._concurrency import (
+    AsyncClosable,
+    AsyncLinked,
+    async_sleep,
+    last_write,
+    monotonic,
+)
 from cachex_client._core.batches import MAX_COMMANDS, Batch, batches, outcomes, parse
 from cachex_client._core.retry import REDIRECTS, Verdict, judge
 from cachex_client._links import AsyncLink, async_exchange_all
@@ -329,9 +335,7 @@ class AsyncEngine(AsyncLinked[C]):
                 break
             pending, came = again, None
         self._note_writes(commands)
-        return [
-            parse(command, result) for command, result in zip(commands, results, strict=True)
-        ]
+        return [parse(command, result) for command, result in zip(commands, results, strict=True)]
 
     async def _group(
         self,
@@ -410,8 +414,7 @@ class Transaction(Command[list[Any]]):
         if refused is not None or isinstance(replies[-1], Exception):
             return refused or replies[-1]
         return [
-            parse(command, reply)
-            for command, reply in zip(self.commands, replies[-1], strict=True)
+            parse(command, reply) for command, reply in zip(self.commands, replies[-1], strict=True)
         ]
 
 

@@ -130,11 +130,10 @@ class DefaultClient(Engine[Links]):
     ) -> Aim | None:
         links = self._links
         left: Sequence[Link] = (links.primary,)
-        if not spec.write and links.replicas:
-            if now - last_write.get() >= self.options.read_your_writes:
-                links.turn += 1
-                policy = self.options.read_from
-                left = in_order(policy, links.primary, links.replicas, links.turn, now)
+        rest = self.options.read_your_writes
+        if not spec.write and links.replicas and now - last_write.get() >= rest:
+            links.turn += 1
+            left = in_order(self.options.read_from, links.primary, links.replicas, links.turn, now)
         if tried:
             left = [link for link in left if link not in tried]
         return Aim(left[0], len(left)) if left else None
