@@ -15,9 +15,9 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from time import monotonic, sleep
 from typing import Any, Generic, Protocol, TypeVar
 
-import structlog
+from cachex_pool import logger
 
-log = structlog.stdlib.get_logger("cachex_client")
+log = logger("cachex_client")
 
 T = TypeVar("T")
 

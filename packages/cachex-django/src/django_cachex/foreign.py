@@ -46,7 +46,7 @@ OTHERS = Topic(
         option(
             "RETRY_ON_TIMEOUT",
             "",
-            read.only(True, instead="RETRY=False, which never sends a command twice"),
+            read.only(True, instead="RETRY=False, which asks no server twice"),
             "True",
             "Accepted when True: whatever may be sent twice is retried within TIMEOUT.",
         ),

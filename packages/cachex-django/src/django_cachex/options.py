@@ -60,7 +60,7 @@ _CLIENT = Topic(
             "client.retry",
             read.RETRY,
             "on",
-            "A dict of RetryOptions; False never sends a command twice.",
+            "A dict of RetryOptions; False asks no server twice.",
         ),
     ),
 )

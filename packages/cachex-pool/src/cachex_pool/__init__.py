@@ -20,6 +20,7 @@ from cachex_pool.errors import (
     ProtocolError,
     TooManyWaiting,
 )
+from cachex_pool.logs import logger
 from cachex_pool.multiplexer import AsyncMultiplexer
 from cachex_pool.observer import PoolObserver
 from cachex_pool.options import BreakerOptions, PoolOptions
@@ -54,6 +55,7 @@ __all__ = [
     "Tls",
     "TooManyWaiting",
     "full_jitter",
+    "logger",
     "pack",
     "pack_many",
     "parse_url",

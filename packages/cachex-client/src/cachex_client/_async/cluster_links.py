@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from random import random, sample
 from typing import Any
 
-import structlog
-
 from cachex_client._concurrency import AsyncOnce, async_ask_all, async_spawn, monotonic
 from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.topology import Address, Topology, agreed
@@ -14,9 +12,9 @@ from cachex_client._links import AsyncLink
 from cachex_client.cluster_map import ClusterMap
 from cachex_client.errors import ClusterUnreachable
 from cachex_client.options import ClientOptions
-from cachex_pool import DeadlineExceeded, PoolObserver, pack_many
+from cachex_pool import DeadlineExceeded, PoolObserver, logger, pack_many
 
-log = structlog.stdlib.get_logger("cachex_client")
+log = logger("cachex_client")
 
 ASKED = 3
 """How many nodes a refresh asks; one only while refreshes bring nothing new."""

@@ -211,7 +211,7 @@ class AsyncPipeline(redis.asyncio.client.Pipeline):
         except BaseException as error:
             await lease.__aexit__(type(error), error, None)
             raise
-        await lease.__aexit__(trouble and type(trouble), trouble, None)
+        await lease.__aexit__(type(trouble) if trouble else None, trouble, None)
 
     def _lost(self, error: Exception) -> WatchError:
         what = type(error).__name__

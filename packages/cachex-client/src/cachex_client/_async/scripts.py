@@ -27,7 +27,8 @@ class AsyncScript(redis.commands.core.AsyncScript):
         client = client or self.registered_client
         words = (*(keys or ()), *(args or ()))
         if isinstance(client, redis.asyncio.client.Pipeline):
-            client.scripts.add(self)  # which sees to it that the server knows the script
+            scripts: set[Any] = client.scripts
+            scripts.add(self)  # which sees to it that the server knows the script
         try:
             return await client.evalsha(self.sha, len(keys or ()), *words)
         except NoScriptError:

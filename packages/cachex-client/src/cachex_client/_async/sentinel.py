@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from random import random
 from typing import Any
 
-import structlog
-
 from cachex_client._async.default import AsyncDefaultClient
 from cachex_client._concurrency import (
     AsyncOnce,
@@ -23,9 +21,9 @@ from cachex_client.errors import ClusterUnreachable, SentinelRefused
 from cachex_client.options import ClientOptions
 from cachex_client.sentinel_map import SentinelMap
 from cachex_client.view import TopologyView, node_view
-from cachex_pool import DeadlineExceeded, PoolObserver, pack, pack_many
+from cachex_pool import DeadlineExceeded, PoolObserver, logger, pack, pack_many
 
-log = structlog.stdlib.get_logger("cachex_client")
+log = logger("cachex_client")
 
 ROLE = pack(("ROLE",))
 GRACE = 0.03

@@ -1,7 +1,7 @@
 # Written by tools/unasync.py from _async/facade.py: edit that file instead.
 """redis-py's client on our connections: its whole command surface, our way down."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import redis
@@ -65,6 +65,8 @@ class Redis(redis.Redis):
     Closing it does nothing: the connections belong to `client`.
     """
 
+    response_callbacks: Any
+
     def __init__(
         self,
         client: Backing,
@@ -126,7 +128,7 @@ class Redis(redis.Redis):
         made: Command[Any] = Command(arguments, spec_for(arguments))
         return on_primary(made) if made.name in CURSORS else made
 
-    def read_reply(self, given: Any, name: str, reply: Any, options: dict[str, Any]) -> Any:
+    def read_reply(self, given: Any, name: str, reply: Any, options: Mapping[str, Any]) -> Any:
         """Turn a reply into what redis-py returns; `given` is the command's name as given."""
         reply = as_resp2(name, reply)
         if self._decoding is not None and NEVER_DECODE not in options:

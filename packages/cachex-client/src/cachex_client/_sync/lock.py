@@ -62,6 +62,10 @@ class Lock(redis.lock.Lock):
     happen twice.
     """
 
+    redis: Any
+    name: Any
+    timeout: Any
+
     def __init__(
         self,
         redis: Any,

@@ -211,7 +211,7 @@ class Pipeline(redis.client.Pipeline):
         except BaseException as error:
             lease.__exit__(type(error), error, None)
             raise
-        lease.__exit__(trouble and type(trouble), trouble, None)
+        lease.__exit__(type(trouble) if trouble else None, trouble, None)
 
     def _lost(self, error: Exception) -> WatchError:
         what = type(error).__name__

@@ -27,7 +27,8 @@ class Script(redis.commands.core.Script):
         client = client or self.registered_client
         words = (*(keys or ()), *(args or ()))
         if isinstance(client, redis.client.Pipeline):
-            client.scripts.add(self)  # which sees to it that the server knows the script
+            scripts: set[Any] = client.scripts
+            scripts.add(self)  # which sees to it that the server knows the script
         try:
             return client.evalsha(self.sha, len(keys or ()), *words)
         except NoScriptError:

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from random import random
 from typing import Any
 
-import structlog
-
 from cachex_pool._concurrency import (
     SLICE,
     StateLock,
@@ -32,11 +30,12 @@ from cachex_pool.errors import (
     PoolTimeout,
     TooManyWaiting,
 )
+from cachex_pool.logs import logger
 from cachex_pool.observer import PoolObserver
 from cachex_pool.options import PoolOptions
 from cachex_pool.stats import PoolStats
 
-log = structlog.stdlib.get_logger("cachex_pool")
+log = logger("cachex_pool")
 
 UPKEEP_EVERY = 1.0
 

@@ -24,7 +24,7 @@ from redis.exceptions import RedisError, ResponseError
 try:
     from redis.himport import HImportRegistry
 except ImportError:  # redis-py before 8.1
-    HImportRegistry = None
+    HImportRegistry = None  # type: ignore[assignment, misc]
 
 _UNKNOWN = float("inf")
 _CAN_READ = hasattr(redis.asyncio.connection.Connection, "can_read")  # redis-py 8
@@ -144,7 +144,8 @@ class RedisPyConnection(_Counting, redis.connection.Connection):
         super().send_command(*args, **kwargs)
         if args and args[0] == "MONITOR":
             self.socket_timeout = None
-            self._sock.settimeout(None)
+            sock: Any = self._sock
+            sock.settimeout(None)
 
     def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
         self._owe()
