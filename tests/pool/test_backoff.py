@@ -28,7 +28,7 @@ def test_equal_jitter_is_at_least_half_of_what_full_jitter_can_give(
     assert equal_jitter(attempt, first, cap, chance) >= full_jitter(attempt, first, cap, 1.0) / 2
 
 
-@given(st.integers(0, 59), firsts, chances)
+@given(st.integers(0, 59), firsts, st.sampled_from((0.0, 0.25, 0.5, 1.0)))
 def test_a_pause_doubles_until_the_cap(attempt: int, first: float, chance: float) -> None:
     now = full_jitter(attempt, first, float("inf"), chance)
     assert full_jitter(attempt + 1, first, float("inf"), chance) == now * 2

@@ -104,8 +104,7 @@ def test_a_url_that_makes_no_sense_is_refused(url: str) -> None:
 )
 def test_no_error_shows_any_part_of_a_url_that_may_be_a_password(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        endpoint, options = parse_url(url)
-        pytest.fail(f"{endpoint} {options}")  # taken apart in a way nobody meant
+        parse_url(url)
     assert SECRET not in str(caught.value)
     assert caught.value.__context__ is None or caught.value.__suppress_context__
 

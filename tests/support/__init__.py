@@ -6,7 +6,7 @@ Nothing in here imports the packages under test, so that it cannot share their m
 - proxy: every fault that a network has, aimed at all traffic or at the reply to one command; counts
 - tls: throw-away certificates, and servers that speak TLS
 - silence: an address at which connecting hangs
-- load, history: many threads or tasks at work, and whether what they saw can be right
+- load, storm, history: many at work, random faults, and whether what they saw can be right
 - leaks, waiting: nothing left behind, and no sleeping in tests
 - resp: a client that shares no code with those under test
 """

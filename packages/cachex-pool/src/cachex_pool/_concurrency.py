@@ -10,6 +10,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
+from copy import copy
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -54,7 +55,8 @@ class Ticket:
 
     def wait(self, seconds: float) -> bool:
         """Sleep until something is granted, for at most `seconds`."""
-        return self._woken.acquire(timeout=max(0.0, seconds))
+        # Who grants may be killed between the two steps of it, hence the second look.
+        return self._woken.acquire(timeout=max(0.0, seconds)) or self.granted is not None
 
 
 class AsyncTicket:
@@ -75,7 +77,7 @@ class AsyncTicket:
         if self._woken.done():
             return True
         done, _ = await asyncio.wait((self._woken,), timeout=max(0.0, seconds))
-        return bool(done)
+        return bool(done) or self.granted is not None
 
 
 def dial_until(cap: float, deadline: float) -> float:
@@ -120,7 +122,11 @@ class AsyncOnce:
         self._task: asyncio.Task[Any] | None = None
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> T:
-        """Do the work, or join those who wait for it; TimeoutError after `seconds`."""
+        """
+        Do the work, or join those who wait for it; TimeoutError after `seconds`.
+
+        If it fails, each caller gets an exception of his own.
+        """
         task = self._task
         if task is None or task.done():
             task = self._task = asyncio.get_running_loop().create_task(work())
@@ -128,6 +134,9 @@ class AsyncOnce:
         done, _ = await asyncio.wait((task,), timeout=max(0.0, seconds))
         if not done:
             raise TimeoutError
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            raise copy(error) from error.__cause__
         return task.result()  # type: ignore[no-any-return]
 
 

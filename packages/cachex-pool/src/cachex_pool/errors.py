@@ -28,6 +28,8 @@ def _again(kind: type[PoolError], arguments: tuple[Any, ...], facts: dict[str, A
     error = kind.__new__(kind)
     error.args = arguments
     error.__dict__.update(facts)
+    if "__notes__" in facts:
+        error.__notes__ = list(facts["__notes__"])
     return error
 
 
@@ -142,7 +144,10 @@ def reply_error(message: str) -> Exception:
     kind = _BY_CODE.get(code)
     error: Any
     if kind is not None:
-        error = kind(rest)
+        try:
+            error = kind(rest)
+        except (ValueError, IndexError):  # "MOVED", but not where to
+            error = redis_errors.ResponseError(message)
     elif message.startswith("ERR max number of clients"):
         error = redis_errors.ConnectionError(message)
     elif code == "ERR":

@@ -24,6 +24,9 @@ from cachex_pool._core.backoff import equal_jitter
 from cachex_pool._core.breaker import Breaker
 from cachex_pool.options import PoolOptions
 
+NO_GENERATION = -1
+"""Of a connection that no pool has, or that has ended."""
+
 
 class Held(Protocol):
     """What the state needs to know of a connection; times are of one monotonic clock."""
@@ -192,11 +195,14 @@ class PoolState:
             self.idle.append(connection)
         self.dispatch(now)
 
-    def drop(self, connection: Held, now: float) -> None:
-        """Forget a connection; its place goes to whoever waits longest."""
-        if self._members.pop(id(connection), None) is not None:
+    def drop(self, connection: Held, now: float) -> bool:
+        """Forget a connection, False if it is unknown; its place goes to whoever waits longest."""
+        connection.generation = NO_GENERATION
+        known = self._members.pop(id(connection), None) is not None
+        if known:
             self.past_uses += connection.uses
         self.dispatch(now)
+        return known
 
     # -- opening
 
@@ -241,7 +247,9 @@ class PoolState:
         self.reap()
         past: list[tuple[Any, str]] = []
         for connection in self.idle.copy():
-            if now >= connection.expires_at:
+            if connection.generation != self.generation:
+                reason = "retired"
+            elif now >= connection.expires_at:
                 reason = "lifetime"
             elif (
                 now - connection.idle_since > self.options.max_idle
@@ -261,8 +269,9 @@ class PoolState:
     def retire(self, now: float) -> list[Any]:
         """Start a new generation; return the idle connections, for the caller to close."""
         self.generation += 1
-        idle = self._take_idle(now)
-        self.dispatch(now)
+        idle = self.take_idle()
+        for connection in idle:
+            self.drop(connection, now)
         return idle
 
     def close(self, now: float) -> list[Any]:
@@ -271,7 +280,17 @@ class PoolState:
         self.generation += 1
         while (ticket := self._next()) is not None:
             ticket.grant(Closed())
-        return self._take_idle(now)
+        idle = self.take_idle()
+        for connection in idle:
+            self.drop(connection, now)
+        return idle
+
+    def take_idle(self) -> list[Any]:
+        """Take out all that is idle, the one used first at the start; to be given or dropped."""
+        taken: list[Any] = []
+        while (connection := self._take()) is not None:
+            taken.insert(0, connection)
+        return taken
 
     def reap(self) -> None:
         """Free the places of what was dropped without being given back."""
@@ -283,13 +302,6 @@ class PoolState:
                     known.pop(key)
 
     # -- inside
-
-    def _take_idle(self, now: float) -> list[Any]:
-        taken = []
-        while (connection := self._take()) is not None:
-            self.drop(connection, now)
-            taken.append(connection)
-        return taken
 
     def _take(self) -> Any:
         try:

@@ -4,6 +4,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from random import random
 from typing import Any
 
@@ -23,10 +24,12 @@ from cachex_pool._wire import Connection, dial
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import (
     ConnectFailed,
+    ConnectionLost,
     ConnectTimeout,
     DeadlineExceeded,
     NodeUnavailable,
     PoolClosed,
+    PoolError,
     PoolTimeout,
     TooManyWaiting,
 )
@@ -38,6 +41,10 @@ from cachex_pool.stats import PoolStats
 log = logger("cachex_pool")
 
 UPKEEP_EVERY = 1.0
+TOO_SHORT = 0.05
+"""Seconds: a dial that was given less by its caller says nothing of the node when it fails."""
+_LENT = 0.0
+"""What `idle_since` is while a connection is lent."""
 
 
 class Pool:
@@ -107,6 +114,7 @@ class Pool:
                 and not self._watched
             ):
                 connection.uses += 1
+                connection.idle_since = _LENT
             elif not self._usable(connection):
                 connection = self._acquire_slowly(deadline)
         try:
@@ -127,9 +135,8 @@ class Pool:
             return reply
         connection.idle_since = now
         state.idle.append(connection)
-        if state.waiting:  # somebody queued just now
-            with self._lock:
-                state.dispatch(now)
+        if state.waiting or connection.generation != state.generation:
+            self._look_again(now)
         return reply
 
     def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:
@@ -173,6 +180,7 @@ class Pool:
             and monotonic() - connection.idle_since < self.options.alive_bypass
         ):
             connection.uses += 1
+            connection.idle_since = _LENT
             if self._watched:
                 self._note_owner(connection)
             return connection
@@ -181,7 +189,13 @@ class Pool:
         return self._acquire_slowly(deadline)
 
     def release(self, connection: Connection) -> None:
-        """Give a connection back; one that is busy, old or of a past generation is closed."""
+        """
+        Give a connection back; one that is busy, old or of a past generation is closed.
+
+        To give one back twice, or after it was closed, changes nothing.
+        """
+        if connection.idle_since != _LENT:
+            return
         state = self._state
         now = monotonic()
         if (
@@ -199,9 +213,8 @@ class Pool:
                 state.give(connection, now)
         else:
             state.idle.append(connection)
-            if state.waiting:  # somebody queued just now
-                with self._lock:
-                    state.dispatch(now)
+            if state.waiting or connection.generation != state.generation:
+                self._look_again(now)
         if state.breaker.consecutive:
             self._succeeded()
         if now >= self._upkeep_at:
@@ -215,6 +228,8 @@ class Pool:
             self._end(connection, "timeout", now)
         else:
             self._end(connection, "lost" if isinstance(error, Exception) else "killed", now)
+            if isinstance(error, ConnectionLost):
+                self._end_all_lost(now)
 
     def report(self, error: Exception) -> None:
         """Count a timeout against the node though no connection came back with it."""
@@ -383,6 +398,7 @@ class Pool:
             self._end(connection, "lost", now)
             return False
         connection.uses += 1
+        connection.idle_since = _LENT
         self._note_owner(connection)
         return True
 
@@ -403,7 +419,8 @@ class Pool:
     def _dial(self, permit: Permit, deadline: float) -> Connection:
         state = self._state
         started = monotonic()
-        until = dial_until(started + self.options.connect_timeout, deadline)
+        cap = started + self.options.connect_timeout
+        until = dial_until(cap, deadline)
         try:
             connection = dial(
                 self.endpoint,
@@ -413,17 +430,18 @@ class Pool:
             )
         except BaseException as error:
             now = monotonic()
-            with self._lock:
-                if isinstance(error, Exception):
-                    state.dial_failed(permit, error, now, random())
-                else:
-                    state.surrender(permit, now)
-            if isinstance(error, Exception):
+            hurried = until < cap and until - started < TOO_SHORT
+            if isinstance(error, PoolError) and not hurried:
+                with self._lock:
+                    state.dial_failed(permit, copy(error), now, random())
                 self._dial_failed(error, now, now - started)
+            else:
+                with self._lock:
+                    state.surrender(permit, now)
             raise
         now = monotonic()
         connection.expires_at = now + self._lifetime()
-        connection.idle_since = now
+        connection.idle_since = _LENT
         with self._lock:
             state.opened(permit, connection, now)
             self._opened += 1
@@ -467,6 +485,8 @@ class Pool:
     # -- inside: losing one
 
     def _why(self, connection: Connection) -> str:
+        if connection.closed:
+            return "lost"
         if connection.busy:
             return "busy"
         if self._state.closed:
@@ -475,8 +495,32 @@ class Pool:
 
     def _end(self, connection: Connection, reason: str, now: float) -> None:
         with self._lock:
-            self._state.drop(connection, now)
-        self._close_all((connection,), reason)
+            known = self._state.drop(connection, now)
+        if known:
+            self._close_all((connection,), reason)
+        else:
+            connection.close()
+
+    def _end_all_lost(self, now: float) -> None:
+        """Close what was lost together with another: a server that dies takes all along."""
+        state = self._state
+        lost = []
+        with self._lock:
+            for connection in state.take_idle():
+                if connection.is_alive():
+                    state.give(connection, now)
+                else:
+                    lost.append(connection)
+        for connection in lost:
+            self._end(connection, "lost", now)
+
+    def _look_again(self, now: float) -> None:
+        """See to who queued, or what was retired, just while a connection came back."""
+        with self._lock:
+            self._state.dispatch(now)
+            past = self._state.prune(now)
+        for connection, reason in past:
+            self._close_all((connection,), reason)
 
     def _close_all(self, connections: Sequence[Connection], reason: str) -> None:
         for connection in connections:
@@ -497,7 +541,7 @@ class Pool:
     def _failed(self, error: Exception, now: float) -> None:
         state = self._state
         with self._lock:
-            opened = state.breaker.failed(error, now, state.uses, random())
+            opened = state.breaker.failed(copy(error), now, state.uses, random())
             idle = state.retire(now) if opened else ()
         if opened:
             self._close_all(idle, "breaker")
@@ -539,7 +583,7 @@ class Pool:
                 return
             try:
                 connection = self._dial(permit, monotonic() + self.options.connect_timeout)
-            except (ConnectFailed, PoolClosed):
+            except PoolError:
                 return  # told to the observers; the next use tries again
             self.release(connection)
 

@@ -4,7 +4,7 @@ import socket
 from time import monotonic
 from typing import Any
 
-from cachex_pool._wire.protocol import Handshake, pack_many
+from cachex_pool._wire.protocol import Handshake, no_credentials, pack_many
 from cachex_pool._wire.threads import Connection, connection_on
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import (
@@ -34,6 +34,8 @@ def dial(
     try:
         sock = open_socket(endpoint, deadline, keepalive=keepalive)
     except TimeoutError as error:
+        if error.errno is None and monotonic() < deadline - 0.01:
+            raise  # not ours: a signal handler's
         raise ConnectTimeout(endpoint.name, "no answer before the deadline") from error
     except OSError as error:
         raise ConnectFailed(endpoint.name, error) from error
@@ -66,13 +68,16 @@ def open_socket(endpoint: Endpoint, deadline: float, *, keepalive: bool = True) 
         return _connected(sock, endpoint.path, deadline)
     tls = None if endpoint.tls is None else endpoint.tls.ssl_context()
     failure: OSError = OSError(f"{endpoint.host} has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        endpoint.host, endpoint.port, type=socket.SOCK_STREAM
-    ):
+    found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    for tried, (family, kind, protocol, _, address) in enumerate(found):
+        now = monotonic()
+        share = (deadline - now) / (len(found) - tried)  # a silent one leaves time for the others
         try:
-            sock = _connected(socket.socket(family, kind, protocol), address, deadline)
+            sock = _connected(socket.socket(family, kind, protocol), address, now + share)
             break
         except OSError as error:
+            if error.errno is None and monotonic() < now + share - 0.01:
+                raise  # not the system's: a signal handler's
             failure = error
     else:
         raise failure
@@ -116,7 +121,11 @@ def _left(deadline: float) -> float:
 
 
 def _shake_hands(connection: Connection, endpoint: Endpoint, deadline: float) -> None:
-    handshake = Handshake(endpoint, endpoint.login())
+    try:
+        login = endpoint.login()
+    except Exception as error:
+        raise no_credentials(endpoint, error) from error
+    handshake = Handshake(endpoint, login)
     commands = handshake.first()
     protocol = endpoint.protocol
     try:

@@ -22,6 +22,10 @@ MAX_REPLY = 1 << 30
 """Bytes one reply may have; the server's own limit for a string is half of that."""
 
 
+BROKEN = (hiredis.ProtocolError, MemoryError, TypeError)
+"""What a reader raises over bytes that are no sensible reply: absurd lengths, maps as keys."""
+
+
 class _NotReady:
     def __repr__(self) -> str:
         return "NOT_READY"
@@ -131,6 +135,11 @@ class Handshake:
         if not isinstance(told, dict):
             return {}
         return {_text(key): _text(value) for key, value in told.items()}
+
+
+def no_credentials(endpoint: Endpoint, error: Exception) -> ConnectFailed:
+    """Say that who was to give user name and password did not."""
+    return ConnectFailed(endpoint.name, f"no credentials: {type(error).__name__}: {error}")
 
 
 def _text(value: Any) -> Any:

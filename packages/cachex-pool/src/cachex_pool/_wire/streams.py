@@ -7,22 +7,24 @@ and never reaches anybody else. One timer per connection watches all deadlines.
 """
 
 import asyncio
+import select
 import socket
 import warnings
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 from time import monotonic
 from typing import Any
 
-import hiredis
-
 from cachex_pool._wire.dial import set_options
 from cachex_pool._wire.protocol import (
+    BROKEN,
     MAX_REPLY,
     NOT_READY,
     Handshake,
     Push,
     new_reader,
+    no_credentials,
     pack_many,
 )
 from cachex_pool.endpoint import Endpoint
@@ -76,7 +78,7 @@ class AsyncConnection(asyncio.Protocol):
         self._end: Exception | None = None
         self._received = 0  # bytes since the last whole reply
         self.paused: asyncio.Future[None] | None = None
-        self.last_heard = monotonic()
+        self.quiet_since = monotonic()
         self.on_end: Callable[[AsyncConnection, Exception], None] | None = None
         self.on_silence: Callable[[DeadlineExceeded], None] | None = None
         self.name = name
@@ -84,7 +86,7 @@ class AsyncConnection(asyncio.Protocol):
         self.server: dict[str, Any] = {}
         self.generation = 0
         self.uses = 0
-        self.idle_since = self.lent_at = self.last_heard
+        self.idle_since = self.lent_at = self.quiet_since
         self.expires_at = _NEVER
         self.owner: str | None = None
 
@@ -143,8 +145,15 @@ class AsyncConnection(asyncio.Protocol):
         return await self.submit_many(data, count, deadline)  # type: ignore[no-any-return]
 
     def is_alive(self) -> bool:
-        """Say whether the server still holds the line."""
-        return self._end is None and not self._transport.is_closing()
+        """Say whether the server still holds the line and has said nothing unasked."""
+        if self._end is not None or self._transport.is_closing():
+            return False
+        sock = self._transport.get_extra_info("socket")
+        if self._pending or sock is None or not hasattr(select, "poll"):
+            return True
+        poller = select.poll()  # the loop may not have come round to what is there to read
+        poller.register(sock.fileno(), select.POLLIN)
+        return not poller.poll(0)
 
     def close(self) -> None:
         """Close the socket; nothing more is sent, who still waits gets ConnectionLost."""
@@ -159,6 +168,10 @@ class AsyncConnection(asyncio.Protocol):
         self._end = ConnectionLost(self.name, "belongs to the parent process", written=False)
         self._pending.clear()
         _inherited.append(self._transport)
+        sock = self._transport and self._transport.get_extra_info("socket")
+        sock = getattr(sock, "_sock", None)  # uvloop keeps it to itself
+        if sock is not None:
+            socket.close(sock.detach())
 
     async def _until_writable(self, deadline: float) -> None:
         while (paused := self.paused) is not None:
@@ -174,7 +187,7 @@ class AsyncConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._feed(data)
-        self.last_heard = monotonic()
+        self.quiet_since = monotonic()
         self._received += len(data)
         pending = self._pending
         gets = self._gets
@@ -197,7 +210,7 @@ class AsyncConnection(asyncio.Protocol):
                 pending.popleft()
                 if not future.done():
                     future.set_result(reply)
-        except hiredis.ProtocolError as error:
+        except BROKEN as error:
             self._finish(ProtocolError(self.name, error))
         except ProtocolError as error:
             self._finish(error)
@@ -221,6 +234,8 @@ class AsyncConnection(asyncio.Protocol):
     def _flush(self) -> None:
         out = self._out
         if self._end is None:
+            if len(self._pending) == self._unsent:  # the server had nothing to say until now
+                self.quiet_since = monotonic()
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
         self._unsent = 0
         out.clear()
@@ -242,24 +257,28 @@ class AsyncConnection(asyncio.Protocol):
         self._alarm, self._alarm_at = None, _NEVER
         now = monotonic()
         first_unsent = len(self._pending) - self._unsent
-        late = 0
+        late = told = False
         following = _NEVER
         for position, (future, deadline, _) in enumerate(self._pending):
-            if future.done():
+            if deadline > now:
+                following = min(following, deadline)
                 continue
-            if deadline <= now:
-                late += 1
+            late = True  # a tombstone too: its caller may have had less patience than he said
+            if not future.done():
+                told = True
                 sent = position < first_unsent
                 phase = "waiting for the reply" if sent else "sending the command"
                 future.set_exception(DeadlineExceeded(self.name, phase, written=sent))
-            elif deadline < following:
-                following = deadline
-        silence = now - self.last_heard
-        if late and silence > SILENT_AFTER and self.on_silence is not None:
+        silence = now - self.quiet_since
+        stuck = late and silence >= STUCK_AFTER
+        if (told or stuck) and silence > SILENT_AFTER and self.on_silence is not None:
             self.on_silence(DeadlineExceeded(self.name, "waiting for replies", written=True))
-        if late and silence > STUCK_AFTER:
+        if stuck:
             self._finish(ConnectionLost(self.name, "it answers no more", written=True))
-        elif following != _NEVER:
+            return
+        if late:
+            following = min(following, self.quiet_since + STUCK_AFTER)
+        if following != _NEVER:
             self._set_alarm(following)
 
     # -- the end
@@ -268,13 +287,14 @@ class AsyncConnection(asyncio.Protocol):
         if self._end is not None:
             return
         self._end = why
+        self.generation = -1  # so that no pool lends it again
         if self._alarm is not None:
             self._alarm.cancel()
         first_unsent = len(self._pending) - self._unsent
         for position, (future, _, batch) in enumerate(self._pending):
             if future.done() or self._loop.is_closed():
                 continue
-            error = why
+            error = copy(why)
             if isinstance(why, ConnectionLost):
                 cause = why.args[0].partition(": ")[2]
                 error = ConnectionLost(self.name, cause, written=position < first_unsent)
@@ -346,10 +366,11 @@ async def _open(
         await loop.create_unix_connection(lambda: connection, endpoint.path)
         return
     tls = None if endpoint.tls is None else endpoint.tls.ssl_context()
-    # uvloop knows no happy eyeballs
-    racing: dict[str, Any] = (
-        {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
-    )
+    # One address needs no race (which may forget a socket when it is cancelled); uvloop has none.
+    one_address = ":" in endpoint.host or endpoint.host.replace(".", "").isdigit()
+    racing: dict[str, Any] = {}
+    if isinstance(loop, asyncio.BaseEventLoop) and not one_address:
+        racing["happy_eyeballs_delay"] = 0.25
     transport, _ = await loop.create_connection(
         lambda: connection,
         endpoint.host,
@@ -364,7 +385,11 @@ async def _open(
 
 
 async def _shake_hands(connection: AsyncConnection, endpoint: Endpoint, deadline: float) -> None:
-    handshake = Handshake(endpoint, await endpoint.async_login())
+    try:
+        login = await endpoint.async_login()
+    except Exception as error:
+        raise no_credentials(endpoint, error) from error
+    handshake = Handshake(endpoint, login)
     commands = handshake.first()
     protocol = endpoint.protocol
     try:

@@ -19,9 +19,7 @@ import struct
 from time import monotonic
 from typing import Any
 
-import hiredis
-
-from cachex_pool._wire.protocol import MAX_REPLY, NOT_READY, Push, new_reader
+from cachex_pool._wire.protocol import BROKEN, MAX_REPLY, NOT_READY, Push, new_reader
 from cachex_pool.errors import ConnectionLost, DeadlineExceeded, ProtocolError
 
 SLICE = 0.02
@@ -102,21 +100,26 @@ class Connection:
         except _LATER:
             sent = 0
         except OSError as error:
+            _raise_if_foreign(error)
             raise ConnectionLost(self.name, error, written=False) from error
         if sent != len(data):
             self._send_rest(data, sent, deadline)
         try:
             chunk = self._recv(CHUNK)
+        except BlockingIOError:
+            self._await(select.POLLIN, deadline)
+            return self.read(1, deadline)[0]
         except _LATER:
             return self.read(1, deadline)[0]
         except OSError as error:
+            _raise_if_foreign(error)
             raise ConnectionLost(self.name, error, written=True) from error
         if not chunk:
             raise ConnectionLost(self.name, _EOF, written=True)
         self._feed(chunk)
         try:
             reply = self._gets()
-        except hiredis.ProtocolError as error:
+        except BROKEN as error:
             raise ProtocolError(self.name, error) from error
         if reply is NOT_READY or reply.__class__ is Push:
             return self.read(1, deadline)[0]
@@ -138,6 +141,7 @@ class Connection:
         except _LATER:
             sent = 0
         except OSError as error:
+            _raise_if_foreign(error)
             raise ConnectionLost(self.name, error, written=False) from error
         if sent != len(data):
             self._send_rest(data, sent, deadline)
@@ -160,7 +164,7 @@ class Connection:
                     replies.append(reply)
                     if len(replies) == count:
                         break
-        except hiredis.ProtocolError as error:
+        except BROKEN as error:
             raise ProtocolError(self.name, error) from error
         except ConnectionLost as error:
             error.replies = replies
@@ -184,7 +188,10 @@ class Connection:
             self._expect_nothing()
         except _LATER:  # only TLS had something to say
             return True
-        except (OSError, hiredis.ProtocolError, ProtocolError):
+        except OSError as error:
+            _raise_if_foreign(error)
+            return False
+        except (*BROKEN, ProtocolError):
             return False
         return True
 
@@ -238,16 +245,21 @@ class Connection:
             except _LATER:
                 events = select.POLLIN
             except OSError as error:
+                _raise_if_foreign(error)
                 raise ConnectionLost(self.name, error, written=True) from error
             else:
                 if not chunk:
                     raise ConnectionLost(self.name, _EOF, written=True)
                 self._feed(chunk)
                 return len(chunk)
-            remaining = deadline - monotonic()
-            if remaining <= 0:
-                raise DeadlineExceeded(self.name, "waiting for the reply", written=True)
-            self._wait(events, remaining)
+            self._await(events, deadline)
+
+    def _await(self, events: int, deadline: float) -> None:
+        """Wait until it is worth looking for the reply again."""
+        remaining = deadline - monotonic()
+        if remaining <= 0:
+            raise DeadlineExceeded(self.name, "waiting for the reply", written=True)
+        self._wait(events, remaining)
 
     def _send_rest(self, data: bytes, sent: int, deadline: float) -> None:
         """
@@ -267,6 +279,7 @@ class Connection:
             except _LATER:
                 continue
             except OSError as error:
+                _raise_if_foreign(error)
                 raise ConnectionLost(self.name, error, written=sent > 0) from error
 
     def _take_in(self) -> None:
@@ -334,8 +347,12 @@ class CooperativeConnection(Connection):
 
     def _wait(self, events: int, seconds: float) -> int:
         patience = min(max(seconds, 1e-4), _DAY)
+        if events & select.POLLOUT:
+            readable, writable, _ = select.select([self._sock], [self._sock], [], patience)
+            patience = SLICE
+            events = (select.POLLIN if readable else 0) | (select.POLLOUT if writable else 0)
         self._sock.settimeout(patience)  # the next send or receive waits that long
-        return events & ~select.POLLIN if events & select.POLLOUT else events
+        return events
 
     def _peek(self) -> bytes:
         return self._recv(CHUNK)  # type: ignore[no-any-return]
@@ -350,6 +367,12 @@ def connection_on(sock: Any, name: str) -> Connection:
     """Make the connection that fits the kind of socket."""
     plain = isinstance(sock, _socket.socket) and hasattr(select, "poll") and os.name == "posix"
     return (Connection if plain else CooperativeConnection)(sock, name)
+
+
+def _raise_if_foreign(error: OSError) -> None:
+    """Let through what no system call raised: a TimeoutError of a signal handler, say."""
+    if error.errno is None and not isinstance(error, ssl.SSLError):
+        raise error
 
 
 def _gone(*_: Any) -> Any:

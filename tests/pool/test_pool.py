@@ -1,0 +1,467 @@
+"""Lending connections to a real server, to threads and to tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import attrs
+import pytest
+import redis
+
+from cachex_pool import (
+    DeadlineExceeded,
+    Endpoint,
+    PoolClosed,
+    PoolObserver,
+    PoolOptions,
+    PoolTimeout,
+    TooManyWaiting,
+)
+from support.proxy import Proxy
+from support.servers import Standalone
+from support.waiting import eventually
+
+
+def test_a_call_returns_the_reply_and_error_replies_are_values(
+    make_caller: Any, endpoint: Endpoint, say: Any
+) -> None:
+    pool = make_caller(endpoint)
+    assert pool.call(say("SET", "a", 1), say.soon()) == b"OK"
+    assert pool.call(say("GET", "a"), say.soon()) == b"1"
+    error = pool.call(say("LPUSH", "a", 1), say.soon())
+    assert isinstance(error, redis.ResponseError)
+    assert str(error).startswith("WRONGTYPE")
+    assert pool.call(say("GET", "a"), say.soon()) == b"1"
+
+
+def test_replies_of_an_exchange_come_in_order(
+    make_caller: Any, endpoint: Endpoint, say: Any
+) -> None:
+    pool = make_caller(endpoint)
+    data = b"".join(say("ECHO", number) for number in range(1000)) + say("NONSENSE")
+    *replies, error = pool.exchange(data, 1001, say.soon())
+    assert replies == [b"%d" % number for number in range(1000)]
+    assert isinstance(error, redis.ResponseError)
+
+
+def test_nothing_is_connected_before_the_first_use(
+    make_caller: Any, standalone: Standalone, endpoint: Endpoint, say: Any
+) -> None:
+    before = standalone.connections_received()
+    pool = make_caller(endpoint, PoolOptions(min_size=2))
+    assert standalone.connections_received() == before
+    pool.call(say("PING"), say.soon())
+    assert standalone.connections_received() > before
+
+
+def test_callers_one_after_the_other_share_one_connection(
+    make_caller: Any, standalone: Standalone, endpoint: Endpoint, say: Any
+) -> None:
+    pool = make_caller(endpoint)
+    for _ in range(20):
+        pool.call(say("PING"), say.soon())
+    assert standalone.connected_clients() == 1
+
+
+def test_the_connection_used_last_is_lent_first(make_pool: Any, endpoint: Endpoint) -> None:
+    pool = make_pool(endpoint)
+    one, two = (pool.acquire(monotonic() + 5) for _ in range(2))
+    pool.release(one)
+    pool.release(two)
+    assert pool.acquire(monotonic() + 5) == two
+    assert pool.acquire(monotonic() + 5) == one
+
+
+def test_who_gets_none_in_time_is_told_so_in_time(make_pool: Any, endpoint: Endpoint) -> None:
+    pool = make_pool(endpoint, PoolOptions(max_size=2))
+    held = [pool.acquire(monotonic() + 5) for _ in range(2)]
+    for patience in (0.0, 0.03, 0.2):
+        started = monotonic()
+        with pytest.raises(PoolTimeout, match="limit 2, lent 2"):
+            pool.acquire(started + patience)
+        assert patience <= monotonic() - started < patience + 0.1
+    assert pool.stats().timeouts == 3
+    assert pool.stats().waiting == 0
+    for connection in held:
+        pool.release(connection)
+    assert pool.stats().idle == 2
+
+
+def test_a_full_queue_lets_nobody_in(make_pool: Any, endpoint: Endpoint) -> None:
+    pool = make_pool(endpoint, PoolOptions(max_size=1, max_waiting=0))
+    held = pool.acquire(monotonic() + 5)
+    started = monotonic()
+    with pytest.raises(TooManyWaiting):
+        pool.acquire(started + 5)
+    assert monotonic() - started < 0.1
+    pool.release(held)
+
+
+def test_a_connection_the_server_closed_meanwhile_is_replaced_unnoticed(
+    make_pool: Any, standalone: Standalone, endpoint: Endpoint, say: Any
+) -> None:
+    pool = make_pool(endpoint, PoolOptions(alive_bypass=0.0))
+    held = [pool.acquire(monotonic() + 5) for _ in range(5)]
+    for connection in held:
+        pool.release(connection)
+    for _ in range(20):
+        standalone.kill_clients()
+        assert pool.call(say("PING"), say.soon()) == b"PONG"
+    assert pool.stats().closed["lost"] == 20 + 4
+
+
+def test_one_lost_connection_makes_the_pool_look_at_all_that_are_idle(
+    make_pool: Any, standalone: Standalone, endpoint: Endpoint, say: Any
+) -> None:
+    pool = make_pool(endpoint, PoolOptions(alive_bypass=60.0))
+    held = [pool.acquire(monotonic() + 5) for _ in range(10)]
+    for connection in held:
+        pool.release(connection)
+    standalone.kill_clients()
+    with pytest.raises(redis.ConnectionError):
+        pool.call(say("PING"), say.soon())
+    for _ in range(10):
+        assert pool.call(say("PING"), say.soon()) == b"PONG"
+    assert pool.stats().closed["lost"] == 10
+
+
+def test_one_that_is_owed_a_reply_is_never_lent_again(
+    make_pool: Any, endpoint: Endpoint, say: Any
+) -> None:
+    pool = make_pool(endpoint)
+    pool.call(say("MSET", "a", "A", "b", "B"), say.soon())
+
+    async def leave_a_reply_unread() -> None:
+        connection = await pool.one.acquire(monotonic() + 5)
+        connection.submit(say("GET", "a"), say.soon())
+        await asyncio.sleep(0)
+        pool.one.release(connection)
+
+    for _ in range(5):
+        if make_pool.colour == "async":
+            pool.loop.run_until_complete(leave_a_reply_unread())
+        else:
+            connection = pool.acquire(monotonic() + 5)
+            connection.write(say("GET", "a"), say.soon())
+            pool.release(connection)
+        assert pool.call(say("GET", "b"), say.soon()) == b"B"
+    assert pool.stats().closed["busy"] == 5
+
+
+def test_giving_back_twice_does_not_lend_twice(make_pool: Any, endpoint: Endpoint) -> None:
+    pool = make_pool(endpoint)
+    connection = pool.acquire(monotonic() + 5)
+    pool.release(connection)
+    pool.release(connection)
+    assert pool.acquire(monotonic() + 5) != pool.acquire(monotonic() + 5)
+
+
+@pytest.mark.parametrize("end", ["discard", "abandon"])
+def test_giving_back_what_was_closed_changes_nothing(
+    make_pool: Any, endpoint: Endpoint, say: Any, end: str
+) -> None:
+    pool = make_pool(endpoint)
+    connection = pool.acquire(monotonic() + 5)
+    if end == "discard":
+        pool.discard(connection)
+    else:
+        pool.abandon(connection, ValueError())
+    pool.release(connection)
+    pool.discard(connection)
+    stats = pool.stats()
+    assert (stats.size, stats.idle, sum(stats.closed.values())) == (0, 0, 1)
+    assert pool.call(say("PING"), say.soon()) == b"PONG"
+
+
+def test_an_old_connection_is_closed_when_it_comes_back(make_pool: Any, endpoint: Endpoint) -> None:
+    pool = make_pool(endpoint, PoolOptions(max_lifetime=0.02, jitter=0))
+    connection = pool.acquire(monotonic() + 5)
+    eventually(lambda: monotonic() > connection.expires_at)
+    pool.release(connection)
+    assert pool.stats().closed == {"lifetime": 1}
+
+
+def test_lifetimes_differ_by_the_jitter(make_pool: Any, endpoint: Endpoint) -> None:
+    pool = make_pool(endpoint, PoolOptions(max_lifetime=1000, jitter=0.1))
+    now = monotonic()
+    lifetimes = [pool.acquire(now + 5).expires_at - now for _ in range(8)]
+    assert len(set(lifetimes)) == 8
+    assert all(900 <= lifetime < 1105 for lifetime in lifetimes)
+
+
+def test_connections_nobody_needs_are_closed_down_to_min_size(
+    make_pool: Any, standalone: Standalone, endpoint: Endpoint, upkeep_always: None
+) -> None:
+    pool = make_pool(endpoint, PoolOptions(min_size=1, max_idle=0.1))
+    held = [pool.acquire(monotonic() + 5) for _ in range(4)]
+    for connection in held[:3]:
+        pool.release(connection)
+    eventually(lambda: monotonic() - held[2].idle_since > 0.1)
+    pool.release(held[3])
+    assert pool.stats().closed == {"idle": 3}
+    eventually(lambda: standalone.connected_clients() == 1)
+
+
+def test_what_min_size_asks_for_is_opened_by_warming_up(
+    make_pool: Any, standalone: Standalone, endpoint: Endpoint
+) -> None:
+    pool = make_pool(endpoint, PoolOptions(min_size=3))
+    assert pool.warm_up() == 3
+    assert pool.stats().idle == standalone.connected_clients() == 3
+    assert pool.warm_up(5) == 5
+    assert pool.warm_up(1000) == 50
+
+
+def test_what_min_size_asks_for_is_opened_again_after_a_loss(
+    make_pool: Any, standalone: Standalone, endpoint: Endpoint, say: Any, upkeep_always: None
+) -> None:
+    pool = make_pool(endpoint, PoolOptions(min_size=3, alive_bypass=0.0))
+    pool.warm_up()
+    standalone.kill_clients()
+    eventually(lambda: pool.call(say("PING"), say.soon()) and pool.stats().size == 3)
+
+
+def test_retiring_closes_the_idle_now_and_the_lent_when_they_come_back(
+    make_pool: Any, standalone: Standalone, endpoint: Endpoint
+) -> None:
+    pool = make_pool(endpoint)
+    lent, idle = (pool.acquire(monotonic() + 5) for _ in range(2))
+    pool.release(idle)
+    pool.retire("failover")
+    eventually(lambda: standalone.connected_clients() == 1)
+    new = pool.acquire(monotonic() + 5)
+    assert new not in (lent, idle)
+    pool.release(lent)
+    assert pool.stats().closed == {"failover": 1, "retired": 1}
+    pool.release(new)
+    assert pool.stats().size == pool.stats().idle == 1
+
+
+def test_a_closed_pool_lends_nothing_and_closes_what_comes_back(
+    make_pool: Any, standalone: Standalone, endpoint: Endpoint
+) -> None:
+    pool = make_pool(endpoint)
+    lent, idle = (pool.acquire(monotonic() + 5) for _ in range(2))
+    pool.release(idle)
+    pool.close()
+    pool.close()
+    with pytest.raises(PoolClosed):
+        pool.acquire(monotonic() + 5)
+    pool.release(lent)
+    assert pool.stats().size == 0
+    eventually(lambda: standalone.connected_clients() == 0)
+
+
+def test_a_reply_that_does_not_come_costs_the_connection_not_the_pool(
+    make_pool: Any, endpoint: Endpoint, say: Any
+) -> None:
+    pool = make_pool(endpoint)
+    for patience in (0.001, 0.05, 0.3):
+        started = monotonic()
+        with pytest.raises(DeadlineExceeded) as caught:
+            pool.call(say("BLPOP", "nothing", 0), started + patience)
+        assert caught.value.written
+        assert patience <= monotonic() - started < patience * 1.1 + 0.05
+    assert pool.stats().closed == {"timeout": 3}
+    assert pool.call(say("PING"), say.soon()) == b"PONG"
+
+
+def test_a_deadline_may_be_never(make_caller: Any, endpoint: Endpoint, say: Any) -> None:
+    pool = make_caller(endpoint)
+    slow = say("DEBUG", "SLEEP", "0.1")
+    assert pool.call(slow, float("inf")) == b"OK"
+    assert pool.exchange(slow + slow, 2, monotonic() + 1e12) == [b"OK", b"OK"]
+
+
+def test_numbers_add_up(make_pool: Any, endpoint: Endpoint, say: Any) -> None:
+    pool = make_pool(endpoint, PoolOptions(max_size=3, min_size=1))
+    connections = [pool.acquire(monotonic() + 5) for _ in range(3)]
+    with pytest.raises(PoolTimeout):
+        pool.acquire(monotonic() + 0.05)
+    pool.release(connections[0])
+    pool.discard(connections[1], "why not")
+    stats = pool.stats()
+    assert attrs.asdict(
+        stats, filter=lambda field, _: field.name not in ("name", "wait_time", "dial_time")
+    ) == {
+        "max_size": 3,
+        "min_size": 1,
+        "size": 2,
+        "idle": 1,
+        "lent": 1,
+        "opening": 0,
+        "waiting": 0,
+        "uses": 3,
+        "opened": 3,
+        "closed": {"why not": 1},
+        "waits": 1,
+        "timeouts": 1,
+        "dial_failures": 0,
+        "breaker": "closed",
+        "generation": 0,
+    }
+    assert stats.dial_time > 0
+    assert "1 idle, 1 lent, 0 opening, 0 waiting, limit 3" in repr(
+        pool if make_pool.colour == "sync" else pool.one
+    )
+
+
+class Listener(PoolObserver):
+    """Writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in vars(PoolObserver):
+            heard = self.heard
+
+            def hear(endpoint: Endpoint, **facts: Any) -> None:
+                assert isinstance(endpoint, Endpoint)
+                heard.append((name, facts))
+
+            return hear
+        return super().__getattribute__(name)
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.heard]
+
+
+def test_observers_hear_of_everything(make_pool: Any, endpoint: Endpoint, say: Any) -> None:
+    ears = Listener()
+    pool = make_pool(endpoint, PoolOptions(max_size=1), (ears,))
+    connection = pool.acquire(monotonic() + 5)
+    with pytest.raises(PoolTimeout):
+        pool.acquire(monotonic() + 0.02)
+    pool.release(connection)
+    with pytest.raises(DeadlineExceeded):
+        pool.call(say("BLPOP", "nothing", 0), monotonic() + 0.02)
+    assert ears.names == ["opened", "timed_out", "released", "closed"]
+    facts = dict(ears.heard)
+    assert facts["closed"] == {"reason": "timeout"}
+    assert facts["timed_out"]["waited"] >= 0.02
+    assert facts["opened"]["took"] > 0
+    assert facts["released"]["used"] >= 0.02
+
+
+def test_observers_hear_that_the_breaker_opens_and_closes(
+    make_pool: Any, standalone: Standalone, say: Any
+) -> None:
+    ears = Listener()
+    with Proxy(standalone) as front:
+        pool = make_pool(front, PoolOptions(backoff=0.001, max_backoff=0.001), (ears,))
+        pool.call(say("PING"), say.soon())
+        front.refuse()
+        front.cut_all()
+        eventually(lambda: _fails(pool, say) and pool.stats().breaker == "open", interval=0.002)
+        front.heal()
+        eventually(lambda: pool.call(say("PING"), say.soon()), ignore=(redis.ConnectionError,))
+    told = [facts["state"] for name, facts in ears.heard if name == "breaker_changed"]
+    assert told == ["open", "closed"]
+    assert ears.names.count("dial_failed") == pool.stats().dial_failures >= 5
+
+
+def _fails(pool: Any, say: Any) -> bool:
+    with pytest.raises(redis.ConnectionError):
+        pool.call(say("PING"), say.soon())
+    return True
+
+
+def test_one_who_keeps_a_connection_too_long_is_named_once(
+    make_pool: Any, endpoint: Endpoint, upkeep_always: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    ears = Listener()
+    pool = make_pool(endpoint, PoolOptions(leak_after=0.02), (ears,))
+    leaked = pool.acquire(monotonic() + 5)
+    eventually(lambda: monotonic() - leaked.lent_at > 0.02)
+    for _ in range(3):
+        pool.release(pool.acquire(monotonic() + 5))
+    told = [facts for name, facts in ears.heard if name == "leaked"]
+    assert len(told) == 1
+    assert told[0]["owner"] == ("MainThread" if make_pool.colour == "sync" else told[0]["owner"])
+    assert told[0]["lent_for"] >= 0.02
+    assert sum("connection leaked" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_failed_caller_and_what_he_held_are_not_kept_alive_by_the_pool(
+    make_pool: Any, standalone: Standalone, endpoint: Endpoint, say: Any
+) -> None:
+    import gc
+    import weakref
+
+    class Precious:
+        pass
+
+    def use() -> Any:
+        precious = Precious()
+        with pytest.raises(redis.RedisError):
+            pool.call(say("PING"), monotonic() + 0.3)
+        return weakref.ref(precious)
+
+    def use_and_fail() -> Any:
+        precious = Precious()
+        alive = weakref.ref(precious)
+        try:
+            pool.call(say("PING"), monotonic() + 0.3)
+        except redis.RedisError:
+            return alive
+        pytest.fail("the server was to be unreachable")
+
+    with Proxy(standalone) as front:
+        pool = make_pool(front, PoolOptions(connect_timeout=0.2))
+        front.blackhole()
+        alive = use_and_fail()
+        gc.collect()
+        assert alive() is None
+        front.heal()
+        eventually(lambda: pool.call(say("PING"), say.soon()), ignore=(redis.RedisError,))
+        front.blackhole()
+        alive = use_and_fail()
+        gc.collect()
+        assert alive() is None
+
+
+def test_large_values_pass_both_ways(make_caller: Any, endpoint: Endpoint, say: Any) -> None:
+    pool = make_caller(endpoint)
+    value = bytes(range(256)) * 4 * 8192  # 8 MiB
+    assert pool.call(say("SET", "a", value), say.soon()) == b"OK"
+    assert pool.call(say("GET", "a"), say.soon()) == value
+    many = say("GET", "a") * 4
+    assert pool.exchange(many, 4, say.soon(20)) == [value] * 4
+
+
+def test_replies_larger_than_what_is_being_sent_do_not_block_the_sender(
+    make_caller: Any, endpoint: Endpoint, say: Any
+) -> None:
+    # The server stops reading while it cannot get rid of its replies; so must not we.
+    pool = make_caller(endpoint)
+    pool.call(say("SET", "a", b"v" * 1_000_000), say.soon())
+    command = say("ECHO", b"e" * 100_000) + say("GET", "a")
+    replies = pool.exchange(command * 40, 80, say.soon(20))
+    assert [len(reply) for reply in replies] == [100_000, 1_000_000] * 40
+
+
+def test_a_block_that_raises_costs_its_connection(endpoint: Endpoint, make_pool: Any) -> None:
+    pool = make_pool(endpoint)
+    _borrow(make_pool.colour, pool, lambda: None)
+    assert pool.stats().idle == 1
+    with pytest.raises(KeyError):
+        _borrow(make_pool.colour, pool, lambda: {}["missing"])
+    assert pool.stats().size == 0
+
+
+def _borrow(colour: str, pool: Any, work: Callable[[], Any]) -> None:
+    if colour == "sync":
+        with pool.connection(monotonic() + 5):
+            work()
+        return
+
+    async def main() -> None:
+        async with pool.one.connection(monotonic() + 5):
+            work()
+
+    pool.loop.run_until_complete(main())
