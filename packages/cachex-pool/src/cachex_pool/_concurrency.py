@@ -6,6 +6,7 @@ in this package may import `threading` or `asyncio`.
 """
 
 import asyncio
+import atexit
 import os
 import threading
 import weakref
@@ -197,6 +198,12 @@ def _in_child() -> None:
         one.after_fork()
 
 
+def _at_exit() -> None:
+    for one in list(_forkable):
+        one.at_exit()
+
+
+atexit.register(_at_exit)
 os.register_at_fork(after_in_child=_in_child)
 
 __all__ = [

@@ -284,6 +284,13 @@ class AsyncPool:
             idle = self._state.close(monotonic())
         self._close_all(idle, "pool closed")
 
+    def at_exit(self) -> None:
+        """Close what is idle, so that the interpreter finds no open sockets when it ends."""
+        with self._lock:
+            idle = self._state.retire(monotonic())
+        for connection in idle:
+            connection.close()
+
     def after_fork(self) -> None:
         """Start empty in a child process; the parent's sockets are let go without a word."""
         for connection in self._state.members():
