@@ -121,8 +121,10 @@ class Handshake:
         hello = replies[0]
         if self.endpoint.protocol == 2 or not isinstance(hello, Exception):
             return False
-        text = str(hello).lower()
-        return getattr(hello, "code", "") == "NOPROTO" or (
+        text, code = str(hello).lower(), getattr(hello, "code", "")
+        if code == "NOAUTH":  # said of our AUTH, it would be WRONGPASS: HELLO is not known
+            return self.login is not None
+        return code == "NOPROTO" or (
             "unknown command" in text or ("hello" in text and "wrong number" in text)
         )
 

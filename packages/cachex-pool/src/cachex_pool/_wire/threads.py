@@ -150,17 +150,20 @@ class Connection:
         """Return the next `count` replies; error replies are values in the list."""
         replies: list[Any] = []
         gets = self._gets
-        received = 0
+        received = 0  # bytes since the last whole reply
+        waited = False
         try:
             while True:
                 reply = gets()
                 if reply is NOT_READY:
-                    if received and monotonic() >= deadline:  # a trickle never makes us wait
+                    if waited and monotonic() >= deadline:  # a trickle never makes us wait
                         raise DeadlineExceeded(self.name, "waiting for the reply", written=True)
+                    waited = True
                     received += self._receive(deadline)
-                    if received > MAX_REPLY and not replies:
+                    if received > MAX_REPLY:
                         raise ProtocolError(self.name, f"a reply of more than {MAX_REPLY} bytes")
                 elif reply.__class__ is not Push:
+                    received = 0
                     replies.append(reply)
                     if len(replies) == count:
                         break
@@ -307,7 +310,10 @@ class Connection:
     def _expect_nothing(self) -> None:
         """Read what came beyond the reply: pushes are allowed, anything else is not ours."""
         while True:
-            extra = self._gets()
+            try:
+                extra = self._gets()
+            except BROKEN as error:
+                raise ProtocolError(self.name, error) from error
             if extra is NOT_READY:
                 return
             if extra.__class__ is not Push:

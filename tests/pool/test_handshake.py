@@ -1,0 +1,285 @@
+"""Getting in: protocol versions, users, passwords, databases, refusals."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any
+
+import pytest
+import redis
+from redis.credentials import CredentialProvider
+
+from cachex_pool import (
+    AuthenticationFailed,
+    ConnectFailed,
+    Endpoint,
+    HandshakeRefused,
+    PoolOptions,
+)
+from support.proxy import Proxy
+from support.scripted import Scripted
+from support.servers import Server, Standalone
+from support.silence import unanswering
+from support.waiting import eventually
+
+
+def at(server: Any, **settings: Any) -> Endpoint:
+    return Endpoint(host=server.host, port=server.port, **settings)
+
+
+@pytest.fixture(scope="module")
+def old_server() -> Iterator[Server]:
+    """A server that does not know HELLO, with a password, as Redis 5 was."""
+    with Server({"rename-command": 'HELLO ""', "requirepass": "hush"}) as server:
+        yield server
+
+
+def info(pool: Any, say: Any) -> dict[str, str]:
+    text = pool.call(say("CLIENT", "INFO"), say.soon()).decode()
+    return dict(word.split("=", 1) for word in text.split())
+
+
+def test_the_handshake_is_one_write_whatever_it_has_to_say(
+    make_caller: Any, standalone: Standalone, say: Any
+) -> None:
+    standalone.command("ACL", "SETUSER", "me", "on", ">hush", "~*", "+@all")
+    with Proxy(standalone) as front:
+        endpoint = at(front, db=3, username="me", password="hush", client_name="web-1")
+        pool = make_caller(endpoint)
+        pool.warm_up()
+        assert front.writes() == 1
+        assert front.round_trips() == 1
+        seen = info(pool, say)
+        assert front.writes() == 2
+    assert seen["db"] == "3"
+    assert seen["user"] == "me"
+    assert seen["name"] == "web-1"
+    assert seen["resp"] == "3"
+    assert seen["lib-name"] == "cachex"
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_the_protocol_is_the_one_asked_for(
+    make_pool: Any, standalone: Standalone, say: Any, protocol: int
+) -> None:
+    pool = make_pool(at(standalone, protocol=protocol))
+    connection = pool.acquire(say.soon())
+    assert connection.protocol == protocol
+    assert connection.server.get("version", "") != "" or protocol == 2
+    pool.release(connection)
+    pool.call(say("HSET", "h", "a", 1), say.soon())
+    reply = pool.call(say("HGETALL", "h"), say.soon())
+    assert reply == ({b"a": b"1"} if protocol == 3 else [b"a", b"1"])
+
+
+def test_a_server_that_knows_no_resp3_is_spoken_to_in_resp2(
+    make_caller: Any, old_server: Server, say: Any
+) -> None:
+    with Proxy(old_server) as front:
+        pool = make_caller(at(front, password="hush", db=2, client_name="old"))
+        pool.warm_up()
+        assert front.writes() == 2
+        seen = info(pool, say)
+    assert (seen["resp"], seen["db"], seen["name"]) == ("2", "2", "old")
+
+
+def test_a_server_that_refuses_resp3_by_its_number_is_spoken_to_in_resp2(
+    make_caller: Any, say: Any
+) -> None:
+    def reply(words: tuple[bytes, ...]) -> bytes:
+        return b"-NOPROTO sorry\r\n" if words[0] == b"HELLO" else b"+OK\r\n"
+
+    with Scripted(reply, greet=False) as server:
+        assert make_caller(server).call(say("PING"), say.soon()) == b"OK"
+
+
+def test_a_wrong_password_is_told_from_other_trouble(
+    make_pool: Any, standalone: Standalone, old_server: Server, say: Any
+) -> None:
+    standalone.command("CONFIG", "SET", "requirepass", "right")
+    for server in (standalone, old_server):
+        for settings in ({}, {"password": "wrong-one"}, {"username": "x", "password": "wrong-one"}):
+            pool = make_pool(at(server, **settings))
+            with pytest.raises(AuthenticationFailed) as caught:
+                pool.call(say("PING"), say.soon())
+            assert isinstance(caught.value, redis.AuthenticationError)
+            assert not caught.value.written
+            assert "wrong-one" not in str(caught.value)
+            assert pool.stats().size == 0
+
+
+def test_users_of_acl_get_in_with_and_without_password(
+    make_pool: Any, standalone: Standalone, say: Any
+) -> None:
+    standalone.command("ACL", "SETUSER", "ann", "on", ">hush", "~*", "+@all")
+    standalone.command("ACL", "SETUSER", "bob", "on", "nopass", "~*", "+@all")
+    for settings in ({"username": "ann", "password": "hush"}, {"username": "bob"}):
+        for protocol in (2, 3):
+            pool = make_pool(at(standalone, protocol=protocol, **settings))
+            assert info(pool, say)["user"] == settings["username"]
+
+
+def test_a_user_who_may_do_little_still_gets_in(
+    make_pool: Any, standalone: Standalone, say: Any
+) -> None:
+    standalone.command("ACL", "SETUSER", "low", "on", ">p", "~*", "-@all", "+get", "+hello")
+    pool = make_pool(at(standalone, username="low", password="p", client_name="low"))
+    assert pool.call(say("GET", "a"), say.soon()) is None
+    refused = pool.call(say("SET", "a", 1), say.soon())
+    assert isinstance(refused, redis.exceptions.NoPermissionError)
+
+
+def test_a_changed_password_is_taken_up_at_the_next_connect(
+    make_pool: Any, standalone: Standalone, say: Any
+) -> None:
+    passwords = ["one"]
+    standalone.command("ACL", "SETUSER", "me", "on", ">one", "~*", "+@all")
+    pool = make_pool(at(standalone, credentials=lambda: ("me", passwords[-1])))
+    assert pool.call(say("PING"), say.soon()) == b"PONG"
+    standalone.command("ACL", "SETUSER", "me", "resetpass", ">two")
+    passwords.append("two")
+    pool.retire("credentials")
+    assert pool.call(say("PING"), say.soon()) == b"PONG"
+    assert pool.stats().opened == 2
+
+
+class Tokens(CredentialProvider):
+    """A provider as redis-py knows them, which can be asked in both colours."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def get_credentials(self) -> tuple[str, str]:
+        self.asked.append("sync")
+        return ("me", "token")
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        self.asked.append("async")
+        return ("me", "token")
+
+
+def test_a_provider_is_asked_once_for_each_connection_in_the_right_colour(
+    make_pool: Any, standalone: Standalone, say: Any
+) -> None:
+    standalone.command("ACL", "SETUSER", "me", "on", ">token", "~*", "+@all")
+    tokens = Tokens()
+    pool = make_pool(at(standalone, credentials=tokens))
+    held = [pool.acquire(say.soon()) for _ in range(3)]
+    for connection in held:
+        pool.release(connection)
+    pool.call(say("PING"), say.soon())
+    assert tokens.asked == [make_pool.colour] * 3
+
+
+def _broken() -> Any:
+    raise RuntimeError("the vault is sealed")
+
+
+@pytest.mark.parametrize("provider", [_broken, lambda: None, lambda: (), lambda: 7])
+def test_a_provider_that_fails_is_named_as_the_cause(
+    make_caller: Any, standalone: Standalone, say: Any, provider: Any
+) -> None:
+    pool = make_caller(at(standalone, credentials=provider))
+    with pytest.raises(ConnectFailed, match="no credentials") as caught:
+        pool.call(say("PING"), say.soon())
+    assert caught.value.__cause__ is not None
+    eventually(lambda: standalone.connected_clients() == 0)
+
+
+def test_the_database_is_selected_on_every_connection(
+    make_pool: Any, standalone: Standalone, say: Any
+) -> None:
+    pool = make_pool(at(standalone, db=5))
+    held = [pool.acquire(say.soon()) for _ in range(3)]
+    assert {client["db"] for client in standalone.clients()} == {"5"}
+    for connection in held:
+        pool.release(connection)
+
+
+def test_a_database_that_does_not_exist_is_refused_with_the_servers_words(
+    make_pool: Any, standalone: Standalone, say: Any
+) -> None:
+    with pytest.raises(HandshakeRefused, match=r"out of range.*SELECT"):
+        make_pool(at(standalone, db=999)).call(say("PING"), say.soon())
+
+
+def test_a_full_server_is_named_and_used_again_when_it_has_room(
+    make_pool: Any, standalone: Standalone, say: Any
+) -> None:
+    standalone.command("CONFIG", "SET", "maxclients", 1)
+    pool = make_pool(at(standalone), PoolOptions(max_backoff=0.02))
+    with pytest.raises(ConnectFailed) as caught:
+        pool.call(say("PING"), say.soon())
+    assert not caught.value.written
+    texts = [str(caught.value)]
+    for _ in range(20):
+        with pytest.raises(ConnectFailed) as caught:
+            pool.call(say("PING"), say.soon())
+        texts.append(str(caught.value))
+    # Its last words are lost when the server's kernel answers what we sent with an RST.
+    assert any("max number of clients" in text for text in texts)
+    standalone.command("CONFIG", "SET", "maxclients", 100)
+    eventually(lambda: pool.call(say("PING"), say.soon()), ignore=(ConnectFailed,))
+
+
+def test_unix_sockets(make_caller: Any, standalone: Standalone, say: Any) -> None:
+    pool = make_caller(Endpoint(path=standalone.path, db=2))
+    assert pool.call(say("SET", "a", 1), say.soon()) == b"OK"
+    assert standalone.path in standalone.clients()[0]["addr"]
+    assert pool.call(say("GET", "a"), say.soon()) == b"1"
+
+
+def test_a_unix_socket_that_is_not_there_is_named(
+    make_caller: Any, standalone: Standalone, say: Any
+) -> None:
+    pool = make_caller(Endpoint(path=standalone.path + "x"))
+    with pytest.raises(ConnectFailed, match="socketx"):
+        pool.call(say("PING"), say.soon())
+
+
+@pytest.mark.parametrize("greeting", [b"", b"+OK\r\n", b"%1\r\n"])
+def test_a_handshake_without_an_end_ends_in_time(
+    make_caller: Any, say: Any, greeting: bytes
+) -> None:
+    with Scripted(lambda words: greeting if words[0] == b"HELLO" else b"", greet=False) as server:
+        pool = make_caller(server, PoolOptions(connect_timeout=0.2))
+        started = monotonic()
+        with pytest.raises(ConnectFailed):
+            pool.call(say("PING"), started + 5)
+        assert 0.2 <= monotonic() - started < 0.3
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n", b"*\r\n", None]
+)
+def test_what_is_no_server_of_ours_is_noticed(make_caller: Any, say: Any, greeting: Any) -> None:
+    with Scripted(lambda _: greeting, greet=False) as server:
+        with pytest.raises(ConnectFailed) as caught:
+            make_caller(server).call(say("PING"), say.soon())
+        assert f"{server.host}:{server.port}" in str(caught.value)
+
+
+def test_a_server_that_is_not_there_is_named(make_caller: Any, standalone: Any, say: Any) -> None:
+    with Proxy(standalone) as front:
+        pool = make_caller(front)
+        front.refuse()
+        with pytest.raises(ConnectFailed, match=f":{front.port}"):
+            pool.call(say("PING"), say.soon())
+    with pytest.raises(ConnectFailed, match="nowhere"):
+        make_caller(Endpoint(host="nowhere.invalid")).call(say("PING"), say.soon())
+
+
+def test_the_next_address_of_a_name_is_tried_when_the_first_is_silent(
+    make_pool: Any, standalone: Standalone, say: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with unanswering() as (host, port):
+
+        def lookup(*_: Any, **__: Any) -> Any:
+            kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+            return [(*kind, (host, port)), (*kind, (standalone.host, standalone.port))]
+
+        monkeypatch.setattr(socket, "getaddrinfo", lookup)
+        pool = make_pool(Endpoint(host="two-addresses.example"), PoolOptions(connect_timeout=1.0))
+        assert pool.call(say("PING"), say.soon()) == b"PONG"
