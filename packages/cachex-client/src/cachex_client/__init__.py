@@ -1,38 +1,53 @@
 """Redis and Valkey client for caches; needs no Django."""
 
 from cachex_client._async.cache import AsyncCache
+from cachex_client._async.cluster import AsyncClusterClient
 from cachex_client._async.default import AsyncDefaultClient
 from cachex_client._async.facade import AsyncRedis
+from cachex_client._async.sentinel import AsyncSentinelClient
 from cachex_client._sync.cache import Cache
+from cachex_client._sync.cluster import ClusterClient
 from cachex_client._sync.default import DefaultClient
 from cachex_client._sync.facade import Redis
+from cachex_client._sync.sentinel import SentinelClient
+from cachex_client.cluster_map import ClusterMap
 from cachex_client.codec import Codec
 from cachex_client.command import Command, Spec
 from cachex_client.errors import (
     ClientError,
+    ClusterUnreachable,
     CompressorError,
     ConfigurationError,
     LockError,
     LockNotOwnedError,
+    SentinelRefused,
     SerializerError,
+    SlotNotCovered,
 )
 from cachex_client.executor import AsyncExecutor, Executor
 from cachex_client.keys import Keys
 from cachex_client.options import Candidate, ClientOptions, ReadFrom, RetryOptions
+from cachex_client.sentinel_map import SentinelMap
 from cachex_client.timeouts import DEFAULT
+from cachex_client.view import NodeView, TopologyView
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT",
     "AsyncCache",
+    "AsyncClusterClient",
     "AsyncDefaultClient",
     "AsyncExecutor",
     "AsyncRedis",
+    "AsyncSentinelClient",
     "Cache",
     "Candidate",
     "ClientError",
     "ClientOptions",
+    "ClusterClient",
+    "ClusterMap",
+    "ClusterUnreachable",
     "Codec",
     "Command",
     "CompressorError",
@@ -42,9 +57,15 @@ __all__ = [
     "Keys",
     "LockError",
     "LockNotOwnedError",
+    "NodeView",
     "ReadFrom",
     "Redis",
     "RetryOptions",
+    "SentinelClient",
+    "SentinelMap",
+    "SentinelRefused",
     "SerializerError",
+    "SlotNotCovered",
     "Spec",
+    "TopologyView",
 ]
