@@ -240,5 +240,5 @@ class Link:
 
 def _linger_zero(writer: asyncio.StreamWriter) -> None:
     sock = writer.get_extra_info("socket")
-    if sock.family != socket.AF_UNIX:
+    if sock is not None and sock.family != socket.AF_UNIX:  # None: it is cut already
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

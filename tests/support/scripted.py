@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
-from support.resp import Frames
+from support.resp import Frames, Malformed
 
 HELLO = b"%1\r\n$5\r\nproto\r\n:3\r\n"
 
@@ -69,12 +69,18 @@ class Scripted:
         frames = Frames()
         with contextlib.suppress(OSError):
             while data := sock.recv(65536):
-                for words, _ in frames.feed(data):
-                    answer = self._answer(tuple(words))
+                for words in self._commands_in(frames, data):
+                    answer = self._answer(words)
                     if answer is None:
                         sock.shutdown(socket.SHUT_RDWR)
                         return
                     sock.sendall(answer)
+
+    def _commands_in(self, frames: Frames, data: bytes) -> list[tuple[bytes, ...]]:
+        try:
+            return [tuple(words) for words, _ in frames.feed(data)]
+        except Malformed:  # A client that speaks another language.
+            return [(data,)]
 
     def _answer(self, words: tuple[bytes, ...]) -> bytes | None:
         self.commands.append(words)

@@ -178,25 +178,25 @@ class Connection:
         return replies
 
     def is_alive(self) -> bool:
-        """Say whether the server still holds the line and has said nothing unasked."""
+        """
+        Say whether the server still holds the line and has said nothing unasked.
+
+        One that is not is closed: what told us so was read, and would not be there again.
+        """
         if self._sock is None:
             return False
         try:
-            if not self._wait(select.POLLIN, 0.0):
-                return not self._pending()
-            chunk = self._peek()
-            if not chunk:
-                return False
-            self._feed(chunk)
-            self._expect_nothing()
+            alive = self._is_quiet()
         except _LATER:  # only TLS had something to say
-            return True
+            alive = True
         except OSError as error:
             _raise_if_foreign(error)
-            return False
+            alive = False
         except (*BROKEN, ProtocolError):
-            return False
-        return True
+            alive = False
+        if not alive:
+            self.close()
+        return alive
 
     def close(self) -> None:
         """Close the socket; nothing is sent."""
@@ -306,6 +306,16 @@ class Connection:
         poller.register(self._sock.fileno(), events)
         ready = poller.poll(math.ceil(min(seconds, _DAY) * 1000))  # it overflows after 24 days
         return ready[0][1] if ready else 0
+
+    def _is_quiet(self) -> bool:
+        if not isinstance(self._sock, ssl.SSLSocket) and not self._wait(select.POLLIN, 0.0):
+            return not self._pending()
+        chunk = self._peek()
+        if not chunk:
+            return False
+        self._feed(chunk)
+        self._expect_nothing()
+        return not self._pending()
 
     def _expect_nothing(self) -> None:
         """Read what came beyond the reply: pushes are allowed, anything else is not ours."""
