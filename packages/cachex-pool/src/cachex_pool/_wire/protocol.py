@@ -131,7 +131,9 @@ class Handshake:
     def check(self, commands: list[tuple[Argument, ...]], replies: list[Any]) -> dict[str, Any]:
         """Raise what the server refused; return what HELLO told, keys as str."""
         for command, reply in zip(commands, replies, strict=False):
-            if isinstance(reply, Exception) and command[0] != "CLIENT":
+            if not isinstance(reply, Exception):
+                continue
+            if command[0] != "CLIENT" or isinstance(reply, redis_errors.AuthenticationError):
                 raise _refusal(self.endpoint.name, str(command[0]), reply)
         told = replies[0] if replies else None
         if not isinstance(told, dict):

@@ -24,6 +24,7 @@ from cachex_pool.errors import ConnectionLost, DeadlineExceeded, ProtocolError
 
 SLICE = 0.02
 CHUNK = 65536
+RECORD = 16384
 _DAY = 86400.0
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _EOF = "closed by the server"
@@ -232,6 +233,7 @@ class Connection:
     def _set_up(self) -> None:
         if isinstance(self._sock, ssl.SSLSocket):
             self._sock.setblocking(False)
+            self._send = _by_record(self._sock.send)
             return
         self._sock.settimeout(None)
         pause = struct.pack("ll", 0, int(SLICE * 1e6))
@@ -351,7 +353,8 @@ class CooperativeConnection(Connection):
             except TimeoutError as error:
                 raise _later(error) from None
 
-        self._recv, self._send = receive, send
+        tls = isinstance(sock, ssl.SSLSocket)
+        self._recv, self._send = receive, _by_record(send) if tls else send
 
     def call(self, data: bytes, deadline: float) -> Any:
         self._sock.settimeout(SLICE)
@@ -383,6 +386,20 @@ def connection_on(sock: Any, name: str) -> Connection:
     """Make the connection that fits the kind of socket."""
     plain = isinstance(sock, _socket.socket) and hasattr(select, "poll") and os.name == "posix"
     return (Connection if plain else CooperativeConnection)(sock, name)
+
+
+def _by_record(send: Any) -> Any:
+    """
+    Send what fits into one TLS record.
+
+    A longer write that cannot be finished at once would have sent some of it without saying how
+    much, and would have to be repeated with the very same bytes.
+    """
+
+    def send_record(data: Any) -> Any:
+        return send(data if len(data) <= RECORD else memoryview(data)[:RECORD])
+
+    return send_record
 
 
 def _raise_if_foreign(error: OSError) -> None:
