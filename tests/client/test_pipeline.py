@@ -205,7 +205,7 @@ def test_a_pipeline_that_was_left_gives_its_connection_back_unwatching(
         pipe.watch("a")
         assert client.stats()[0].lent == 1
     assert client.stats()[0].lent == 0
-    assert standalone.clients()[0]["watch"] == "0"
+    assert standalone.clients()[0].get("watch", "0") == "0"  # Redis 7.0 does not tell
     with facade.pipeline() as pipe:
         pipe.watch("a")
         assert pipe.unwatch() is True
