@@ -49,6 +49,7 @@ class SentinelRefused(ClientError, redis_errors.ResponseError):
 
     def __init__(self, name: str, service: str, cause: Exception) -> None:
         super().__init__(f"the Sentinel {name}, asked for the service {service!r}: {cause}")
+        self.cause = cause
 
 
 class SlotNotCovered(ClientError, redis_errors.ClusterDownError):

@@ -32,7 +32,8 @@ class SentinelMap:
     `service` is the name the Sentinels know it by; `pattern` says how to log in to its servers,
     `sentinels` where the Sentinels are and how to log in to them. While the map is in use, one
     thread for each Sentinel listens for what it announces; where that fails, failing calls
-    and a poll every ten seconds find out.
+    and a poll every ten seconds find out. `ask_within` are the seconds a Sentinel may take to
+    answer, None for a client's `connect_timeout`.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class SentinelMap:
         *,
         address_remap: Remap | None = None,
         listen: bool = True,
+        ask_within: float | None = None,
     ) -> None:
         if not service:
             raise ConfigurationError("a Sentinel client needs the name of the service; it is empty")
@@ -51,6 +53,7 @@ class SentinelMap:
         self.service = service
         self.sentinels = tuple(sentinels)
         self.remap = address_remap
+        self.ask_within = ask_within
         self.opinion: Opinion | None = None
         self.schedule = RefreshSchedule()
         self._pattern = pattern or Endpoint()

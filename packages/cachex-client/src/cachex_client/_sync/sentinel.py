@@ -187,7 +187,7 @@ class SentinelLinks:
                 ("SENTINEL", "SENTINELS", name),
             )
         )
-        seconds = self._options.pool.connect_timeout
+        seconds = self.map.ask_within or self._options.pool.connect_timeout
         deadline = monotonic() + seconds
 
         def ask(link: Link) -> Callable[[], Any]:
