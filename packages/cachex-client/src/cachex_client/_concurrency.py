@@ -19,6 +19,14 @@ from cachex_pool import logger
 
 log = logger("cachex_client")
 
+_forkable: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
+
+def on_fork(one: Any) -> None:
+    """Have `one.after_fork()` called in child processes, for as long as there is such an object."""
+    _forkable.add(one)
+
+
 T = TypeVar("T")
 
 last_write: contextvars.ContextVar[float] = contextvars.ContextVar("cachex_last_write", default=0.0)
@@ -98,50 +106,22 @@ def _worked(answers: Sequence[tuple[int, Any]]) -> int:
     return sum(not isinstance(answer, Exception) for _, answer in answers)
 
 
-def StateLock() -> Any:
-    """Make a lock for what threads and loops share; held for moments, never over a wait."""
-    return threading.RLock()
-
-
-class Once:
-    """Work that many callers want and one does; the others wait for it."""
+class StateLock:
+    """A lock for what threads and loops share; held for moments, never over a wait."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.after_fork()
+        on_fork(self)
 
-    def run(self, done: Callable[[], bool], work: Callable[[], object], seconds: float) -> None:
-        """Do the work unless it is `done`, or wait for who does it; at most `seconds`."""
-        if not self._lock.acquire(timeout=max(0.0, min(seconds, threading.TIMEOUT_MAX))):
-            raise TimeoutError
-        try:
-            if not done():
-                work()
-        finally:
-            self._lock.release()
+    def after_fork(self) -> None:
+        """Start anew in a child process: who held it there is not here to free it."""
+        self._lock = threading.RLock()
 
+    def __enter__(self) -> None:
+        self._lock.acquire()
 
-class AsyncOnce:
-    """The same for tasks of one loop; the work goes on when callers leave."""
-
-    def __init__(self) -> None:
-        self._task: asyncio.Task[Any] | None = None
-
-    async def run(
-        self,
-        done: Callable[[], bool],
-        work: Callable[[], Coroutine[Any, Any, object]],
-        seconds: float,
-    ) -> None:
-        """Do the work unless it is `done`, or wait for who does it; at most `seconds`."""
-        if done():
-            return
-        task = self._task
-        if task is None or task.done():
-            task = self._task = asyncio.ensure_future(work())
-        finished, _ = await asyncio.wait((task,), timeout=max(0.0, seconds))
-        if not finished:
-            raise TimeoutError
-        task.result()
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 class Outside:
@@ -157,9 +137,12 @@ class AsyncOutside:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._process = os.getpid()
 
     def call(self, what: Callable[[], None]) -> None:
-        """Have the loop call it, unless it is closed."""
+        """Have the loop call it, unless it is closed or a parent process's."""
+        if self._process != os.getpid():
+            return
         try:
             self._loop.call_soon_threadsafe(what)
         except RuntimeError:  # closed meanwhile
@@ -167,55 +150,88 @@ class AsyncOutside:
 
 
 class Listeners:
-    """Daemon threads that listen, one for each source, started by the first who asks for them."""
+    """
+    Daemon threads that listen, one for each source, started by the first who asks for them.
 
-    def __init__(self, listen: Callable[[Any], None], sources: Sequence[Any]) -> None:
+    `listen(source, listening)` returns or raises when it breaks off, and soon after `listening()`
+    says False. The threads end when this object is gone.
+    """
+
+    def __init__(self, listen: Callable[[Any, Callable[[], bool]], None], sources: Any) -> None:
         self._listen = listen
-        self._sources = sources
+        self._sources = tuple(sources)
         self._process = 0
-        self.stopping = False
+        self._stopped = threading.Event()
 
     def start(self) -> None:
         """Start the threads, unless they run in this process."""
         if self._process == os.getpid():
             return
         self._process = os.getpid()
-        self.stopping = False
+        self._stopped = threading.Event()
+        weakref.finalize(self, self._stopped.set).atexit = False
         for source in self._sources:
-            thread = threading.Thread(
-                target=self._go_on, args=(source,), name="cachex-listener", daemon=True
-            )
-            thread.start()
+            arguments = (self._listen, source, self._stopped)
+            try:
+                threading.Thread(
+                    target=_go_on_listening, args=arguments, name="cachex-listener", daemon=True
+                ).start()
+            except RuntimeError as error:  # no more threads, or the interpreter is ending
+                log.warning("no listener", source=str(source), error=repr(error))
 
     def stop(self) -> None:
         """Have the threads end soon."""
-        self.stopping = True
+        self._stopped.set()
         self._process = 0
 
-    def _go_on(self, source: Any) -> None:
-        """Listen again whenever it breaks off, after a pause."""
-        pause = 0.1
-        while not self.stopping:
-            started = monotonic()
-            try:
-                self._listen(source)
-            except Exception as error:
-                log.info("listener broke off", source=str(source), error=str(error))
-            pause = 0.1 if monotonic() - started > 5 else min(2 * pause, 5.0)
-            sleep(pause)
+
+def _go_on_listening(
+    listen: Callable[[Any, Callable[[], bool]], None], source: Any, stopped: threading.Event
+) -> None:
+    """Listen again whenever it breaks off, after a pause."""
+    pause = 0.1
+
+    def listening() -> bool:
+        return not stopped.is_set()
+
+    while listening():
+        started = monotonic()
+        try:
+            listen(source, listening)
+        except Exception as error:
+            log.info("listener broke off", source=str(source), error=str(error))
+        pause = 0.1 if monotonic() - started > 5 else min(2 * pause, 5.0)
+        stopped.wait(pause)
 
 
 def spawn(work: Callable[[], object]) -> None:
-    """Do the work beside the caller, in a daemon thread."""
-    threading.Thread(target=work, name="cachex-client", daemon=True).start()
+    """Do the work beside the caller, in a daemon thread; what it raises is logged."""
+
+    def guarded() -> None:
+        try:
+            work()
+        except Exception as error:
+            log.warning("background work failed", error=repr(error))
+
+    try:
+        threading.Thread(target=guarded, name="cachex-client", daemon=True).start()
+    except RuntimeError as error:  # no more threads, or the interpreter is ending
+        log.warning("no background work", error=repr(error))
 
 
 _tasks: set["asyncio.Task[Any]"] = set()
 
 
 def async_spawn(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """Do the work beside the caller, in a task."""
-    task = asyncio.get_running_loop().create_task(work())
+    """Do the work beside the caller, in a task; what it raises is logged."""
+
+    async def guarded() -> None:
+        try:
+            await work()
+        except Exception as error:
+            log.warning("background work failed", error=repr(error))
+
+    task = asyncio.get_running_loop().create_task(guarded())
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
 
@@ -268,7 +284,7 @@ class AsyncLinked(Generic[C]):
         self._lock = threading.Lock()
         self._by_loop: dict[int, tuple[Any, C, Any]] = {}
         self._latest: tuple[Any, Any] = (_nothing, None)
-        _forkable.add(self)
+        on_fork(self)
 
     @property
     def _links(self) -> C:
@@ -282,7 +298,7 @@ class AsyncLinked(Generic[C]):
         with self._lock:
             for key, (which, _, _) in list(self._by_loop.items()):
                 if which() is None or which().is_closed():
-                    _close_now(self._by_loop.pop(key)[1])
+                    close_now(self._by_loop.pop(key)[1])
             found = self._by_loop.get(id(loop))
             if found is None:
                 links = self._make()
@@ -332,7 +348,7 @@ def _start(guard: AsyncGenerator[None, None]) -> None:
         pass  # it is at its `yield`, and known to the loop
 
 
-def _close_now(links: AsyncClosable) -> None:
+def close_now(links: AsyncClosable) -> None:
     """Close connections whose loop is gone: `aclose` then has nothing to wait for."""
     try:
         links.aclose().send(None)
@@ -340,7 +356,6 @@ def _close_now(links: AsyncClosable) -> None:
         pass
 
 
-_forkable: "weakref.WeakSet[Any]" = weakref.WeakSet()
 _inherited: list[Any] = []
 
 
@@ -354,21 +369,21 @@ os.register_at_fork(after_in_child=_in_child)
 __all__ = [
     "AsyncClosable",
     "AsyncLinked",
-    "AsyncOnce",
     "AsyncOutside",
     "Closable",
     "Linked",
     "Listeners",
-    "Once",
     "Outside",
     "StateLock",
     "ask_all",
     "async_ask_all",
     "async_sleep",
     "async_spawn",
+    "close_now",
     "gather_errors",
     "last_write",
     "monotonic",
+    "on_fork",
     "sleep",
     "spawn",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, TypeAlias
 
-from cachex_client._concurrency import gather_errors
+from cachex_client._concurrency import close_now, gather_errors
 from cachex_client._core.health import Health
 from cachex_client._core.retry import Budget
 from cachex_client.options import ClientOptions
@@ -33,6 +33,7 @@ class Link:
     ) -> None:
         self.endpoint = endpoint
         self.name = endpoint.name
+        self.left = False  # gone from the map: who still holds it has to ask for another
         self.pool = Pool(endpoint, options.pool, observers)
         self.health = Health()
         self.budget = Budget(options.retry)
@@ -59,7 +60,9 @@ class Link:
         return self.pool.stats()
 
     def leave(self) -> None:
-        """Close what is idle now and the rest when it comes back: the server has left."""
+        """Close all connections, also those that wait for a reply: the server has left."""
+        self.left = True
+        self.pool.retire("left", sever=True)
         self.pool.close()
 
     def close(self) -> None:
@@ -75,6 +78,7 @@ class AsyncLink:
     ) -> None:
         self.endpoint = endpoint
         self.name = endpoint.name
+        self.left = False
         self._shared = AsyncMultiplexer(endpoint, options.pool, observers)
         self.pool = self._shared.pool
         self.health = Health()
@@ -102,8 +106,10 @@ class AsyncLink:
         return self.pool.stats()
 
     def leave(self) -> None:
-        """Let the replies under way come in, then close: the server is gone from the map."""
-        self._shared.leave()
+        """Close all connections, also those that wait for a reply: the server has left."""
+        self.left = True
+        self.pool.retire("left", sever=True)
+        close_now(self._shared)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -1,14 +1,15 @@
 """What a process knows of one cluster: shared by its threads, its event loops, its clients."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
-from cachex_client._concurrency import StateLock
+from cachex_client._concurrency import StateLock, on_fork
+from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.refresh import RefreshSchedule
 from cachex_client._core.topology import Address, Remap, Topology, address_of, from_slots_reply
-from cachex_client.errors import ConfigurationError
+from cachex_client.errors import ClusterUnreachable, ConfigurationError
 from cachex_pool import Endpoint, parse_url
 
 
@@ -26,13 +27,25 @@ class ClusterMap:
         endpoints = tuple(map(endpoint_of, servers))
         if not endpoints:
             raise ConfigurationError("a cluster client needs the URL of a node; none was given")
+        for one in endpoints:
+            if one.path is not None:
+                raise ConfigurationError(
+                    f"a cluster's nodes are reached by host and port, not by a socket: {one.path}"
+                )
         self._pattern = endpoints[0]
         self._remap = address_remap
         self._lock = StateLock()
         self._probed: dict[str, float] = {}
         self.seeds = tuple(dict.fromkeys(Address(one.host, one.port) for one in endpoints))
         self.topology: Topology | None = None
+        self.failures = 0
+        self._errors: Sequence[Exception] = ()
         self.schedule = RefreshSchedule()
+        on_fork(self)
+
+    def after_fork(self) -> None:
+        """Go on in a child process, where nobody is looking at the topology."""
+        self.schedule.running_since = None
 
     def __repr__(self) -> str:
         if self.topology is None:
@@ -70,7 +83,29 @@ class ClusterMap:
         if isinstance(info, bytes):
             told = dict(line.partition(":")[::2] for line in info.decode().split("\r\n") if line)
             epoch = int(told.get("cluster_current_epoch", 0))
-        return from_slots_reply(slots, asked, epoch=epoch, remap=self._remap)
+        topology = from_slots_reply(slots, asked, epoch=epoch, remap=self._remap)
+        if topology.uncovered == SLOTS:
+            raise ValueError(f"{asked} knows of no server that serves any slot")
+        return topology
+
+    def may_introduce(self, now: float) -> bool:
+        """Say whether the caller is the one to ask the seeds for the first map."""
+        with self._lock:
+            return self.topology is None and self.schedule.may_begin(now)
+
+    def introduced(
+        self, topology: Topology | None, errors: Sequence[Exception], now: float, chance: float
+    ) -> None:
+        """Take the first topology, or None and why there is none."""
+        self.learn(topology, now, chance)
+        if topology is None:
+            with self._lock:
+                self._errors = errors
+                self.failures += 1
+
+    def failure(self) -> Exception:
+        """Return an error that says why the cluster is not known."""
+        return ClusterUnreachable(self.name, self._errors)
 
     def learn(self, topology: Topology | None, now: float, chance: float) -> bool:
         """Take a newer topology, None if nobody answered; say whether it brought news."""
@@ -122,8 +157,3 @@ def endpoint_of(server: str | Endpoint) -> Endpoint:
         unknown = ", ".join(sorted(options))
         raise ConfigurationError(f"the URL of {endpoint.name} has options nobody knows: {unknown}")
     return endpoint
-
-
-def addresses(endpoints: Iterable[Endpoint]) -> list[Address]:
-    """Return where the endpoints are."""
-    return [Address(one.host, one.port) for one in endpoints]

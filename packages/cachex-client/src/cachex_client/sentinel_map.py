@@ -1,17 +1,18 @@
 """What a process knows of one service that Sentinels watch, and the ear it has at the Sentinels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 import attrs
 import redis
 
-from cachex_client._concurrency import Listeners, StateLock, monotonic
+from cachex_client._concurrency import Listeners, StateLock, monotonic, on_fork, sleep
 from cachex_client._core.refresh import RefreshSchedule
 from cachex_client._core.sentinel import Opinion
 from cachex_client._core.topology import Address, Remap
-from cachex_client.errors import ConfigurationError
+from cachex_client.errors import ClusterUnreachable, ConfigurationError
 from cachex_client.options import ClientOptions
 from cachex_pool import Endpoint, Pool, PoolOptions
 from cachex_pool.redis_py import RedisPyPool
@@ -59,9 +60,18 @@ class SentinelMap:
         self._pattern = pattern or Endpoint()
         self._lock = StateLock()
         self._earliest = 0.0
+        self.failures = 0
+        self._errors: Sequence[Exception] = ()
         self._followers: WeakSet[Any] = WeakSet()
         self._finder: Any = None
-        self._listeners = Listeners(self._listen, self.sentinels) if listen else None
+        self._listeners = Listeners(partial(_listen, ref(self)), self.sentinels) if listen else None
+        on_fork(self)
+
+    def after_fork(self) -> None:
+        """Go on in a child process, where nobody listens or looks for the primary."""
+        self.schedule.running_since = None
+        if self.opinion is not None:
+            self.schedule.due_at = 0.0
 
     def __repr__(self) -> str:
         if self.opinion is None:
@@ -83,6 +93,26 @@ class SentinelMap:
         """Return how to connect to a server of the service."""
         return attrs.evolve(self._pattern, host=node.host, port=node.port)
 
+    def may_introduce(self, now: float) -> bool:
+        """Say whether the caller is the one to ask the Sentinels for the first time."""
+        with self._lock:
+            self._listen()
+            return self.opinion is None and self.schedule.may_begin(now)
+
+    def introduced(
+        self, opinion: Opinion | None, errors: Sequence[Exception], now: float, chance: float
+    ) -> None:
+        """Take the first opinion, or None and why there is none."""
+        self.learn(opinion, now, chance)
+        if opinion is None:
+            with self._lock:
+                self._errors = errors
+                self.failures += 1
+
+    def failure(self) -> Exception:
+        """Return an error that says why the service is not known."""
+        return ClusterUnreachable(self.name, self._errors)
+
     def learn(self, opinion: Opinion | None, now: float, chance: float) -> bool:
         """Take a newer opinion, None if there is none; say whether it brought news."""
         with self._lock:
@@ -94,7 +124,7 @@ class SentinelMap:
             # Soon after a change there is more to come: the old primary turns up as a replica.
             self.schedule.unchanged = 0 if changed else self.schedule.unchanged + 1
             pause = min(POLL_EVERY, 0.5 * 2.0 ** min(self.schedule.unchanged, 10))
-            self.schedule.due_at = now + pause * (0.9 + 0.2 * chance)
+            self.schedule.due_at = min(self.schedule.due_at, now + pause * (0.9 + 0.2 * chance))
             return changed
 
     def want(self, now: float) -> None:
@@ -105,8 +135,7 @@ class SentinelMap:
     def may_check(self, now: float) -> bool:
         """Say whether the caller is the one to look, now."""
         with self._lock:
-            if self._listeners is not None:
-                self._listeners.start()
+            self._listen()
             if now < self._earliest:
                 return False
             if self.schedule.may_start(now):
@@ -114,21 +143,40 @@ class SentinelMap:
                 return True
             return False
 
-    def tell(self, follower: Any) -> None:
+    def follow(self, follower: Any) -> None:
         """Call `follower.follow()` from any thread whenever there is news; held weakly."""
-        self._followers.add(follower)
+        with self._lock:
+            self._followers.add(follower)
 
-    def hear(self) -> None:
+    def forget(self, follower: Any) -> None:
+        """Tell it nothing any more; when nobody is left, stop listening."""
+        with self._lock:
+            self._followers.discard(follower)
+            if len(self._followers) > (self._finder in self._followers):
+                return
+            finder, self._finder = self._finder, None
+            if self._listeners is not None:
+                self._listeners.stop()
+        if finder is not None:
+            finder.close()
+
+    def hear(self, listening: Callable[[], bool]) -> None:
         """
         Look for the primary, as a Sentinel announced something.
 
         This runs in the thread that listens, so that calls which hang on the old primary need not
-        end before anybody looks.
+        end before anybody looks. Somebody looks after this was heard: here, unless another does.
         """
-        self.want(0.0)
-        if self.may_check(monotonic()):
-            self.finder().check()
-        for follower in list(self._followers):
+        heard = monotonic()
+        self.want(heard)
+        while self.schedule.due_at <= heard and listening():
+            if self.may_check(monotonic()):
+                self.finder().check()
+            else:
+                sleep(0.01)
+        with self._lock:
+            followers = list(self._followers)
+        for follower in followers:
             follower.follow()
 
     def finder(self) -> Any:
@@ -140,35 +188,39 @@ class SentinelMap:
                 self._finder = SentinelLinks(self, ClientOptions(), ())
             return self._finder
 
-    def close(self) -> None:
-        """Stop listening."""
+    def _listen(self) -> None:
         if self._listeners is not None:
-            self._listeners.stop()
+            self._listeners.start()
 
-    def _listen(self, sentinel: Endpoint) -> None:
-        """Listen to one Sentinel until it breaks off; raises then."""
-        pool = Pool(sentinel, PoolOptions(max_size=1, connect_timeout=2.0))
-        client: Any = redis.Redis(connection_pool=RedisPyPool(pool, timeout=2.0))
-        pubsub = client.pubsub(ignore_subscribe_messages=True)
-        listeners = self._listeners
-        try:
-            pubsub.subscribe(*EVENTS)
+
+def _listen(which: "ref[SentinelMap]", sentinel: Endpoint, listening: Callable[[], bool]) -> None:
+    """Listen to one Sentinel until it breaks off, which raises, or nobody wants to know."""
+    map = which()
+    if map is None:
+        return
+    service = map.service.encode()
+    del map  # or it would live as long as this
+    pool = Pool(sentinel, PoolOptions(max_size=1, connect_timeout=2.0))
+    client: Any = redis.Redis(connection_pool=RedisPyPool(pool, timeout=2.0))
+    pubsub = client.pubsub(ignore_subscribe_messages=True)
+    try:
+        pubsub.subscribe(*EVENTS)
+        silent = 0.0
+        while listening() and which() is not None:
+            message = pubsub.get_message(timeout=1.0)
+            if message is None:
+                silent += 1.0
+                if silent > SILENCE:
+                    raise TimeoutError(f"the Sentinel {sentinel.name} says nothing any more")
+                if silent % 5 == 0:
+                    pubsub.ping()
+                continue
             silent = 0.0
-            while listeners is not None and not listeners.stopping:
-                message = pubsub.get_message(timeout=1.0)
-                if message is None:
-                    silent += 1.0
-                    if silent > SILENCE:
-                        raise TimeoutError(f"the Sentinel {sentinel.name} says nothing any more")
-                    if silent % 5 == 0:
-                        pubsub.ping()
-                    continue
-                silent = 0.0
-                if message["type"] == "message" and self._concerns(message["data"]):
-                    self.hear()
-        finally:
-            pubsub.close()
-            pool.close()
-
-    def _concerns(self, data: bytes) -> bool:
-        return self.service.encode() in data.split(b" ")
+            if message["type"] == "message" and service in message["data"].split(b" "):
+                map = which()
+                if map is not None:
+                    map.hear(listening)
+                del map
+    finally:
+        pubsub.close()
+        pool.close()

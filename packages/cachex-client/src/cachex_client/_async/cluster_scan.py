@@ -7,20 +7,21 @@ slot moves to a server that was walked before, or its server dies. So a walk tha
 begun again, and servers that took slots over are walked again, as `_core.migration` says.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from cachex_client import commands as build
-from cachex_client._async.engine import Aim, AsyncEngine
+from redis.exceptions import RedisError
+
+from cachex_client._async.engine import PAUSE, AsyncEngine
 from cachex_client._concurrency import async_sleep, monotonic
 from cachex_client._core.keyslot import SLOTS
-from cachex_client._core.migration import Holdings, Walk, read_own_line, to_walk
+from cachex_client._core.migration import Holdings, Walk, read_own_line, to_walk, walked
+from cachex_client._core.retry import is_rejection
 from cachex_client._links import AsyncLink, async_exchange_all
 from cachex_client.errors import SlotNotCovered
 from cachex_pool import PoolError, pack
 
 NODES = pack(("CLUSTER", "NODES"))
-PAUSE = 0.05
 
 
 async def async_scan_cluster(
@@ -47,37 +48,29 @@ async def async_scan_cluster(
             continue
         for link in unwalked:
             started = monotonic()
-            held = (await _ask([link])).get(link)
-            if held is None:
-                continue
             try:
-                async for keys in _walk(client, link, pattern, count):
+                before = (await _ask([link]))[link]
+                async for keys in client.scan_one(link, pattern, count):
                     yield keys
-            except PoolError:
+                    patience = monotonic() + client.options.timeout
+                ended = monotonic()
+                walks[link] = walked(before, (await _ask([link]))[link], started, ended)
+            except (RedisError, KeyError) as error:  # KeyError: it is no primary any more
+                if not isinstance(error, PoolError | KeyError) and not is_rejection(error):
+                    raise
+                if monotonic() > patience:
+                    raise
                 await client.refreshed()
+                await async_sleep(PAUSE)
                 break
-            walks[link] = Walk(held, started, monotonic())
-            patience = monotonic() + client.options.timeout
-
-
-async def _walk(
-    client: AsyncEngine[Any], link: AsyncLink, pattern: bytes, count: int
-) -> AsyncIterator[list[bytes]]:
-    cursor = b"0"
-    while True:
-        step = build.scan(cursor, match=pattern, count=count)
-        cursor, keys = await client.execute_on(step, Aim(link, tried=(link,)))
-        yield keys
-        if cursor == b"0":
-            return
 
 
 async def _holdings(client: AsyncEngine[Any]) -> dict[AsyncLink, Holdings]:
     """Ask every primary what it holds; one that does not answer is left out."""
-    return await _ask(sorted(await client.primaries(), key=lambda link: link.name))
+    return await _ask(await client.primaries(monotonic() + client.options.timeout))
 
 
-async def _ask(links: list[AsyncLink]) -> dict[AsyncLink, Holdings]:
+async def _ask(links: Sequence[AsyncLink]) -> dict[AsyncLink, Holdings]:
     deadline = monotonic() + 1.0
     answers = await async_exchange_all([(link, NODES, 1, deadline) for link in links])
     found = {}

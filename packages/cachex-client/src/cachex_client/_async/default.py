@@ -78,7 +78,8 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
         """
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
         if not self._alone or command.spec.blocking:
-            return await self._pursue(command, await self._aim(command, monotonic()), deadline)
+            aim = await self._aim(command, monotonic(), deadline)
+            return await self._pursue(command, aim, deadline)
         link = self._links.primary
         failed: Exception
         try:
@@ -120,7 +121,7 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
 
     async def warm_up(self) -> None:
         """Connect to every server now; raises what the primary says, replicas may be down."""
-        links = await self._ready(monotonic())
+        links = await self._ready(monotonic() + self._timeout)
         await links.primary.warm_up()
         for link in links.replicas:
             try:
@@ -145,7 +146,7 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
 
     # -- the topology
 
-    async def _ready(self, now: float) -> AsyncLinks:
+    async def _ready(self, deadline: float) -> AsyncLinks:
         """Return the servers, once they are known."""
         return self._links
 
@@ -154,9 +155,14 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
         return AsyncLinks(links[0], tuple(links[1:]))
 
     async def _route(
-        self, spec: Spec, key: bytes | None, now: float, tried: Sequence[AsyncLink] = ()
+        self,
+        spec: Spec,
+        key: bytes | None,
+        now: float,
+        deadline: float,
+        tried: Sequence[AsyncLink] = (),
     ) -> Aim | None:
-        links = await self._ready(now)
+        links = await self._ready(deadline)
         left: Sequence[AsyncLink] = (links.primary,)
         own_write = now - last_write.get() < self.options.read_your_writes
         if not spec.write and links.replicas and not own_write:
@@ -167,7 +173,9 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
             left = [link for link in left if link not in tried]
         return Aim(left[0], len(left)) if left else None
 
-    async def _learn(self, verdict: Verdict, error: Exception, link: AsyncLink) -> None:
+    async def _learn(
+        self, verdict: Verdict, error: Exception, link: AsyncLink, deadline: float
+    ) -> None:
         if verdict.demoted:  # a new connection asks DNS anew
             link.pool.retire("read-only")
 
@@ -177,16 +185,17 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
         positions: Sequence[int],
         aims: dict[int, Aim],
         now: float,
+        deadline: float,
     ) -> list[tuple[Aim | None, list[int]]]:
         """Keep commands together: a list with a write in it goes to the primary whole."""
         if aims:
-            return await super()._group(commands, positions, aims, now)
-        aim = await self._route(strictest(commands), None, now)
+            return await super()._group(commands, positions, aims, now, deadline)
+        aim = await self._route(strictest(commands), None, now, deadline)
         assert aim is not None  # nothing was tried yet
         return [(aim, list(positions))]
 
-    async def primaries(self) -> Iterable[AsyncLink]:
-        return (self._links.primary,)
+    async def primaries(self, deadline: float) -> Sequence[AsyncLink]:
+        return ((await self._ready(deadline)).primary,)
 
     def primary_pool(self) -> AsyncPool:
         """Return the pool of the primary (in the running event loop)."""

@@ -12,7 +12,7 @@ from random import random
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import attrs
-from redis.exceptions import AskError, MovedError, RedisError
+from redis.exceptions import AskError, MovedError, ReadOnlyError, RedisError
 
 from cachex_client import commands as build
 from cachex_client._concurrency import (
@@ -27,7 +27,15 @@ from cachex_client._core.retry import REDIRECTS, Verdict, judge
 from cachex_client._links import AsyncLink, async_exchange_all
 from cachex_client.command import Command, Spec
 from cachex_client.options import ClientOptions
-from cachex_pool import AsyncConnection, AsyncPool, PoolError, PoolStats, full_jitter, pack
+from cachex_pool import (
+    AsyncConnection,
+    AsyncPool,
+    PoolClosed,
+    PoolError,
+    PoolStats,
+    full_jitter,
+    pack,
+)
 
 if TYPE_CHECKING:
     from cachex_client._async.facade import AsyncRedis
@@ -37,6 +45,10 @@ C = TypeVar("C", bound=AsyncClosable)
 
 ASKING = pack(("ASKING",))
 LEASE = Spec("WATCH", write=True, idempotent=True)
+LEASE_OF_ANY = attrs.evolve(LEASE, key=0)
+PAUSE = 0.05
+PATIENT = 2
+"""So many redirects are followed at once; more mean that the servers do not agree yet."""
 
 
 @attrs.define(eq=False, slots=True)
@@ -48,6 +60,7 @@ class Aim:
     asking: bool = False
     pause: bool = False
     redirects: int = 0
+    fixed: bool = False  # this server or none
     tried: tuple[AsyncLink, ...] = ()
     heir_of: AsyncLink | None = None  # the silent primary whose replica is asked in its stead
     cause: Exception | None = None  # why the heir is asked
@@ -68,14 +81,25 @@ class AsyncEngine(AsyncLinked[C]):
     # -- what a topology says
 
     async def _route(
-        self, spec: Spec, key: bytes | None, now: float, tried: Sequence[AsyncLink] = ()
+        self,
+        spec: Spec,
+        key: bytes | None,
+        now: float,
+        deadline: float,
+        tried: Sequence[AsyncLink] = (),
     ) -> Aim | None:
         """Say who answers a command and was not tried yet; None if nobody is left."""
         raise NotImplementedError
 
-    async def _redirected(self, error: AskError, aim: Aim, *, moved: bool) -> AsyncLink | None:
+    async def _redirected(
+        self, error: AskError, aim: Aim, deadline: float, *, moved: bool
+    ) -> AsyncLink | None:
         """Learn from a redirect; return the server it names. None: there are no redirects here."""
         return None
+
+    def _irreplaceable(self, link: AsyncLink) -> bool:
+        """Say whether a lost connection to this server is no reason to ask another one."""
+        return False
 
     def _promoted(self, command: Command[Any], aim: Aim) -> None:
         """Learn that a replica answered in its primary's stead."""
@@ -87,11 +111,13 @@ class AsyncEngine(AsyncLinked[C]):
     async def refreshed(self) -> None:
         """Look at the topology again, if there is one to look at."""
 
-    async def _learn(self, verdict: Verdict, error: Exception, link: AsyncLink) -> None:
+    async def _learn(
+        self, verdict: Verdict, error: Exception, link: AsyncLink, deadline: float
+    ) -> None:
         """Learn from a failure of a server."""
 
-    async def primaries(self) -> Iterable[AsyncLink]:
-        """Return every primary."""
+    async def primaries(self, deadline: float) -> Sequence[AsyncLink]:
+        """Return every primary, in the order of their names."""
         raise NotImplementedError
 
     def _links_in_use(self) -> Iterable[AsyncLink]:
@@ -109,8 +135,7 @@ class AsyncEngine(AsyncLinked[C]):
         """
         now = monotonic()
         deadline = now + (self._timeout if timeout is None else timeout)
-        aim = await self._aim(command, now)
-        return await self._pursue(command, aim, deadline)
+        return await self._pursue(command, await self._aim(command, now, deadline), deadline)
 
     async def execute_many(
         self, commands: Sequence[Command[Any]], *, timeout: float | None = None
@@ -145,7 +170,30 @@ class AsyncEngine(AsyncLinked[C]):
         keyed = next((command for command in commands if command.key is not None), commands[0])
         spec = attrs.evolve(keyed.spec, name="MULTI", write=True, idempotent=idempotent)
         whole = Transaction(keyed.arguments, spec, packed=b"".join(data), commands=commands)
-        return await self._pursue(whole, await self._aim(whole, monotonic()), deadline)
+        return await self._pursue(whole, await self._aim(whole, monotonic(), deadline), deadline)
+
+    async def execute_everywhere(
+        self, command: Command[Any], *, timeout: float | None = None
+    ) -> list[Any]:
+        """
+        Send a command to every primary, all at once; return their results, errors in place.
+
+        For commands without a key that are about a server: FLUSHDB, DBSIZE, SCRIPT LOAD. Where
+        one turns out to be no primary any more, its successor is asked instead.
+        """
+        deadline = monotonic() + (self._timeout if timeout is None else timeout)
+        done: dict[AsyncLink, Any] = {}
+        for attempt in range(self.options.retry.attempts):
+            links = await self.primaries(deadline)
+            todo = [link for link in links if link not in done or _deposed(done[link])]
+            if not todo:
+                break
+            if attempt:
+                await async_sleep(min(PAUSE, max(0.0, deadline - monotonic())))
+            aims = {at: Aim(link, fixed=True) for at, link in enumerate(todo)}
+            results = await self._pursue_many([command] * len(todo), deadline, aims=aims)
+            done |= zip(todo, results, strict=True)
+        return [done[link] for link in links if link in done]
 
     async def get_many(self, keys: Sequence[bytes], *, timeout: float | None = None) -> list[Any]:
         """
@@ -174,18 +222,38 @@ class AsyncEngine(AsyncLinked[C]):
         As SCAN promises: a key that is there throughout comes at least once. Each step has a
         deadline of its own; `count` is SCAN's hint.
         """
-        for link in await self.primaries():
-            cursor = b"0"
-            while True:
-                step = build.scan(cursor, match=pattern, count=count)
-                cursor, keys = await self.execute_on(step, Aim(link, tried=(link,)))
-                yield keys
-                if cursor == b"0":
-                    break
+        patience = monotonic() + self._timeout
+        while True:
+            (link,) = await self.primaries(monotonic() + self._timeout)
+            try:
+                async for keys in self.scan_one(link, pattern, count):
+                    yield keys
+                    patience = monotonic() + self._timeout
+            except (PoolError, ReadOnlyError) as error:
+                if monotonic() > patience:
+                    raise
+                await self.refreshed()
+                if await self.primaries(monotonic() + self._timeout) == (link,):
+                    if not judge(error, build.scan().spec).again:
+                        raise
+                    await async_sleep(PAUSE)
+                continue
+            # A cursor, and what was walked, are worth something on this server only.
+            if await self.primaries(monotonic() + self._timeout) == (link,):
+                return
 
-    async def execute_on(self, command: Command[T], aim: Aim) -> T:
-        """Send a command to a server of the caller's choice."""
-        return await self._pursue(command, aim, monotonic() + self._timeout)
+    async def scan_one(
+        self, link: AsyncLink, pattern: bytes, count: int
+    ) -> AsyncIterator[list[bytes]]:
+        """Walk over the keys of one server."""
+        cursor = b"0"
+        while True:
+            step = build.scan(cursor, match=pattern, count=count)
+            until = monotonic() + self._timeout
+            cursor, keys = await self._pursue(step, Aim(link, fixed=True), until)
+            yield keys
+            if cursor == b"0":
+                return
 
     @asynccontextmanager
     async def lease(
@@ -198,7 +266,8 @@ class AsyncEngine(AsyncLinked[C]):
         """
         now = monotonic()
         deadline = now + (self._timeout if timeout is None else timeout)
-        aim = await self._aim(Command(("WATCH", key or b""), LEASE), now)
+        spec = LEASE if key is not None else LEASE_OF_ANY
+        aim = await self._aim(Command(("WATCH", key or b""), spec), now, deadline)
         async with aim.link.lease(deadline) as connection:
             yield connection
 
@@ -229,8 +298,8 @@ class AsyncEngine(AsyncLinked[C]):
 
     # -- inside: one command
 
-    async def _aim(self, command: Command[Any], now: float) -> Aim:
-        aim = await self._route(command.spec, command.key, now)
+    async def _aim(self, command: Command[Any], now: float, deadline: float) -> Aim:
+        aim = await self._route(command.spec, command.key, now, deadline)
         if aim is None:
             raise self._nobody(command)
         return aim
@@ -256,9 +325,9 @@ class AsyncEngine(AsyncLinked[C]):
                     self._promoted(command, aim)
                 self._note_write(command.spec)
                 return command.parse(reply)
-            following = await self._after(reply, command, aim, attempt)
+            following = await self._after(reply, command, aim, attempt, deadline)
             if following is None or not await self._may_go_on([following], attempt, deadline):
-                reply = aim.cause or self._explained(reply, command)
+                reply = self._explained(_first_cause(reply, aim), command)
                 raise _tell(reply, attempt, monotonic() - started)
             aim, failed = following, None
             attempt += 1
@@ -284,35 +353,50 @@ class AsyncEngine(AsyncLinked[C]):
         return reply
 
     async def _after(
-        self, error: Exception, command: Command[Any], aim: Aim, attempt: int
+        self, error: Exception, command: Command[Any], aim: Aim, attempt: int, deadline: float
     ) -> Aim | None:
         """Say where a command goes after a failure; None if that was the end of it."""
-        moved = isinstance(error, MovedError)
-        if moved and aim.heir_of is not None:
-            return None  # not promoted yet; `aim.cause` tells why it was asked
-        if isinstance(error, AskError):  # MOVED is one too
-            link = await self._redirected(error, aim, moved=moved)
-            if link is None or aim.redirects >= REDIRECTS:
-                return None
-            return Aim(link, asking=not moved, redirects=aim.redirects + 1)
+        if isinstance(error, AskError):
+            return await self._after_redirect(error, aim, attempt, deadline)
         verdict = judge(error, command.spec)
         now = monotonic()
         if verdict.blame:
             aim.link.health.failed(now)
-        await self._learn(verdict, error, aim.link)
+        await self._learn(verdict, error, aim.link, deadline)
+        if isinstance(error, PoolClosed) and aim.link.left and not aim.fixed:
+            more = attempt < self.options.retry.attempts  # the map changed meanwhile
+            return await self._route(command.spec, command.key, now, deadline) if more else None
         if not verdict.again:
             return None
+        at_once = verdict.at_once and attempt == 1
+        if aim.fixed or (at_once and self._irreplaceable(aim.link)):
+            more = verdict.here and attempt < self.options.retry.attempts
+            return attrs.evolve(aim, pause=not at_once) if more else None
         tried = (*aim.tried, aim.link)
-        following = await self._route(command.spec, command.key, now, tried)
+        following = await self._route(command.spec, command.key, now, deadline, tried)
         if following is not None:
             following.tried = tried
             following.cause = aim.cause or error
             return following
         if not verdict.here or attempt >= self.options.retry.attempts:
             return None
-        following = await self._route(command.spec, command.key, now)
+        following = await self._route(command.spec, command.key, now, deadline)
         if following is not None:
-            following.pause = not (verdict.at_once and attempt == 1)
+            following.pause = not at_once
+        return following
+
+    async def _after_redirect(
+        self, error: AskError, aim: Aim, attempt: int, deadline: float
+    ) -> Aim | None:
+        moved = isinstance(error, MovedError)  # which is an AskError too
+        link = await self._redirected(error, aim, deadline, moved=moved)
+        if link is None or aim.fixed or aim.redirects >= REDIRECTS:
+            return None
+        if moved and link is aim.heir_of:  # not promoted yet
+            again = attempt < self.options.retry.attempts
+            return Aim(link, pause=True, cause=aim.cause) if again else None
+        following = Aim(link, asking=not moved, redirects=aim.redirects + 1)
+        following.pause = following.redirects > PATIENT
         return following
 
     async def _may_go_on(self, aims: Sequence[Aim], attempt: int, deadline: float) -> bool:
@@ -337,32 +421,42 @@ class AsyncEngine(AsyncLinked[C]):
         self,
         commands: Sequence[Command[Any]],
         deadline: float,
-        came: "list[Came] | None" = None,
+        came: "Sequence[Came] | None" = None,
+        aims: dict[int, Aim] | None = None,
     ) -> list[Any]:
-        """Go round until all commands are done; `came` is what a first round brought already."""
+        """
+        Go round until all commands are done.
+
+        `came` is what a first round brought already, `aims` where commands at positions have to go.
+        """
         results: list[Any] = [None] * len(commands)
         started = monotonic()
-        aims: dict[int, Aim] = {}
+        aims = {} if aims is None else aims
         pending: Sequence[int] = range(len(commands))
         attempt = 0
         while pending:
             attempt += 1
             if came is None:
-                groups = await self._group(commands, pending, aims, monotonic())
+                groups = await self._group(commands, pending, aims, monotonic(), deadline)
                 came = await self._round(commands, groups, deadline)
             again: list[int] = []
             for aim, positions, replies in came:
                 for position, reply in zip(positions, replies, strict=True):
                     results[position] = reply
-                if aim is None or not (aim.heir_of or any_error(replies)):
+                if aim is None:
+                    continue
+                if not (aim.heir_of or any_error(replies)):
+                    if not aim.link.health.ok:
+                        aim.link.health.succeeded()
                     continue
                 for position, reply in zip(positions, replies, strict=True):
                     if not isinstance(reply, Exception):
                         if aim.heir_of is not None:
                             self._promoted(commands[position], aim)
                         continue
-                    results[position] = aim.cause or reply
-                    following = await self._after(reply, commands[position], aim, attempt)
+                    command = commands[position]
+                    following = await self._after(reply, command, aim, attempt, deadline)
+                    results[position] = self._explained(_first_cause(reply, aim), command)
                     if following is not None:
                         aims[position] = following
                         again.append(position)
@@ -380,12 +474,15 @@ class AsyncEngine(AsyncLinked[C]):
         positions: Sequence[int],
         aims: dict[int, Aim],
         now: float,
+        deadline: float,
     ) -> list[tuple[Aim | None, list[int]]]:
         """Gather the commands that go to the same server, in a fixed order of servers."""
         groups: dict[Any, tuple[Aim | None, list[int]]] = {}
         for position in positions:
             command = commands[position]
-            aim = aims.get(position) or await self._route(command.spec, command.key, now)
+            aim = aims.get(position)
+            if aim is None:
+                aim = await self._route(command.spec, command.key, now, deadline)
             place = None if aim is None else (id(aim.link), aim.asking)
             groups.setdefault(place, (aim, []))[1].append(position)
         return sorted(groups.values(), key=lambda one: "" if one[0] is None else one[0].link.name)
@@ -473,6 +570,17 @@ def strictest(commands: Sequence[Command[Any]]) -> Spec:
         if command.spec.write:
             return command.spec
     return commands[0].spec
+
+
+def _deposed(result: Any) -> bool:
+    return isinstance(result, ReadOnlyError | PoolClosed)
+
+
+def _first_cause(error: Exception, aim: Aim) -> Exception:
+    """Return what a primary's silence was, if all its replica said is that it is still none."""
+    if aim.cause is not None and aim.heir_of is not None and isinstance(error, AskError):
+        return aim.cause
+    return error
 
 
 def _until(deadline: float, share: int) -> float:

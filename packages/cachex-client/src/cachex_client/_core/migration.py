@@ -18,11 +18,17 @@ class Holdings:
 
 @attrs.frozen(slots=True)
 class Walk:
-    """A finished SCAN of one primary: what it held at the start, and from when to when."""
+    """A finished SCAN of one primary: what it held all the while, and from when to when."""
 
     held: Holdings
     started: float
     ended: float
+
+
+def walked(before: Holdings, after: Holdings, started: float, ended: float) -> Walk:
+    """Make the record of a walk: a slot that was given away meanwhile does not count as held."""
+    importing = before.importing | after.importing
+    return Walk(Holdings(before.owned & after.owned, importing), started, ended)
 
 
 def read_own_line(reply: bytes) -> Holdings | None:
@@ -69,5 +75,5 @@ def _seen(node: N, holds: Holdings, walks: Mapping[N, Walk]) -> bool:
     return not new or all(
         walk.started >= other.ended
         for one, other in walks.items()
-        if one != node and not new.isdisjoint(other.held.owned)
+        if one != node and not new.isdisjoint(other.held.owned | other.held.importing)
     )

@@ -33,12 +33,16 @@ class RefreshSchedule:
 
     def may_start(self, now: float) -> bool:
         """Say whether to refresh now; who is told so has to do it."""
-        if now < self.due_at:
+        if now < self.due_at or not self.may_begin(now):
             return False
+        self.due_at = float("inf")
+        return True
+
+    def may_begin(self, now: float) -> bool:
+        """Say whether nobody is at it, whatever the time; who is told so has to do it."""
         if self.running_since is not None and now - self.running_since < GIVEN_UP:
             return False
         self.running_since = now
-        self.due_at = float("inf")
         return True
 
     def finished(self, now: float, chance: float, *, changed: bool) -> None:

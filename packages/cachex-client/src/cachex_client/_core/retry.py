@@ -44,6 +44,7 @@ FINAL_AND_BLAMED = Verdict(again=False)
 PAUSE = Verdict(again=True)
 AT_ONCE = Verdict(again=True, at_once=True, blame=False)
 ELSEWHERE = Verdict(again=True, here=False)
+CROWDED = Verdict(again=True, here=False, blame=False)
 DEMOTED = Verdict(again=True, demoted=True, blame=False)
 
 REDIRECTS = 8
@@ -67,7 +68,9 @@ def judge(error: Exception, spec: Spec) -> Verdict:
         return PAUSE if is_rejection(error) else FINAL
     if isinstance(error, PoolClosed | AuthenticationFailed | HandshakeRefused):
         return FINAL
-    if isinstance(error, NodeUnavailable | PoolTimeout):
+    if isinstance(error, PoolTimeout):  # our own crowd: the node did nothing wrong
+        return CROWDED
+    if isinstance(error, NodeUnavailable):
         return ELSEWHERE
     if error.written and not spec.idempotent:
         return FINAL_AND_BLAMED

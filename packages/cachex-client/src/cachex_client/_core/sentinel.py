@@ -17,6 +17,7 @@ class Opinion:
     What one Sentinel says of a service: who leads, since which epoch, who follows.
 
     `unwell` are replicas that reads had better not go to now; one of them may lead tomorrow.
+    `votes` is how many Sentinels say so.
     """
 
     primary: Address
@@ -24,6 +25,7 @@ class Opinion:
     replicas: tuple[Address, ...]
     sentinels: tuple[Address, ...] = ()
     unwell: tuple[Address, ...] = ()
+    votes: int = attrs.field(default=1, eq=False)
 
     def led_by(self, node: Address) -> "Opinion":
         """Return the opinion after a promotion that the Sentinels have not told of yet."""
@@ -75,26 +77,39 @@ def majority(opinions: Sequence[Opinion]) -> Opinion | None:
         tuple(sorted(replicas)),
         tuple(sorted(sentinels)),
         tuple(sorted(unwell)),
+        votes[primary],
     )
 
 
 def believed(
-    told: Opinion | None, now: Opinion | None, leaders: Mapping[Address, int]
+    told: Opinion | None,
+    now: Opinion | None,
+    roles: Mapping[Address, int | None],
+    sentinels: int = 1,
 ) -> Opinion | None:
     """
     Say whom to follow, None to leave things as they are.
 
-    `told` is the Sentinels' word, `now` whom we follow, `leaders` who says of itself that it
-    is a primary, with its replication offset. A primary that the Sentinels name is believed if it
-    agrees. While they still name one that does not lead any more, and ours does not either, the
-    server that leads with the highest offset was just promoted: an old primary
-    that came back, and leads until it is told otherwise, starts from a lower one.
+    `told` is the word of those that answered of so many `sentinels`, `now` whom we follow. `roles`
+    has the replication offset of each server that says it leads, None for one that follows;
+    who is silent is not in it. A minority that names an older epoch than we know is not
+    listened to. A primary that the Sentinels name is believed if it agrees. While they still name
+    one that does not lead any more, and ours does not either, the server that leads with the
+    highest offset was just promoted: an old primary that came back, and leads until it is told
+    otherwise, starts from a lower one.
     """
+    leaders = {node: offset for node, offset in roles.items() if offset is not None}
+    if told is not None and now is not None and told.epoch < now.epoch:
+        told = told if 2 * told.votes > sentinels else None
     if told is not None and told.primary in leaders:
         return told
-    if now is None or now.primary in leaders or not leaders:
+    before = now or told
+    if before is None or before.primary in leaders:
         return None
-    return now.led_by(max(leaders, key=lambda node: leaders[node]))
+    if leaders:
+        return before.led_by(max(leaders, key=lambda node: leaders[node]))
+    # A silent primary is better than none: there may be replicas to read from.
+    return told if now is None and before.primary not in roles else None
 
 
 def _fit(told: Mapping[str, str]) -> bool:

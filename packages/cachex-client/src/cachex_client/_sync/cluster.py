@@ -2,29 +2,33 @@
 """Talking to a cluster: every command to the server that holds its key."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from redis.exceptions import AskError, ClusterCrossSlotError, TryAgainError
 
 from cachex_client import commands as build
-from cachex_client._sync.cluster_links import ClusterLinks
+from cachex_client._sync.cluster_links import ClusterLinks, Tables
 from cachex_client._sync.cluster_scan import scan_cluster
 from cachex_client._sync.engine import Aim, Engine, Came
 from cachex_client._concurrency import last_write, monotonic
 from cachex_client._core.health import in_order
-from cachex_client._core.keyslot import slot_of
-from cachex_client._core.multikey import Part, hand_out, one_slot, plan
+from cachex_client._core.keyslot import slot_of, slots_of
+from cachex_client._core.multikey import hand_out, one_slot, plan
 from cachex_client._core.retry import Verdict
 from cachex_client._core.topology import Address, Remap
 from cachex_client._links import Link, exchange_all
 from cachex_client.cluster_map import ClusterMap
-from cachex_client.command import Command, Spec
+from cachex_client.command import Command, Spec, as_is
 from cachex_client.errors import SlotNotCovered
 from cachex_client.options import ClientOptions
 from cachex_client.view import NodeView, TopologyView, node_view
-from cachex_pool import Pool, Endpoint, PoolObserver
+from cachex_pool import Pool, Endpoint, PoolError, PoolObserver, pack
+
+T = TypeVar("T")
 
 MANY_AT_ONCE = 5000
+_SPEC = attrgetter("spec")
 PROBE_EVERY = 0.1
 """Seconds between two looks whether a silent primary's replica was promoted, for each shard."""
 
@@ -57,6 +61,38 @@ class ClusterClient(Engine[ClusterLinks]):
     def __repr__(self) -> str:
         return f"<ClusterClient {self.map!r}>"
 
+    def execute(self, command: Command[T], *, timeout: float | None = None) -> T:
+        """
+        Send a command to the server of its key, return its parsed reply.
+
+        `timeout` is the deadline in seconds, None for the client's own. Raises the server's
+        error as redis-py's exception for it, or a PoolError, or SlotNotCovered.
+        """
+        now = monotonic()
+        deadline = now + (self._timeout if timeout is None else timeout)
+        links, spec, key = self._links, command.spec, command.key
+        tables = links.tables
+        if tables.topology is not self.map.topology or now >= self.map.schedule.due_at:
+            tables = links.mapped(deadline)
+        elsewhere = links.reads_replicas and not spec.write
+        link = None if key is None or spec.blocking or elsewhere else tables.primaries[slot_of(key)]
+        if link is None:
+            return self._pursue(command, self._aim(command, now, deadline), deadline)
+        failed: Exception
+        try:
+            reply = link.call(command.packed or pack(command.arguments), deadline)
+        except PoolError as error:
+            failed = error
+        else:
+            if not isinstance(reply, Exception):
+                if not link.health.ok:
+                    link.health.succeeded()
+                if links.reads_replicas:
+                    self._note_write(spec)
+                return reply if command.parse is as_is else command.parse(reply)
+            failed = reply
+        return self._pursue(command, Aim(link), deadline, failed)
+
     # -- many keys
 
     def get_many(self, keys: Sequence[bytes], *, timeout: float | None = None) -> list[Any]:
@@ -88,8 +124,7 @@ class ClusterClient(Engine[ClusterLinks]):
 
     def warm_up(self) -> None:
         """Learn the map and connect to every primary; raises what keeps that from happening."""
-        links = self._links.mapped(monotonic() + self._timeout)
-        for link in links.replicas:
+        for link in self.primaries(monotonic() + self._timeout):
             link.warm_up()
 
     def view(self) -> TopologyView:
@@ -121,30 +156,37 @@ class ClusterClient(Engine[ClusterLinks]):
         return ClusterLinks(self.map, self.options, self._observers)
 
     def _route(
-        self, spec: Spec, key: bytes | None, now: float, tried: Sequence[Link] = ()
+        self,
+        spec: Spec,
+        key: bytes | None,
+        now: float,
+        deadline: float,
+        tried: Sequence[Link] = (),
     ) -> Aim | None:
-        links = self._links.mapped(now + self._timeout)
+        links = self._links
+        tables = links.mapped(deadline)
         if key is None:
             links.turn += 1
-            left = [link for link in links.replicas if link not in tried]
+            left = [link for link in tables.replicas if link not in tried]
+            left = [link for link in left if link.health.worth_trying(now)] or left
             return Aim(left[links.turn % len(left)], len(left)) if left else None
-        primary = links.primaries[slot_of(key)]
+        primary = tables.primaries[slot_of(key)]
         if primary is None:
             links.want()
             return None
-        if spec.write or not links.reads_replicas or not links.replicas.get(primary):
-            return self._to_primary(links, primary, now, tried)
+        replicas = tables.replicas.get(primary, ())
+        if spec.write or not links.reads_replicas or not replicas:
+            return self._to_primary(replicas, primary, now, tried)
         if now - last_write.get() < self.options.read_your_writes:
-            return self._to_primary(links, primary, now, tried)
+            return self._to_primary(replicas, primary, now, tried)
         links.turn += 1
-        replicas = links.replicas[primary]
         order = in_order(self.options.read_from, primary, replicas, links.turn, now)
         left = [link for link in order if link not in tried]
         return Aim(left[0], len(left)) if left else None
 
     def _to_primary(
         self,
-        links: ClusterLinks,
+        replicas: Sequence[Link],
         primary: Link,
         now: float,
         tried: Sequence[Link],
@@ -157,7 +199,7 @@ class ClusterClient(Engine[ClusterLinks]):
         """
         if primary not in tried:
             return Aim(primary)
-        left = [link for link in links.replicas.get(primary, ()) if link not in tried]
+        left = [link for link in replicas if link not in tried]
         if not left or not self.map.may_probe(primary.name, now, PROBE_EVERY):
             return None
         return Aim(left[0], len(left), heir_of=primary)
@@ -165,26 +207,38 @@ class ClusterClient(Engine[ClusterLinks]):
     def _nobody(self, command: Command[Any]) -> Exception:
         return SlotNotCovered(self.map.name, None if command.key is None else slot_of(command.key))
 
-    def _redirected(self, error: AskError, aim: Aim, *, moved: bool) -> Link | None:
-        links = self._links.mapped(monotonic() + self._timeout)
+    def _redirected(
+        self, error: AskError, aim: Aim, deadline: float, *, moved: bool
+    ) -> Link | None:
+        links = self._links
+        links.mapped(deadline)
         by = Address(aim.link.endpoint.host, aim.link.endpoint.port)
         if not moved:
             return links.link(self.map.address(error.host, error.port, by))
         link = links.follow(error.slot_id, error.host, error.port, by)
         links.want()
+        if link is aim.link:  # a name that stands for another server by now
+            link.pool.retire("moved")
         return link
+
+    def _irreplaceable(self, link: Link) -> bool:
+        return link in self._links.tables.replicas  # a primary
 
     def refreshed(self) -> None:
         """Look at the topology again, if it is time to."""
         self._links.want()
 
     def primary_pool(self) -> Pool:
-        """Return the pool of some node (in the running event loop)."""
+        """Return the pool of some node (in the running event loop): they take turns."""
         links = self._links
-        known = next(iter(links.replicas), None) or links.link(self.map.seeds[0])
-        return known.pool
+        links.turn += 1
+        known = list(links.tables.replicas) or [links.link(self.map.seeds[0])]
+        well = [link for link in known if link.health.ok] or known
+        return well[links.turn % len(well)].pool
 
-    def _learn(self, verdict: Verdict, error: Exception, link: Link) -> None:
+    def _learn(
+        self, verdict: Verdict, error: Exception, link: Link, deadline: float
+    ) -> None:
         if verdict.blame or verdict.demoted:
             self._links.want()
 
@@ -206,9 +260,9 @@ class ClusterClient(Engine[ClusterLinks]):
             return better
         return error
 
-    def primaries(self) -> Iterable[Link]:
-        links = self._links.mapped(monotonic() + self._timeout)
-        return tuple(links.replicas)
+    def primaries(self, deadline: float) -> Sequence[Link]:
+        tables = self._links.mapped(deadline)
+        return sorted(tables.replicas, key=lambda link: link.name)
 
     def _links_in_use(self) -> Iterable[Link]:
         return [link for links in self._all_links() for link in list(links.links.values())]
@@ -241,19 +295,28 @@ class ClusterClient(Engine[ClusterLinks]):
         nothing: Any,
         deadline: float,
     ) -> list[Any]:
-        links = self._links.mapped(deadline)
+        links = self._links
+        tables = links.mapped(deadline)
         spec = single(b"").spec
-        parts = plan(keys, self._owners(links, spec), one, many)
+        parts = plan(keys, tables.primaries, one, many)
         values: list[Any] = [nothing] * len(keys)
         lost = parts.pop(None, None)
-        asked: list[tuple[Link, Part]] = sorted(parts.items(), key=_by_name)  # type: ignore[arg-type]
+        asks = self._asks(tables, spec)
+        asked = sorted(
+            ((asks(link), part) for link, part in parts.items() if link is not None), key=_by_name
+        )
         answers = exchange_all(
             [(link, b"".join(part.packed), len(part.packed), deadline) for link, part in asked]
         )
         afresh: list[int] = [] if lost is None else lost.keys()
         failed: list[tuple[Aim, int, Any]] = []
         for (link, part), answer in zip(asked, answers, strict=True):
-            replies = [answer] * len(part.takers) if isinstance(answer, Exception) else answer
+            if isinstance(answer, Exception):
+                replies = [answer] * len(part.takers)
+            else:
+                replies = answer
+                if not link.health.ok:
+                    link.health.succeeded()
             for at, error in hand_out(part.takers, replies, values):
                 # TRYAGAIN: a command on several keys met a slot on the move; one key cannot.
                 if isinstance(error, TryAgainError):
@@ -274,19 +337,24 @@ class ClusterClient(Engine[ClusterLinks]):
                 values[at] = result
         return values
 
-    def _owners(self, links: ClusterLinks, spec: Spec) -> Sequence[Link | None]:
-        """Return who is asked for each slot: one choice per shard and call."""
+    def _asks(self, tables: Tables, spec: Spec) -> Callable[[Link], Link]:
+        """Return who is asked in a primary's stead: one choice per shard and call."""
+        links = self._links
         if spec.write or not links.reads_replicas:
-            return links.primaries
+            return _itself
         now = monotonic()
         if now - last_write.get() < self.options.read_your_writes:
-            return links.primaries
+            return _itself
         links.turn += 1
-        chosen: dict[Link | None, Link | None] = {None: None}
-        for primary, replicas in links.replicas.items():
-            policy = self.options.read_from
-            chosen[primary] = in_order(policy, primary, replicas, links.turn, now)[0]
-        return [chosen.get(primary, primary) for primary in links.primaries]
+        turn, policy = links.turn, self.options.read_from
+
+        def chosen(primary: Link) -> Link:
+            found: Link = in_order(
+                policy, primary, tables.replicas.get(primary, ()), turn, now
+            )[0]
+            return found
+
+        return chosen
 
     def _group(
         self,
@@ -294,32 +362,59 @@ class ClusterClient(Engine[ClusterLinks]):
         positions: Sequence[int],
         aims: dict[int, Aim],
         now: float,
+        deadline: float,
     ) -> list[tuple[Aim | None, list[int]]]:
         if aims:
-            return super()._group(commands, positions, aims, now)
-        links = self._links.mapped(now + self._timeout)
-        writes, reads = links.primaries, None
+            return super()._group(commands, positions, aims, now, deadline)
+        tables = self._links.mapped(deadline)
+        specs = set(map(_SPEC, commands))
+        keys: list[Any] = []
+        if len(specs) == 1 and next(iter(specs)).key == 1:
+            keys = [command.arguments[1] for command in commands]
+        if not keys or set(map(type, keys)) != {bytes}:
+            keys = [command.key for command in commands]
+        primaries = tables.primaries
         groups: dict[Link | None, list[int]] = {}
-        for position in positions:
-            command = commands[position]
-            key = command.key
-            if key is None:
-                aim = self._route(command.spec, None, now)
-                link = None if aim is None else aim.link
-            elif command.spec.write:
-                link = writes[slot_of(key)]
-            else:
-                reads = reads or self._owners(links, command.spec)
-                link = reads[slot_of(key)]
-            found = groups.get(link)
-            if found is None:
-                groups[link] = [position]
-            else:
-                found.append(position)
+        if None not in keys and all(spec.write for spec in specs):
+            for position, slot in enumerate(slots_of(keys)):
+                link = primaries[slot]
+                if link in groups:
+                    groups[link].append(position)
+                else:
+                    groups[link] = [position]
+        else:
+            self._group_each(commands, keys, groups, tables, now, deadline)
         return [
             (None if link is None else Aim(link), members)
             for link, members in sorted(groups.items(), key=_by_name)
         ]
+
+    def _group_each(
+        self,
+        commands: Sequence[Command[Any]],
+        keys: Sequence[bytes | None],
+        groups: dict[Link | None, list[int]],
+        tables: Tables,
+        now: float,
+        deadline: float,
+    ) -> None:
+        asked: dict[tuple[Link, bool], Link] = {}
+        anybody: Link | None = None
+        for position, (command, key) in enumerate(zip(commands, keys, strict=True)):
+            link: Link | None
+            if key is None:
+                if anybody is None:
+                    aim = self._route(command.spec, None, now, deadline)
+                    anybody = None if aim is None else aim.link
+                link = anybody
+            else:
+                link = tables.primaries[slot_of(key)]
+                if link is not None and not command.spec.write:
+                    which = (link, command.spec.write)
+                    if which not in asked:
+                        asked[which] = self._asks(tables, command.spec)(link)
+                    link = asked[which]
+            groups.setdefault(link, []).append(position)
 
     def scan(self, pattern: bytes, count: int = 1000) -> Any:
         """
@@ -329,6 +424,10 @@ class ClusterClient(Engine[ClusterLinks]):
         fail over. Each step has a deadline of its own; `count` is SCAN's hint.
         """
         return scan_cluster(self, pattern, count)
+
+
+def _itself(link: Link) -> Link:
+    return link
 
 
 def _by_name(item: tuple[Link | None, Any]) -> str:

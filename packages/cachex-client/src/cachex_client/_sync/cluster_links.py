@@ -5,12 +5,19 @@ from collections.abc import Callable, Sequence
 from random import random, sample
 from typing import Any
 
-from cachex_client._concurrency import Once, ask_all, spawn, monotonic
+import attrs
+
+from cachex_client._concurrency import (
+    StateLock,
+    ask_all,
+    sleep,
+    spawn,
+    monotonic,
+)
 from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.topology import Address, Topology, agreed
 from cachex_client._links import Link
 from cachex_client.cluster_map import ClusterMap
-from cachex_client.errors import ClusterUnreachable
 from cachex_client.options import ClientOptions
 from cachex_pool import DeadlineExceeded, PoolObserver, logger, pack_many
 
@@ -18,80 +25,92 @@ log = logger("cachex_client")
 
 ASKED = 3
 """How many nodes a refresh asks; one only while refreshes bring nothing new."""
+GRACE = 0.2
+"""Seconds that who is slow to answer is waited for once another has answered."""
 QUESTION = pack_many((("CLUSTER", "SLOTS"), ("CLUSTER", "INFO")))
 
 
+@attrs.define(eq=False, slots=True)
+class Tables:
+    """A topology in links: who leads each slot, who follows each primary; swapped whole."""
+
+    topology: Topology | None
+    primaries: list[Link | None]
+    replicas: dict[Link, tuple[Link, ...]]
+
+
 class ClusterLinks:
-    """Links by address, and by slot for the topology that was adopted last."""
+    """Links by address, and tables for the topology that was adopted last."""
 
     def __init__(
         self, map: ClusterMap, options: ClientOptions, observers: Sequence[PoolObserver]
     ) -> None:
         self.map = map
         self.links: dict[Address, Link] = {}
-        self.topology: Topology | None = None
-        self.primaries: list[Link | None] = [None] * SLOTS
-        self.replicas: dict[Link, tuple[Link, ...]] = {}
+        self.tables = Tables(None, [None] * SLOTS, {})
         self.turn = 0
+        self.reads_replicas = options.read_from != "primary"  # then connections say READONLY
         self._options = options
         self._observers = observers
-        self._once = Once()
-
-    @property
-    def reads_replicas(self) -> bool:
-        """Whether reads may go to replicas, so that connections have to say READONLY."""
-        return self._options.read_from != "primary"
+        self._lock = StateLock()
 
     def link(self, node: Address) -> Link:
         """Return the link to a server, a new one if need be."""
         found = self.links.get(node)
         if found is None:
-            endpoint = self.map.endpoint(node, read_only=self.reads_replicas)
-            new = Link(endpoint, self._options, self._observers)
-            found = self.links.setdefault(node, new)
+            with self._lock:
+                found = self.links.get(node)
+                if found is None:
+                    endpoint = self.map.endpoint(node, read_only=self.reads_replicas)
+                    found = Link(endpoint, self._options, self._observers)
+                    self.links[node] = found
         return found
 
-    def mapped(self, deadline: float) -> "ClusterLinks":
-        """Be up to date with what is known; learn of the cluster first if nothing is."""
-        topology = self.map.topology
-        if topology is None:
-            try:
-                self._once.run(self.map.known, self._discover, deadline - monotonic())
-            except TimeoutError:
-                raise DeadlineExceeded(
-                    self.map.name, "asking for the cluster's slots", written=False
-                ) from None
-            topology = self.map.topology
-        if self.topology is not topology and topology is not None:
-            self.adopt(topology)
+    def mapped(self, deadline: float) -> Tables:
+        """Return tables of the newest topology; learn of the cluster first if nothing is known."""
+        if self.map.topology is None:
+            self._be_introduced(deadline)
+        tables = self.tables
+        if tables.topology is not self.map.topology:
+            tables = self.adopt()
         if self.map.schedule.due_at <= monotonic():
             self.look_again()
-        return self
+        return tables
 
-    def adopt(self, topology: Topology) -> None:
-        """Make the tables for a topology; links to servers that left close when unused."""
-        shards = [
-            (self.link(one.primary), tuple(map(self.link, one.replicas))) for one in topology.shards
-        ]
-        leaders: list[Link | None] = [*(primary for primary, _ in shards), None]
-        self.primaries = [leaders[at] for at in topology.owners]  # -1 is the None at the end
-        self.replicas = dict(shards)
-        self.topology = topology
-        staying = {*topology.nodes(), *self.map.seeds}
-        for node in [one for one in list(self.links) if one not in staying]:
-            self.links.pop(node).leave()
+    def adopt(self) -> Tables:
+        """Make the tables for the newest topology; links to servers that left are closed."""
+        with self._lock:
+            topology = self.map.topology
+            if topology is None or self.tables.topology is topology:
+                return self.tables
+            replicas = {
+                self.link(one.primary): tuple(map(self.link, one.replicas))
+                for one in topology.shards
+            }
+            leaders: list[Link | None] = [*replicas, None]
+            primaries = [leaders[at] for at in topology.owners]  # -1 is the None at the end
+            self.tables = Tables(topology, primaries, replicas)
+            staying = {*topology.nodes(), *self.map.seeds}
+            leaving = [self.links.pop(one) for one in list(self.links) if one not in staying]
+        for link in leaving:
+            link.leave()
+        return self.tables
 
     def follow(self, slot: int, host: str, port: int, by: Address) -> Link:
         """Learn of a MOVED; return the server it names."""
-        before = self.map.topology
-        node, topology = self.map.moved(slot, host, port, by)
-        link = self.link(node)
-        if before is not None and topology.shards is before.shards and self.topology is before:
-            self.primaries[slot] = link  # one slot alone: no new tables for that
-            self.topology = topology
-        elif self.topology is not topology:
-            self.adopt(topology)
-        return link
+        with self._lock:
+            before = self.map.topology
+            node, topology = self.map.moved(slot, host, port, by)
+            link = self.link(node)
+            tables = self.tables
+            if before is None or tables.topology is not before:
+                self.adopt()
+            elif topology.shards is before.shards:
+                tables.primaries[slot] = link  # one slot alone: no new tables for that
+                tables.topology = topology
+            else:
+                self.adopt()
+            return link
 
     def want(self) -> None:
         """Have the map looked at again, now or when it is time to."""
@@ -109,16 +128,48 @@ class ClusterLinks:
 
     # -- inside
 
+    def _be_introduced(self, deadline: float) -> None:
+        """
+        Wait until the cluster is known, and ask unless somebody is asking.
+
+        Threads, event loops and clients that share the map wait for the one who asks, and
+        for his failure, too.
+        """
+        before = self.map.failures
+        pause = 0.001
+        while not self.map.known():
+            if self.map.failures != before:
+                raise self.map.failure()
+            if self.map.may_introduce(monotonic()):
+                spawn(self._discover)
+            left = deadline - monotonic()
+            if left <= 0:
+                raise DeadlineExceeded(
+                    self.map.name, "asking for the cluster's slots", written=False
+                )
+            sleep(min(pause, left))
+            pause = min(2 * pause, 0.02)
+
     def _discover(self) -> None:
         """Learn of the cluster for the first time, from the first seed that answers."""
-        views, errors = self._ask(self.map.seeds, 1)
-        topology = agreed(views, None)
-        if topology is None:
-            raise ClusterUnreachable(self.map.name, errors)
-        self.map.learn(topology, monotonic(), random())
+        topology, errors = None, list[Exception]()
+        try:
+            views, errors = self._ask(self.map.seeds, 1)
+            topology = agreed(views, None)
+        finally:
+            self.map.introduced(topology, errors, monotonic(), random())
 
     def _refresh(self) -> None:
         """Ask nodes of different shards; if they are silent, everybody else and the seeds."""
+        found, errors = None, list[Exception]()
+        try:
+            found, errors = self._look()
+        finally:
+            changed = self.map.learn(found, monotonic(), random())
+        if changed or errors:
+            log.info("cluster map refreshed", changed=changed, errors=list(map(str, errors)))
+
+    def _look(self) -> tuple[Topology | None, list[Exception]]:
         topology = self.map.topology
         known = [one.primary for one in topology.shards] if topology is not None else []
         well = [node for node in known if self.link(node).health.ok] or known
@@ -129,10 +180,7 @@ class ClusterLinks:
             others = [node for node in self.map.everybody() if node not in asked]
             views, more = self._ask(others, 1)
             errors += more
-        found = agreed(views, topology)
-        changed = self.map.learn(found, monotonic(), random())
-        if changed or errors:
-            log.info("cluster map refreshed", changed=changed, errors=list(map(str, errors)))
+        return agreed(views, topology), errors
 
     def _ask(
         self, nodes: Sequence[Address], enough: int
@@ -148,6 +196,7 @@ class ClusterLinks:
 
             return ask
 
-        answers = ask_all([question(node) for node in nodes], enough, seconds)
+        work = [question(node) for node in nodes]
+        answers = ask_all(work, enough, seconds, GRACE)
         views = [one for _, one in answers if isinstance(one, Topology)]
         return views, [one for _, one in answers if isinstance(one, Exception)]

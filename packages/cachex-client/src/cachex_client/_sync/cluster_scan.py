@@ -7,20 +7,21 @@ slot moves to a server that was walked before, or its server dies. So a walk tha
 begun again, and servers that took slots over are walked again, as `_core.migration` says.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cachex_client import commands as build
-from cachex_client._sync.engine import Aim, Engine
+from redis.exceptions import RedisError
+
+from cachex_client._sync.engine import PAUSE, Engine
 from cachex_client._concurrency import sleep, monotonic
 from cachex_client._core.keyslot import SLOTS
-from cachex_client._core.migration import Holdings, Walk, read_own_line, to_walk
+from cachex_client._core.migration import Holdings, Walk, read_own_line, to_walk, walked
+from cachex_client._core.retry import is_rejection
 from cachex_client._links import Link, exchange_all
 from cachex_client.errors import SlotNotCovered
 from cachex_pool import PoolError, pack
 
 NODES = pack(("CLUSTER", "NODES"))
-PAUSE = 0.05
 
 
 def scan_cluster(
@@ -47,37 +48,29 @@ def scan_cluster(
             continue
         for link in unwalked:
             started = monotonic()
-            held = (_ask([link])).get(link)
-            if held is None:
-                continue
             try:
-                for keys in _walk(client, link, pattern, count):
+                before = (_ask([link]))[link]
+                for keys in client.scan_one(link, pattern, count):
                     yield keys
-            except PoolError:
+                    patience = monotonic() + client.options.timeout
+                ended = monotonic()
+                walks[link] = walked(before, (_ask([link]))[link], started, ended)
+            except (RedisError, KeyError) as error:  # KeyError: it is no primary any more
+                if not isinstance(error, PoolError | KeyError) and not is_rejection(error):
+                    raise
+                if monotonic() > patience:
+                    raise
                 client.refreshed()
+                sleep(PAUSE)
                 break
-            walks[link] = Walk(held, started, monotonic())
-            patience = monotonic() + client.options.timeout
-
-
-def _walk(
-    client: Engine[Any], link: Link, pattern: bytes, count: int
-) -> Iterator[list[bytes]]:
-    cursor = b"0"
-    while True:
-        step = build.scan(cursor, match=pattern, count=count)
-        cursor, keys = client.execute_on(step, Aim(link, tried=(link,)))
-        yield keys
-        if cursor == b"0":
-            return
 
 
 def _holdings(client: Engine[Any]) -> dict[Link, Holdings]:
     """Ask every primary what it holds; one that does not answer is left out."""
-    return _ask(sorted(client.primaries(), key=lambda link: link.name))
+    return _ask(client.primaries(monotonic() + client.options.timeout))
 
 
-def _ask(links: list[Link]) -> dict[Link, Holdings]:
+def _ask(links: Sequence[Link]) -> dict[Link, Holdings]:
     deadline = monotonic() + 1.0
     answers = exchange_all([(link, NODES, 1, deadline) for link in links])
     found = {}

@@ -78,7 +78,8 @@ class DefaultClient(Engine[Links]):
         """
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
         if not self._alone or command.spec.blocking:
-            return self._pursue(command, self._aim(command, monotonic()), deadline)
+            aim = self._aim(command, monotonic(), deadline)
+            return self._pursue(command, aim, deadline)
         link = self._links.primary
         failed: Exception
         try:
@@ -120,7 +121,7 @@ class DefaultClient(Engine[Links]):
 
     def warm_up(self) -> None:
         """Connect to every server now; raises what the primary says, replicas may be down."""
-        links = self._ready(monotonic())
+        links = self._ready(monotonic() + self._timeout)
         links.primary.warm_up()
         for link in links.replicas:
             try:
@@ -145,7 +146,7 @@ class DefaultClient(Engine[Links]):
 
     # -- the topology
 
-    def _ready(self, now: float) -> Links:
+    def _ready(self, deadline: float) -> Links:
         """Return the servers, once they are known."""
         return self._links
 
@@ -154,9 +155,14 @@ class DefaultClient(Engine[Links]):
         return Links(links[0], tuple(links[1:]))
 
     def _route(
-        self, spec: Spec, key: bytes | None, now: float, tried: Sequence[Link] = ()
+        self,
+        spec: Spec,
+        key: bytes | None,
+        now: float,
+        deadline: float,
+        tried: Sequence[Link] = (),
     ) -> Aim | None:
-        links = self._ready(now)
+        links = self._ready(deadline)
         left: Sequence[Link] = (links.primary,)
         own_write = now - last_write.get() < self.options.read_your_writes
         if not spec.write and links.replicas and not own_write:
@@ -167,7 +173,9 @@ class DefaultClient(Engine[Links]):
             left = [link for link in left if link not in tried]
         return Aim(left[0], len(left)) if left else None
 
-    def _learn(self, verdict: Verdict, error: Exception, link: Link) -> None:
+    def _learn(
+        self, verdict: Verdict, error: Exception, link: Link, deadline: float
+    ) -> None:
         if verdict.demoted:  # a new connection asks DNS anew
             link.pool.retire("read-only")
 
@@ -177,16 +185,17 @@ class DefaultClient(Engine[Links]):
         positions: Sequence[int],
         aims: dict[int, Aim],
         now: float,
+        deadline: float,
     ) -> list[tuple[Aim | None, list[int]]]:
         """Keep commands together: a list with a write in it goes to the primary whole."""
         if aims:
-            return super()._group(commands, positions, aims, now)
-        aim = self._route(strictest(commands), None, now)
+            return super()._group(commands, positions, aims, now, deadline)
+        aim = self._route(strictest(commands), None, now, deadline)
         assert aim is not None  # nothing was tried yet
         return [(aim, list(positions))]
 
-    def primaries(self) -> Iterable[Link]:
-        return (self._links.primary,)
+    def primaries(self, deadline: float) -> Sequence[Link]:
+        return ((self._ready(deadline)).primary,)
 
     def primary_pool(self) -> Pool:
         """Return the pool of the primary (in the running event loop)."""

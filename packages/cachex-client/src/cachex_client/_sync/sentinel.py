@@ -1,15 +1,16 @@
 # Written by tools/unasync.py from _async/sentinel.py: edit that file instead.
 """Talking to a service that Sentinels watch: to its primary, whoever that is, and its replicas."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from random import random
 from typing import Any
 
 from cachex_client._sync.default import DefaultClient
 from cachex_client._concurrency import (
-    Once,
     Outside,
+    StateLock,
     ask_all,
+    sleep,
     spawn,
     monotonic,
 )
@@ -17,7 +18,7 @@ from cachex_client._core.retry import Verdict
 from cachex_client._core.sentinel import Opinion, believed, majority, opinion
 from cachex_client._core.topology import Address
 from cachex_client._links import Link
-from cachex_client.errors import ClusterUnreachable, SentinelRefused
+from cachex_client.errors import SentinelRefused
 from cachex_client.options import ClientOptions
 from cachex_client.sentinel_map import SentinelMap
 from cachex_client.view import TopologyView, node_view
@@ -29,6 +30,8 @@ ROLE = pack(("ROLE",))
 GRACE = 0.03
 """Seconds that who is slow to answer is waited for once another has answered."""
 ROLE_TIMEOUT = 0.3
+ROLE_GRACE = 0.1
+STEP = 0.005
 FIND_WITHIN = 1.0
 
 
@@ -46,10 +49,9 @@ class SentinelLinks:
         self.replicas: tuple[Link, ...] = ()
         self._options = options
         self._observers = observers
-        self._once = Once()
-        self._checking = Once()
+        self._lock = StateLock()
         self._outside = Outside()
-        map.tell(self)
+        map.follow(self)
         self._sentinels = tuple(Link(one, options, observers) for one in map.sentinels)
 
     @property
@@ -64,17 +66,10 @@ class SentinelLinks:
 
     def mapped(self, deadline: float) -> "SentinelLinks":
         """Be up to date with what is known; ask the Sentinels first if nothing is."""
-        known = self.map.opinion
-        if known is None:
-            try:
-                self._once.run(self.map.known, self._discover, deadline - monotonic())
-            except TimeoutError:
-                raise DeadlineExceeded(
-                    self.map.name, "asking the Sentinels for the primary", written=False
-                ) from None
-            known = self.map.opinion
-        if known is not None and known is not self._opinion:
-            self._adopt(known)
+        if self.map.opinion is None:
+            self._be_introduced(deadline)
+        if self.map.opinion is not self._opinion:
+            self._adopt()
         if self.map.schedule.due_at <= monotonic():
             self.look_again()
         return self
@@ -94,45 +89,65 @@ class SentinelLinks:
         self._outside.call(self._catch_up)
 
     def _catch_up(self) -> None:
-        known = self.map.opinion
-        if known is not None and self._opinion is not None and known is not self._opinion:
-            self._adopt(known)
+        if self._opinion is not None and self.map.opinion is not self._opinion:
+            self._adopt()
 
     def find(self, deadline: float) -> None:
-        """Look for the primary, or wait for who is looking; gives up quietly at the deadline."""
-        self.map.want(monotonic())
+        """Have the primary looked for, and wait for that; gives up quietly at the deadline."""
         before = self.map.schedule.count
-        try:
-            self._checking.run(
-                lambda: self.map.schedule.count != before, self.check, deadline - monotonic()
-            )
-        except TimeoutError:
-            return
+        self.map.want(monotonic())
+        while self.map.schedule.count == before:
+            self.look_again()
+            left = deadline - monotonic()
+            if left <= 0:
+                return
+            sleep(min(STEP, left))
 
     def close(self) -> None:
-        self.map.close()
+        self.map.forget(self)
         for link in (*self.links.values(), *self._sentinels):
             link.close()
 
     # -- inside
 
-    def _adopt(self, known: Opinion) -> None:
-        wanted = [known.primary, *known.replicas]
-        old, self._primary = self._primary, self._link(known.primary)
-        self.replicas = tuple(map(self._link, known.replicas))
-        self._opinion = known
-        if old is not None and old is not self._primary:
+    def _adopt(self) -> None:
+        with self._lock:
+            known = self.map.opinion
+            if known is None or known is self._opinion:
+                return
+            wanted = {known.primary, *known.replicas, *known.unwell}
+            old, new = self._primary, self._link(known.primary)
+            self.replicas = tuple(map(self._link, known.replicas))
+            self._primary, self._opinion = new, known
+            leaving = [self.links.pop(one) for one in list(self.links) if one not in wanted]
+        if old is not None and old is not new:
             old.pool.retire("no longer primary", sever=True)
-            self._primary.health.succeeded()
-        for node in [one for one in list(self.links) if one not in (*wanted, *known.unwell)]:
-            self.links.pop(node).leave()
+            new.health.succeeded()
+        for link in leaving:
+            link.leave()
+
+    def _be_introduced(self, deadline: float) -> None:
+        """Wait until the service is known, and ask unless somebody is asking for this map."""
+        before = self.map.failures
+        while not self.map.known():
+            if self.map.failures != before:
+                raise self.map.failure()
+            if self.map.may_introduce(monotonic()):
+                spawn(self._discover)
+            left = deadline - monotonic()
+            if left <= 0:
+                raise DeadlineExceeded(
+                    self.map.name, "asking the Sentinels for the primary", written=False
+                )
+            sleep(min(STEP, left))
 
     def _discover(self) -> None:
         """Learn who leads for the first time."""
-        found, errors = self._ask_sentinels()
-        if found is None:
-            raise ClusterUnreachable(self.map.name, errors)
-        self.map.learn(found, monotonic(), random())
+        found, errors = None, list[Exception]()
+        try:
+            found, errors = self._look()
+        finally:
+            self.map.introduced(found, errors, monotonic(), random())
 
     def check(self) -> None:
         """
@@ -141,40 +156,54 @@ class SentinelLinks:
         The Sentinels publish a new primary only some time after it was promoted, so all servers
         are asked as well, and `_core.sentinel.believed` decides.
         """
-        now = self.map.opinion
-        found, errors = self._ask_sentinels()
-        asked = [] if found is None else [found.primary]
-        if now is not None:
-            asked += [now.primary, *now.replicas, *now.unwell]
-        found = believed(found, now, self._leaders(tuple(dict.fromkeys(asked))))
-        changed = self.map.learn(found, monotonic(), random())
+        found, errors = None, list[Exception]()
+        try:
+            found, errors = self._look()
+        finally:
+            changed = self.map.learn(found, monotonic(), random())
         if changed and found is not None:
             log.info("primary found", service=self.map.service, primary=str(found.primary))
         elif errors:
             log.info("sentinels asked", errors=list(map(str, errors)))
 
-    def _leaders(self, nodes: Sequence[Address]) -> dict[Address, int]:
-        """Ask servers for their ROLE; return those that say primary, with their offsets."""
+    def _look(self) -> tuple[Opinion | None, list[Exception]]:
+        now = self.map.opinion
+        told, errors = self._ask_sentinels()
+        asked = [] if told is None else [told.primary]
+        for one in (now, told if now is None else None):
+            if one is not None:
+                asked += [one.primary, *one.replicas, *one.unwell]
+        roles = self._roles(tuple(dict.fromkeys(asked)))
+        found = believed(told, now, roles, len(self._sentinels))
+        if told is not None and roles.get(told.primary, 0) is None:
+            errors.append(LookupError(f"{told.primary}, which the Sentinels name, is a replica"))
+        return found, errors
+
+    def _roles(self, nodes: Sequence[Address]) -> dict[Address, int | None]:
+        """Ask servers for their ROLE: the offset of one that leads, None for one that follows."""
         deadline = monotonic() + ROLE_TIMEOUT
 
         def ask(node: Address) -> Callable[[], Any]:
-            def one() -> tuple[Address, int]:
+            def one() -> tuple[Address, int | None]:
                 reply = self._link(node).call(ROLE, deadline)
-                if isinstance(reply, list) and bytes(reply[0]) == b"master":
-                    return node, int(reply[1])
-                raise LookupError(f"{node} is no primary")
+                if not isinstance(reply, list):
+                    raise LookupError(f"{node} does not tell its role: {reply}")
+                return node, int(reply[1]) if bytes(reply[0]) == b"master" else None
 
             return one
 
         work = [ask(node) for node in nodes]
-        answers = ask_all(work, len(work), ROLE_TIMEOUT, GRACE)
+        answers = ask_all(work, len(work), ROLE_TIMEOUT, ROLE_GRACE)
         return dict(one for _, one in answers if isinstance(one, tuple))
 
     def _link(self, node: Address) -> Link:
         found = self.links.get(node)
         if found is None:
-            link = Link(self.map.endpoint(node), self._options, self._observers)
-            found = self.links.setdefault(node, link)
+            with self._lock:
+                found = self.links.get(node)
+                if found is None:
+                    found = Link(self.map.endpoint(node), self._options, self._observers)
+                    self.links[node] = found
         return found
 
     def _ask_sentinels(self) -> tuple[Opinion | None, list[Exception]]:
@@ -237,7 +266,7 @@ class SentinelClient(DefaultClient):
 
     def warm_up(self) -> None:
         """Find the primary and connect to all servers; raises what keeps that from happening."""
-        self._ready(monotonic())
+        self._ready(monotonic() + self._timeout)
         super().warm_up()
 
     def view(self) -> TopologyView:
@@ -259,23 +288,22 @@ class SentinelClient(DefaultClient):
     def _open_links(self) -> Any:
         return SentinelLinks(self.map, self.options, self._observers)
 
-    def _ready(self, now: float) -> Any:
-        return self._links.mapped(now + self._timeout)
+    def _ready(self, deadline: float) -> Any:
+        return self._links.mapped(deadline)
 
-    def _learn(self, verdict: Verdict, error: Exception, link: Link) -> None:
+    def _learn(
+        self, verdict: Verdict, error: Exception, link: Link, deadline: float
+    ) -> None:
         links = self._links
         if verdict.demoted:
             link.pool.retire("read-only")
-            links.find(monotonic() + FIND_WITHIN)
+            links.find(min(deadline, monotonic() + FIND_WITHIN))
         elif verdict.blame and link is links.primary:
             links.want()
 
     def refreshed(self) -> None:
         """Look for the primary again, if it is time to."""
         self._links.want()
-
-    def primaries(self) -> Iterable[Link]:
-        return ((self._ready(monotonic())).primary,)
 
 
 _NOWHERE = Address("sentinel", 0)
