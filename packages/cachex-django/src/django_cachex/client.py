@@ -2,11 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-import cachex_client
-from cachex_client import AsyncRedis, Redis
+from cachex_client import AsyncRedis, Redis, TopologyView
 from django_cachex._async.primary import AsyncOnPrimary
 from django_cachex._sync.primary import OnPrimary
-from django_cachex.pool import ConnectionFactory
+from django_cachex.pool import (
+    AsyncClient,
+    Client,
+    ClusterConnectionFactory,
+    ConnectionFactory,
+    SentinelConnectionFactory,
+)
+from django_cachex.views import merged
 
 if TYPE_CHECKING:
     from django_cachex.settings import ClientConfig
@@ -20,13 +26,13 @@ class DefaultClient:
     the client of `cachex_client` for threads, `async_executor` the one for asyncio.
     """
 
-    connection_factory = ConnectionFactory
+    connection_factory: type[ConnectionFactory] = ConnectionFactory
 
     def __init__(self, config: "ClientConfig") -> None:
         self.config = config
         factory = config.connection_factory(config)
-        self.executor: cachex_client.DefaultClient = factory.connect()
-        self.async_executor: cachex_client.AsyncDefaultClient = factory.async_connect()
+        self.executor: Client = factory.connect()
+        self.async_executor: AsyncClient = factory.async_connect()
         self._primary = Redis(OnPrimary(self.executor))
         self._async_primary = AsyncRedis(AsyncOnPrimary(self.async_executor))
 
@@ -53,8 +59,12 @@ class DefaultClient:
         """Return a `redis.asyncio.Redis`: `get_client` for tasks."""
         return self._async_primary if write else self.async_redis
 
+    def view(self) -> TopologyView:
+        """Return the servers as this process sees them: roles, slots, health, pools."""
+        return merged(self.executor.view(), self.async_executor.view())
+
     def warm_up(self) -> None:
-        """Open the connections that are to be there before anybody needs them."""
+        """Learn who is there; open the connections that are to be there before they are needed."""
         self.executor.warm_up()
 
     def close(self) -> None:
@@ -66,5 +76,26 @@ class DefaultClient:
         await self.async_executor.aclose()
 
     def __repr__(self) -> str:
-        servers = ", ".join(server.name for server in self.config.servers)
-        return f"<{type(self).__name__} of {servers}>"
+        return f"<{type(self).__name__} of {self.config.name}>"
+
+
+class SentinelClient(DefaultClient):
+    """
+    The primary and the replicas of a service that Sentinels watch, through all failovers.
+
+    LOCATION is `redis://service_name/db`; SENTINELS has the Sentinels. With a second URL,
+    `redis://service_name/db?is_master=0`, replicas answer reads; alone, that URL makes a cache
+    that is only read from.
+    """
+
+    connection_factory = SentinelConnectionFactory
+
+
+class ClusterClient(DefaultClient):
+    """
+    A cluster: LOCATION names any nodes of it, the others are found.
+
+    Commands on many keys are split by node; each key's command goes to the node that holds it.
+    """
+
+    connection_factory = ClusterConnectionFactory

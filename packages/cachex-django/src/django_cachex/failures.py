@@ -16,6 +16,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.cache import KEY_PREFIX as STOCK_SESSIONS
 from redis import exceptions as redis_errors
 
+from cachex_client import ClusterUnreachable, SentinelRefused
 from cachex_pool import ConfigurationError, HandshakeRefused, PoolError
 from django_cachex._concurrency import ForkSafeLock
 from django_cachex.errors import CacheUnavailable
@@ -30,6 +31,7 @@ TROUBLE = (
     redis_errors.MasterDownError,
     redis_errors.ClusterDownError,
     redis_errors.TryAgainError,
+    SentinelRefused,
 )
 """What may be ignored: nobody answered, or only a server that is not in charge."""
 
@@ -44,6 +46,10 @@ _SERIOUS = (
 
 def may_be_ignored(error: Exception) -> bool:
     """Tell whether an error is trouble with reaching a server, and of the passing kind."""
+    if isinstance(error, ClusterUnreachable):
+        return all(map(may_be_ignored, error.errors))
+    if isinstance(error, SentinelRefused):  # mostly, that it does not know the service
+        return isinstance(error.cause, Exception) and may_be_ignored(error.cause)
     return isinstance(error, TROUBLE) and not isinstance(error, _SERIOUS)
 
 

@@ -53,7 +53,12 @@ OTHERS = Topic(
         option(
             "CONNECTION_POOL_CLASS",
             "",
-            read.stock("ConnectionPool", "BlockingConnectionPool", instead="MAX_CONNECTIONS etc."),
+            read.stock(
+                "ConnectionPool",
+                "BlockingConnectionPool",
+                "SentinelConnectionPool",
+                instead="MAX_CONNECTIONS etc.",
+            ),
             "",
             "Accepted when it is one of redis-py's own; the pool is always cachex_pool's.",
             "POOL_CLASS",
@@ -75,18 +80,31 @@ OTHERS = Topic(
         option(
             "REDIS_CLIENT_CLASS",
             "",
-            read.stock("Redis", "StrictRedis", instead="get_redis_connection(), a redis.Redis"),
+            read.stock(
+                "Redis",
+                "StrictRedis",
+                "RedisCluster",
+                instead="get_redis_connection(), a redis.Redis",
+            ),
             "",
-            "Accepted when it is redis.Redis, which get_redis_connection() returns anyway.",
+            "Accepted when it is redis-py's own; get_redis_connection() returns a redis.Redis.",
         ),
     ),
 )
 
 # Options of other backends that nothing here corresponds to, and what to write instead.
 REFUSED: Mapping[str, str] = {
-    "IS_MASTER": "it belongs to Sentinel; of a LOCATION list the first server is the primary",
-    "SENTINELS": "this CLIENT_CLASS takes its servers from LOCATION and asks no Sentinel",
-    "SENTINEL_KWARGS": "this CLIENT_CLASS takes its servers from LOCATION and asks no Sentinel",
+    "IS_MASTER": "it belongs into a URL of Sentinel's, redis://service_name/0?is_master=0;"
+    " of other LOCATION lists the first server is the primary",
+    "SERVICE_NAME": "it is the host of LOCATION, redis://service_name/0",
+    "MIN_OTHER_SENTINELS": "whom most Sentinels name is the primary",
+    "STARTUP_NODES": "LOCATION names the nodes that are asked first",
+    "DYNAMIC_STARTUP_NODES": "all nodes are asked, those of LOCATION for ever",
+    "READ_FROM_REPLICAS": "READ_FROM='replica_preferred' has replicas answer reads",
+    "LOAD_BALANCING_STRATEGY": "READ_FROM says who answers reads",
+    "REQUIRE_FULL_COVERAGE": "keys of slots that are served can always be used",
+    "REINITIALIZE_STEPS": "the cluster is looked at again whenever its map proves wrong",
+    "CLUSTER_ERROR_RETRY_ATTEMPTS": "RETRY says how often something is sent again",
     "CONNECTION_CLASS": "a rediss:// or unix:// URL in LOCATION says how to connect",
     "RETRY_ON_ERROR": "what may be sent twice is retried, see RETRY",
     "SOCKET_KEEPALIVE_OPTIONS": "SOCKET_KEEPALIVE switches keep-alive on and off",

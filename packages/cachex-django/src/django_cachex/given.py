@@ -12,8 +12,9 @@ from django_cachex import readers
 from django_cachex.foreign import REFUSED
 from django_cachex.option import Option
 from django_cachex.options import BY_NAME, every_option
+from django_cachex.topologies import Topology
 
-GROUPS = ("cache", "client", "endpoint", "tls", "pool")
+GROUPS = ("cache", "client", "topology", "endpoint", "tls", "pool")
 
 
 @attrs.frozen
@@ -35,7 +36,7 @@ class Options:
         """Take a dict of options, and those inside of it."""
         for name, value in options.items():
             given = read(name, value, f"{where}[{name!r}]")
-            if given.option.reader is readers.MAPPING:
+            if given.option.reader is readers.MAPPING and not given.option.goes:
                 self.take_all(given.value, given.where)
                 continue
             earlier = self.given.setdefault(given.option.name, given)
@@ -70,6 +71,15 @@ class Options:
     def where(self, name: str) -> str:
         """Return the place of an option that was given."""
         return self.given[name].where
+
+    def check(self, topology: Topology) -> None:
+        """Refuse options that say nothing where this topology is."""
+        for given in self.given.values():
+            if topology not in given.option.of:
+                classes = " or ".join(one.client_class for one in given.option.of)
+                refuse(
+                    given.where, f"belongs to CLIENT_CLASS {classes}; here {topology.its_servers}"
+                )
 
     def about_tls(self) -> str:
         """Name the options given that only make sense with TLS."""

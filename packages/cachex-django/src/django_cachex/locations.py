@@ -3,43 +3,77 @@
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import attrs
 
 from cachex_pool import ConfigurationError, Endpoint, Tls, parse_url
 from django_cachex import readers
 from django_cachex.given import Given, Options, kind_of, read, refuse
+from django_cachex.topologies import REPLICATED, SENTINEL, Topology
 
 
 @attrs.frozen
 class Server:
-    """One URL, read: `set_by_url` are the fields of the endpoint that OPTIONS cannot change."""
+    """
+    One URL, read: `set_by_url` are the fields of the endpoint that OPTIONS cannot change.
+
+    `is_master` is what the URL of a Sentinel's service says.
+    """
 
     endpoint: Endpoint
     set_by_url: frozenset[str]
     where: str
+    is_master: bool = True
 
 
-def parse(location: Any, where: str, options: Options) -> list[Server]:
+_OPTIONS_ONLY = ("cache.client_class", "cache.connection_factory", "topology.")
+
+
+def parse(location: Any, where: str, options: Options, topology: Topology) -> list[Server]:
     """Read the URLs of a LOCATION; the options in their queries go to `options`."""
     seen: dict[str, Given] = {}
     servers = []
     for url, place in _urls(location, where):
+        if topology is SENTINEL:
+            url = _PLACEHOLDER.sub("", url)
         try:
             endpoint, query = parse_url(url)
         except ConfigurationError as error:
             refuse(place, str(error))
+        if topology is not REPLICATED and endpoint.path is not None:
+            refuse(place, f"expected redis:// or rediss://, not a socket: {topology.its_servers}")
+        is_master = True
+        if topology is SENTINEL:
+            endpoint = attrs.evolve(endpoint, host=_service(url, place), port=0)
+            is_master = _is_master(query, place)
         for name, value in query.items():
             given = read(name, value, f"{place}, ?{name}= of the URL")
-            if given.option.reader is readers.MAPPING:
+            if given.option.reader is readers.MAPPING or given.option.goes.startswith(
+                _OPTIONS_ONLY
+            ):
                 refuse(given.where, "expected in OPTIONS only")
             earlier = seen.setdefault(given.option.name, given)
             if earlier.value != given.value:
                 refuse(given.where, f"contradicts {earlier.where}: it holds for all servers")
             options.overrule(given)
-        servers.append(Server(endpoint, _set_by_url(endpoint, url), place))
+        servers.append(Server(endpoint, _set_by_url(endpoint, url), place, is_master))
     return servers
+
+
+def one_way_in(made: tuple[Endpoint, ...], servers: list[Server], *, hosts: bool) -> None:
+    """Refuse URLs that differ in how to log in, or, if `hosts` count, in where to."""
+    first = made[0]
+    for endpoint, server in zip(made, servers, strict=True):
+        same = endpoint if hosts else attrs.evolve(endpoint, host=first.host, port=first.port)
+        if same != first:
+            names = (field.name for field in attrs.fields(Endpoint))
+            differing = [name for name in names if getattr(same, name) != getattr(first, name)]
+            if "host" in differing:
+                expected = "expected one service; another one is a cache of its own"
+                refuse(server.where, f"names another service than {servers[0].where}: {expected}")
+            wrong = ", ".join(differing)
+            refuse(server.where, f"has another {wrong} than {servers[0].where}: it holds for all")
 
 
 def endpoints(
@@ -61,6 +95,33 @@ def endpoints(
         except ConfigurationError as error:
             refuse(servers[0].where, str(error))
     return tuple(made)
+
+
+_PLACEHOLDER = re.compile(r"(?<=[^/])/db(?=$|\?)")
+"""The database of `redis://service_name/db`, as that is printed everywhere: not a number, so 0."""
+
+_SERVICE = "expected the name of the service, as in 'redis://service_name/0'"
+
+
+def _service(url: str, where: str) -> str:
+    """Return the host of a URL in its own letters: Sentinels tell capitals from small ones."""
+    host, colon, _ = urlsplit(url).netloc.rpartition("@")[2].partition(":")
+    if colon:
+        refuse(where, f"{_SERVICE}, without a port: the Sentinels know it")
+    if not host:
+        refuse(where, _SERVICE)
+    return unquote(host)
+
+
+def _is_master(query: dict[str, str], where: str) -> bool:
+    """Take `is_master` out of the query of a URL."""
+    for name in [name for name in query if name.lower() == "is_master"]:
+        value = query.pop(name)
+        try:
+            return bool(readers.FLAG.convert(value))
+        except ValueError:
+            refuse(f"{where}, ?{name}= of the URL", f"expected 1 or 0; got {value!r}")
+    return True
 
 
 def _urls(location: Any, where: str) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import attrs
 
 from django_cachex.readers import Reader
+from django_cachex.topologies import EVERY, Topology
 
 
 @attrs.frozen(kw_only=True)
@@ -13,7 +14,8 @@ class Option:
     `goes` says what it sets: a group and a name in it, such as `pool.max_size`; an empty
     `goes` is checked and otherwise unused. `default` is the text of the default, for people.
     The value of a `secret` is never shown. `setting` is the end of the global settings that
-    give the value where OPTIONS does not: DJANGO_CACHEX_..., then DJANGO_REDIS_...
+    give the value where OPTIONS does not: DJANGO_CACHEX_..., then DJANGO_REDIS_... `of` are
+    the topologies it makes sense for.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Option:
     doc: str
     secret: bool = False
     setting: str = ""
+    of: tuple[Topology, ...] = EVERY
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,6 +51,7 @@ def option(
     *aliases: str,
     secret: bool = False,
     setting: bool = False,
+    of: tuple[Topology, ...] = EVERY,
 ) -> Option:
     return Option(
         name=name,
@@ -58,4 +62,5 @@ def option(
         aliases=aliases,
         secret=secret,
         setting=name if setting else "",
+        of=of,
     )

@@ -12,6 +12,7 @@ from typing import Any
 from django_cachex import readers as read
 from django_cachex.foreign import OTHERS
 from django_cachex.option import Option, Topic, option
+from django_cachex.topologies import CLUSTER, SENTINEL
 
 _CLIENT = Topic(
     "Client",
@@ -27,7 +28,7 @@ _CLIENT = Topic(
             "CONNECTION_FACTORY",
             "cache.connection_factory",
             read.CLASS,
-            "the one of CLIENT_CLASS",
+            "that of CLIENT_CLASS",
             "What makes the client's connections from this configuration.",
             setting=True,
         ),
@@ -44,7 +45,7 @@ _CLIENT = Topic(
             "READ_FROM",
             "client.read_from",
             read.READ_FROM,
-            "replica_preferred",
+            "replica_preferred; primary in a cluster or with a single Sentinel URL",
             "Which server answers reads: primary, primary_preferred, replica, replica_preferred,"
             " any, nearest, or a function.",
         ),
@@ -61,6 +62,39 @@ _CLIENT = Topic(
             read.RETRY,
             "on",
             "A dict of RetryOptions; False asks no server twice.",
+        ),
+    ),
+)
+
+_TOPOLOGY = Topic(
+    "Sentinel and Cluster",
+    (
+        option(
+            "SENTINELS",
+            "topology.sentinels",
+            read.SENTINELS,
+            "",
+            "Where the Sentinels are: [(host, port), ...]; SentinelClient only.",
+            of=(SENTINEL,),
+        ),
+        option(
+            "SENTINEL_KWARGS",
+            "topology.sentinel_kwargs",
+            read.MAPPING,
+            "",
+            "How to connect to the Sentinels: USERNAME, PASSWORD, CREDENTIAL_PROVIDER, CLIENT_NAME,"
+            " PROTOCOL, SSL=True and the SSL_ options, SOCKET_TIMEOUT; SentinelClient only.",
+            secret=True,
+            of=(SENTINEL,),
+        ),
+        option(
+            "ADDRESS_REMAP",
+            "topology.address_remap",
+            read.FUNCTION,
+            "",
+            "Path or function that turns an announced (host, port) into one that can be reached;"
+            " SentinelClient and ClusterClient only.",
+            of=(SENTINEL, CLUSTER),
         ),
     ),
 )
@@ -309,7 +343,7 @@ _FAILURES = Topic(
     ),
 )
 
-TOPICS = (_CLIENT, _LOGIN, _TLS, _POOL, _VALUES, _FAILURES, OTHERS)
+TOPICS = (_CLIENT, _TOPOLOGY, _LOGIN, _TLS, _POOL, _VALUES, _FAILURES, OTHERS)
 
 
 def every_option() -> Iterator[Option]:

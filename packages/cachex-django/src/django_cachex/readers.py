@@ -137,6 +137,34 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 MAPPING = Reader("a dict of options", _mapping)
 
 
+def _sentinels(value: Any) -> tuple[tuple[str, int], ...]:
+    if not isinstance(value, list | tuple) or not value:
+        raise TypeError
+    return tuple(map(_sentinel, value))
+
+
+def _sentinel(value: Any) -> tuple[str, int]:
+    wrong = Unreadable("each is a pair of host and port, such as ('sentinel-1', 26379)")
+    if isinstance(value, str):  # host, host:port, [::1]:port
+        host, colon, port = value.rpartition(":")
+        value = (host.strip("[]"), port) if colon and not value.endswith("]") else (value, 26379)
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise wrong
+    host, port = value
+    if not isinstance(host, str) or not host or "/" in host or isinstance(port, bool):
+        raise wrong
+    try:
+        number = int(port)
+    except (TypeError, ValueError):
+        raise wrong from None
+    if not 0 < number < 65536:
+        raise wrong
+    return host, number
+
+
+SENTINELS = Reader("a list of (host, port)", _sentinels)
+
+
 def _protocol(value: Any) -> int:
     number = _whole(2)(value)
     if number > 3:

@@ -13,10 +13,12 @@ from cachex_client import ClientOptions, Codec
 from cachex_client.serializers import PickleSerializer
 from cachex_pool import Endpoint, PoolOptions
 from django_cachex import locations, readers
+from django_cachex.classes import chosen
 from django_cachex.given import Options, convert, kind_of, nearest, refuse
 from django_cachex.option import Option
+from django_cachex.services import Service, read_service
+from django_cachex.topologies import CLUSTER, SENTINEL, Topology
 
-DEFAULT_CLIENT = "django_cachex.client.DefaultClient"
 DEFAULT_LOGGER = "django_cachex.failures"
 
 
@@ -26,12 +28,23 @@ class ClientConfig:
     What the connections of a cache are made from.
 
     Caches whose values are equal, whatever their aliases, share one client per process.
+    `servers` are the primary and its replicas; with `service`, how to log in to its servers; in a
+    cluster, the nodes to ask first.
     """
 
     client_class: type
     connection_factory: type
     servers: tuple[Endpoint, ...]
     options: ClientOptions
+    service: Service | None = None
+    address_remap: Any = None
+
+    @property
+    def name(self) -> str:
+        """The servers as messages name them."""
+        if self.service is not None:
+            return str(self.service)
+        return ", ".join(server.name for server in self.servers)
 
 
 @attrs.frozen(kw_only=True)
@@ -65,31 +78,43 @@ def read_config(alias: str, location: Any, params: Mapping[str, Any]) -> CacheCo
     if not isinstance(given, Mapping):
         refuse(f"{top}['OPTIONS']", f"expected a dict, got a {kind_of(given)}")
     options.take_all(given, f"{top}['OPTIONS']")
-    servers = locations.parse(location, f"{top}['LOCATION']", options)
     options.take_global_settings()
+    client_class, factory, topology = chosen(options)
+    servers = locations.parse(location, f"{top}['LOCATION']", options, topology)
+    options.check(topology)
     groups = options.grouped()
     cache = groups["cache"]
-    client_class = cache.pop("client_class", None) or readers.imported(DEFAULT_CLIENT)
-    factory = cache.pop("connection_factory", None) or _factory_of(client_class, options)
+    cache.pop("client_class", None)
+    cache.pop("connection_factory", None)
+    made = locations.endpoints(servers, groups["endpoint"], groups["tls"], options)
+    service = None
+    if topology is SENTINEL:
+        locations.one_way_in(made, servers, hosts=True)
+        service = read_service(servers, groups["topology"], options)
+        made = made[:1]
+    elif topology is CLUSTER:
+        locations.one_way_in(made, servers, hosts=False)
+    groups["client"].setdefault("read_from", _read_from(topology, service))
     return CacheConfig(
         alias=alias,
         client=ClientConfig(
             client_class=client_class,
             connection_factory=factory,
-            servers=locations.endpoints(servers, groups["endpoint"], groups["tls"], options),
+            servers=made,
             options=_client_options(groups, f"{top}['OPTIONS']"),
+            service=service,
+            address_remap=groups["topology"].get("address_remap"),
         ),
         codec=_codec(cache, options),
         **{**beside, **cache},
     )
 
 
-def _factory_of(client_class: type, options: Options) -> type:
-    factory = getattr(client_class, "connection_factory", None)
-    if not isinstance(factory, type):
-        expected = f"expected a client class such as {DEFAULT_CLIENT}"
-        refuse(options.where("CLIENT_CLASS"), f"{expected}, got {client_class!r}")
-    return factory
+def _read_from(topology: Topology, service: Service | None) -> str:
+    """Return who answers reads unless READ_FROM says it: replicas if LOCATION speaks of them."""
+    if topology is CLUSTER or (service is not None and not service.has_replicas):
+        return "primary"
+    return "replica_preferred"
 
 
 def _client_options(groups: dict[str, dict[str, Any]], where: str) -> ClientOptions:

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from cachex_client import AsyncDefaultClient, Command
+from cachex_client import AsyncClusterClient, AsyncDefaultClient, Command
 from cachex_client.command import on_primary
 
 
@@ -15,7 +15,7 @@ class AsyncOnPrimary:
     What redis-py's face needs of a client besides is the client's own.
     """
 
-    def __init__(self, client: AsyncDefaultClient) -> None:
+    def __init__(self, client: AsyncDefaultClient | AsyncClusterClient) -> None:
         self._client = client
         self.options = client.options
         self.execute_atomic = client.execute_atomic  # goes to the primary anyway

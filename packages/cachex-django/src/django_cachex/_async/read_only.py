@@ -1,0 +1,50 @@
+# tools/unasync.py writes the sync twin of this file.
+"""A client that writes nothing, for a LOCATION that asks for replicas only."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from cachex_client import AsyncSentinelClient, Command
+from cachex_client.commands import custom
+from cachex_pool import AsyncConnection
+from django_cachex.errors import CacheIsReadOnly
+
+T = TypeVar("T")
+
+
+class AsyncReadOnlyClient(AsyncSentinelClient):
+    """Reads from the servers of a service, and refuses to send anything else."""
+
+    async def execute(self, command: Command[T], *, timeout: float | None = None) -> T:
+        """Send a command that reads, return its parsed reply; CacheIsReadOnly for others."""
+        self._refuse_writes((command,))
+        return await super().execute(command, timeout=timeout)
+
+    async def execute_many(
+        self, commands: Sequence[Command[Any]], *, timeout: float | None = None
+    ) -> list[Any]:
+        """Send commands that read, return their results in order; CacheIsReadOnly for others."""
+        self._refuse_writes(commands)
+        return await super().execute_many(commands, timeout=timeout)
+
+    async def execute_atomic(
+        self, commands: Sequence[Command[Any]], *, timeout: float | None = None
+    ) -> list[Any]:
+        """Run commands that read as one transaction; CacheIsReadOnly for others."""
+        self._refuse_writes(commands)
+        return await super().execute_atomic(commands, timeout=timeout)
+
+    @asynccontextmanager
+    async def lease(
+        self, *, key: bytes | None = None, timeout: float | None = None
+    ) -> AsyncIterator[AsyncConnection]:
+        """Raise CacheIsReadOnly: what is sent on a connection of one's own is not looked at."""
+        raise CacheIsReadOnly(self.map.service, "a connection to the primary")
+        yield
+
+    def _refuse_writes(self, commands: Sequence[Command[Any]]) -> None:
+        for command in commands:
+            # A read that only the primary may answer looks like a write: see what it is by name.
+            if command.spec.write and custom(*command.arguments).spec.write:
+                raise CacheIsReadOnly(self.map.service, command.name)
