@@ -81,6 +81,10 @@ class AsyncTicket:
         return bool(done) or self.granted is not None
 
 
+class OutOfTime(Exception):
+    """Work goes on without the caller. Not a TimeoutError: that may be anybody's."""
+
+
 def dial_until(cap: float, deadline: float) -> float:
     """Return when a dial has to end: a thread cannot leave it, so with the caller at the latest."""
     return min(cap, deadline)
@@ -102,7 +106,7 @@ async def async_outlive(
     """
     Do the work in a task that goes on when the caller is cancelled or out of time.
 
-    Its result then goes to `rescue`. TimeoutError after `seconds`.
+    Its result then goes to `rescue`. OutOfTime after `seconds`.
     """
     task = asyncio.get_running_loop().create_task(work())
     try:
@@ -112,7 +116,7 @@ async def async_outlive(
         raise
     if not done:
         task.add_done_callback(_rescuer(rescue))
-        raise TimeoutError
+        raise OutOfTime
     return task.result()
 
 
@@ -124,7 +128,7 @@ class AsyncOnce:
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> T:
         """
-        Do the work, or join those who wait for it; TimeoutError after `seconds`.
+        Do the work, or join those who wait for it; OutOfTime after `seconds`.
 
         If it fails, each caller gets an exception of his own.
         """
@@ -134,7 +138,7 @@ class AsyncOnce:
             task.add_done_callback(_look)
         done, _ = await asyncio.wait((task,), timeout=max(0.0, seconds))
         if not done:
-            raise TimeoutError
+            raise OutOfTime
         error = None if task.cancelled() else task.exception()
         if error is not None:
             raise copy(error) from error.__cause__
@@ -211,6 +215,7 @@ __all__ = [
     "AsyncOnce",
     "AsyncStateLock",
     "AsyncTicket",
+    "OutOfTime",
     "StateLock",
     "Ticket",
     "async_dial_until",

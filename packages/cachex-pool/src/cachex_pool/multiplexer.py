@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cachex_pool._async.pool import AsyncPool
-from cachex_pool._concurrency import AsyncOnce, async_later, monotonic
+from cachex_pool._concurrency import AsyncOnce, OutOfTime, async_later, monotonic
 from cachex_pool._wire import AsyncConnection
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import ConnectTimeout
@@ -99,7 +99,7 @@ class AsyncMultiplexer:
         started = monotonic()
         try:
             return await self._sharing.run(self._borrow, deadline - started)
-        except TimeoutError:
+        except OutOfTime:
             waited = monotonic() - started
             raise ConnectTimeout(
                 self.endpoint.name, f"not connected within {waited:.3f} s"

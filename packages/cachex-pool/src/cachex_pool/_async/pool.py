@@ -12,6 +12,7 @@ from cachex_pool._concurrency import (
     SLICE,
     AsyncStateLock,
     AsyncTicket,
+    OutOfTime,
     async_dial_until,
     async_outlive,
     async_owner,
@@ -417,7 +418,7 @@ class AsyncPool:
 
         try:
             return await async_outlive(dial, self.release, deadline - monotonic())
-        except TimeoutError:
+        except OutOfTime:
             waited = monotonic() - started
             raise ConnectTimeout(
                 self.endpoint.name, f"not connected within {waited:.3f} s"

@@ -12,6 +12,7 @@ from cachex_pool._concurrency import (
     SLICE,
     StateLock,
     Ticket,
+    OutOfTime,
     dial_until,
     outlive,
     owner,
@@ -417,7 +418,7 @@ class Pool:
 
         try:
             return outlive(dial, self.release, deadline - monotonic())
-        except TimeoutError:
+        except OutOfTime:
             waited = monotonic() - started
             raise ConnectTimeout(
                 self.endpoint.name, f"not connected within {waited:.3f} s"

@@ -120,12 +120,17 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _shake_hands(connection: Connection, endpoint: Endpoint, deadline: float) -> None:
+def _login(endpoint: Endpoint) -> tuple[str | None, str] | None:
+    if endpoint.credentials is None:
+        return endpoint.login()
     try:
-        login = endpoint.login()
+        return endpoint.login()
     except Exception as error:
         raise no_credentials(endpoint, error) from error
-    handshake = Handshake(endpoint, login)
+
+
+def _shake_hands(connection: Connection, endpoint: Endpoint, deadline: float) -> None:
+    handshake = Handshake(endpoint, _login(endpoint))
     commands = handshake.first()
     protocol = endpoint.protocol
     try:

@@ -99,9 +99,9 @@ class Handshake:
         return [hello, *self._rest()]
 
     def second(self) -> list[tuple[Argument, ...]]:
-        """The commands in RESP2."""
+        """The commands in RESP2; without HELLO only PING tells that a password is needed."""
         if self.login is None:
-            return self._rest()
+            return [*self._rest(), ("PING",)]
         name, password = self.login
         return [("AUTH", password) if name is None else ("AUTH", name, password), *self._rest()]
 
