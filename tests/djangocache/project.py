@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import django
 from django.conf import settings
+
+from support.servers import Cluster, Sentinels
 
 BACKEND = "django_cachex.cache.RedisCache"
 
@@ -53,7 +56,28 @@ def entry(location: Any, backend: str = BACKEND, **rest: Any) -> dict[str, Any]:
     return made
 
 
-def moved(caches: dict[str, Any], urls: list[str], backend: str = BACKEND) -> dict[str, Any]:
+def sentinel_entry(
+    sentinels: Sentinels, query: str = "", backend: str = BACKEND, **rest: Any
+) -> dict[str, Any]:
+    """Make a CACHES entry for a service; `query` is the end of its URL."""
+    return entry(
+        f"redis://{sentinels.name}/0{query}",
+        backend,
+        client_class="django_cachex.client.SentinelClient",
+        sentinels=sentinels.addresses,
+        **rest,
+    )
+
+
+def cluster_entry(cluster: Cluster, backend: str = BACKEND, **rest: Any) -> dict[str, Any]:
+    """Make a CACHES entry for a cluster."""
+    client = "django_cachex.client.ClusterClient"
+    return entry(cluster.urls[0], backend, client_class=client, **rest)
+
+
+def moved(
+    caches: dict[str, Any], urls: list[str], backend: str = BACKEND, **options: Any
+) -> dict[str, Any]:
     """Return a CACHES setting on our backend; what was in one place stays in one place."""
     places = list(dict.fromkeys(there.get("LOCATION", "") for there in caches.values()))
     return {
@@ -61,9 +85,13 @@ def moved(caches: dict[str, Any], urls: list[str], backend: str = BACKEND) -> di
             **there,
             "BACKEND": backend,
             "LOCATION": [
-                f"{url.rpartition('/')[0]}/{places.index(there.get('LOCATION', ''))}"
-                for url in urls
+                _in_database(url, places.index(there.get("LOCATION", ""))) for url in urls
             ],
+            **({"OPTIONS": {**there.get("OPTIONS", {}), **options}} if options else {}),
         }
         for alias, there in caches.items()
     }
+
+
+def _in_database(url: str, number: int) -> str:
+    return re.sub(r"/\d+(?=$|\?)", f"/{number}", url)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -15,6 +16,7 @@ from redis.exceptions import ResponseError
 
 from djangocache import project
 from djangocache.backends import OneLoop
+from support.servers import Cluster, Sentinels
 
 if not project.DJANGO_TESTS:
     pytest.skip("CACHEX_DJANGO_TESTS is not set: see dev.py", allow_module_level=True)
@@ -52,13 +54,15 @@ class OnStandalone(Base):
     servers = "session_standalone"
     cache_backend = project.BACKEND
 
+    def place(self, server: Any) -> tuple[list[str], dict[str, Any]]:
+        """Empty the servers and return the LOCATION and the OPTIONS for them."""
+        server.command("FLUSHALL")
+        return [server.url], {}
+
     @pytest.fixture(autouse=True)
     def _on_our_backend(self, request: pytest.FixtureRequest) -> Iterator[None]:
-        servers = request.getfixturevalue(self.servers)
-        primary = getattr(servers, "primary", servers)
-        primary.command("FLUSHALL")
-        urls = getattr(servers, "urls", [primary.url])
-        moved = project.moved(settings.CACHES, urls, self.cache_backend)
+        urls, options = self.place(request.getfixturevalue(self.servers))
+        moved = project.moved(settings.CACHES, urls, self.cache_backend, **options)
         with override_settings(CACHES=moved), mock.patch.object(time, "sleep", sleep_well):
             yield
 
@@ -68,12 +72,50 @@ class OnReplicated(OnStandalone):
 
     servers = "session_replicated"
 
+    def place(self, servers: Any) -> tuple[list[str], dict[str, Any]]:
+        servers.primary.command("FLUSHALL")
+        return servers.urls, {}
+
+
+@pytest.fixture(scope="module")
+def sentinels_that_are_well(session_sentinels: Sentinels) -> Sentinels:
+    session_sentinels.reset()
+    return session_sentinels
+
+
+@pytest.fixture(scope="module")
+def cluster_that_is_well(session_cluster: Cluster) -> Cluster:
+    session_cluster.reset()
+    return session_cluster
+
+
+class OnSentinel(OnStandalone):
+    """The same on what Sentinels watch, with reads from replicas."""
+
+    servers = "sentinels_that_are_well"
+
+    def place(self, servers: Any) -> tuple[list[str], dict[str, Any]]:
+        servers.primary.command("FLUSHALL")
+        options = project.sentinel_entry(servers)["OPTIONS"]
+        return [f"redis://{servers.name}/0", f"redis://{servers.name}/0?is_master=0"], options
+
+
+class OnCluster(OnStandalone):
+    """The same on a cluster of three primaries."""
+
+    servers = "cluster_that_is_well"
+
+    def place(self, servers: Any) -> tuple[list[str], dict[str, Any]]:
+        for primary in servers.primaries:
+            primary.command("FLUSHALL")
+        return [servers.urls[0]], project.cluster_entry(servers)["OPTIONS"]
+
 
 class ThroughFreshLoops(OnStandalone):
     cache_backend = "djangocache.backends.FreshLoops"
 
 
-class ThroughOneLoop(OnReplicated):
+class InOneLoop(OnStandalone):
     cache_backend = "djangocache.backends.OneLoop"
 
     @pytest.fixture(autouse=True)
@@ -98,11 +140,60 @@ class FreshLoopsCacheTests(ThroughFreshLoops, CacheTests):
             assert cache.get_or_set("key", "default") == "default"
 
 
-class OneLoopCacheTests(ThroughOneLoop, FreshLoopsCacheTests):
+class OneLoopCacheTests(InOneLoop, OnReplicated, FreshLoopsCacheTests):
     # Here Django's ORM runs in a thread of its own, which cannot see into this one's transaction;
     # FreshLoopsCacheTests have these.
     test_cache_read_for_model_instance_with_deferred = None
     test_cache_write_for_model_instance_with_deferred = None
+
+
+def later(test: Callable[[Any], None]) -> Any:
+    """Leave one that sleeps for seconds to the long tests."""
+
+    @pytest.mark.soak
+    @wraps(test)
+    def run(self: Any) -> None:
+        test(self)
+
+    return run
+
+
+class Brisk(Base):
+    """Without most of what sleeps; on one server it is run."""
+
+    test_forever_timeout = later(of_caches.BaseCacheTests.test_forever_timeout)
+    test_set_many_expiration = later(of_caches.BaseCacheTests.test_set_many_expiration)
+    test_touch = later(of_caches.BaseCacheTests.test_touch)
+
+
+class Quick(Brisk):
+    test_expiration = later(of_caches.BaseCacheTests.test_expiration)
+
+
+class SentinelCacheTests(Brisk, OnSentinel, CacheTests):
+    pass
+
+
+class ClusterCacheTests(Brisk, OnCluster, CacheTests):
+    pass
+
+
+class SentinelFreshLoopsCacheTests(Quick, OnSentinel, FreshLoopsCacheTests):
+    pass
+
+
+class ClusterOneLoopCacheTests(Quick, OnCluster, OneLoopCacheTests):
+    pass
+
+
+@pytest.mark.soak
+class SentinelOneLoopCacheTests(OnSentinel, OneLoopCacheTests):
+    pass
+
+
+@pytest.mark.soak
+class ClusterFreshLoopsCacheTests(OnCluster, FreshLoopsCacheTests):
+    pass
 
 
 class UtilsTests(OnStandalone, of_caches.CacheUtils):  # type: ignore[misc]
@@ -138,6 +229,14 @@ class SessionTests(OnStandalone, of_sessions.CacheSessionTests):  # type: ignore
 
 
 class ReplicatedSessionTests(OnReplicated, SessionTests):
+    pass
+
+
+class SentinelSessionTests(OnSentinel, SessionTests):
+    pass
+
+
+class ClusterSessionTests(OnCluster, SessionTests):
     pass
 
 
