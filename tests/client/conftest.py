@@ -10,6 +10,7 @@ from typing import Any, cast
 import hypothesis
 import pytest
 
+import cachex_client
 from cachex_client import AsyncCache, AsyncDefaultClient, Cache, ClientOptions, DefaultClient
 from support.servers import Standalone
 
@@ -19,9 +20,9 @@ hypothesis.settings.load_profile("client")
 
 
 class Awaited:
-    """An `AsyncCache` with the face of a `Cache`: runs what has to be awaited."""
+    """An `AsyncCache`, or a client, with the face of a `Cache`: runs what has to be awaited."""
 
-    def __init__(self, cache: AsyncCache, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, cache: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._cache = cache
         self._loop = loop
 
@@ -81,3 +82,40 @@ def make_cache(request: pytest.FixtureRequest, standalone: Standalone) -> Iterat
 def cache(make_cache: MakeCache) -> Cache:
     """A cache with the settings it has if nobody says anything, on an empty server."""
     return make_cache()
+
+
+class Colour:
+    """Makes clients of one colour; `plain` gives any of their objects the face of the sync one."""
+
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.name = name
+        self.loop = loop
+        self.closing: list[Callable[[], Any]] = []
+
+    def plain(self, thing: Any) -> Any:
+        return thing if self.name == "sync" else Awaited(thing, self.loop)
+
+    def make(self, kind: str, *arguments: Any, **options: Any) -> Any:
+        """Make a "ClusterClient" or the like, closed after the test."""
+        prefix = "" if self.name == "sync" else "Async"
+        client = self.plain(getattr(cachex_client, prefix + kind)(*arguments, **options))
+        self.closing.append(client.close if self.name == "sync" else client.aclose)
+        return client
+
+    def cache(self, client: Any, **settings: Any) -> Any:
+        """Make a cache on a client that `make` made."""
+        if self.name == "sync":
+            return Cache(client, **settings)
+        return self.plain(AsyncCache(client._cache, **settings))
+
+
+@pytest.fixture(params=["sync", "async"])
+def colour(request: pytest.FixtureRequest) -> Iterator[Colour]:
+    """One colour after the other."""
+    loop = asyncio.new_event_loop()
+    colour = Colour(request.param, loop)
+    yield colour
+    for close in colour.closing:
+        close()
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()

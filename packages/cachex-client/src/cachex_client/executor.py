@@ -32,6 +32,15 @@ class Executor(Protocol):
         """
         ...
 
+    def execute_everywhere(
+        self, command: Command[Any], *, timeout: float | None = None
+    ) -> list[Any]:
+        """Send a command without a key to every primary and return their results.
+
+        A server that failed has its exception in its place.
+        """
+        ...
+
     def get_many(
         self, keys: Sequence[bytes], *, timeout: float | None = None
     ) -> Sequence[bytes | Exception | None]:
@@ -72,6 +81,10 @@ class AsyncExecutor(Protocol):
 
     async def execute_many(
         self, commands: Sequence[Command[Any]], *, timeout: float | None = None
+    ) -> list[Any]: ...
+
+    async def execute_everywhere(
+        self, command: Command[Any], *, timeout: float | None = None
     ) -> list[Any]: ...
 
     async def get_many(

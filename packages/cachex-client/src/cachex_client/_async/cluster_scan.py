@@ -32,7 +32,7 @@ async def async_scan_cluster(
 
     Raises SlotNotCovered if for `options.timeout` seconds some slots have no server.
     """
-    walks: dict[AsyncLink, Walk] = {}
+    walks: list[Walk[AsyncLink]] = []
     patience = monotonic() + client.options.timeout
     while True:
         now = await _holdings(client)
@@ -54,7 +54,8 @@ async def async_scan_cluster(
                     yield keys
                     patience = monotonic() + client.options.timeout
                 ended = monotonic()
-                walks[link] = walked(before, (await _ask([link]))[link], started, ended)
+                after = (await _ask([link]))[link]
+                walks.append(walked(link, before, after, started, ended))
             except (RedisError, KeyError) as error:  # KeyError: it is no primary any more
                 if not isinstance(error, PoolError | KeyError) and not is_rejection(error):
                     raise

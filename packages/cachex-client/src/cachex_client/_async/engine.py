@@ -73,6 +73,9 @@ Came: TypeAlias = tuple[Aim | None, Sequence[int], list[Any]]
 class AsyncEngine(AsyncLinked[C]):
     """The part of a client that knows no topology."""
 
+    clustered = False
+    """Whether keys are spread over servers by hash slot."""
+
     def __init__(self, options: ClientOptions | None) -> None:
         self.options = options or ClientOptions()
         self._timeout = self.options.timeout
@@ -107,6 +110,12 @@ class AsyncEngine(AsyncLinked[C]):
     def _explained(self, error: Exception, command: Command[Any]) -> Exception:
         """Return an error that says more, or the same one."""
         return error
+
+    async def ready(self) -> None:
+        """Find out which servers there are, if that is not known."""
+
+    async def redirected(self, error: MovedError) -> None:
+        """Learn from a redirect that came on a leased connection."""
 
     async def refreshed(self) -> None:
         """Look at the topology again, if there is one to look at."""

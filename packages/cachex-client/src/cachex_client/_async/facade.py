@@ -8,16 +8,18 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
-from redis.exceptions import PubSubError, ResponseError
+from redis.exceptions import MovedError, PubSubError, ResponseError
 
 from cachex_client._async.lock import AsyncLock
 from cachex_client._async.pipeline import AsyncPipeline
 from cachex_client._async.scripts import AsyncScript
 from cachex_client._concurrency import monotonic
+from cachex_client._core.everywhere import EVERYWHERE, KEY_BY_KEY
 from cachex_client._core.replies import as_resp2, decoded, hgetall
 from cachex_client._core.routes import CURSORS, Way, route_of, wait_of
 from cachex_client._core.specs import spec_for
 from cachex_client.command import Command, on_primary
+from cachex_client.errors import ConfigurationError
 from cachex_client.options import ClientOptions
 from cachex_pool import AsyncPool, pack
 from cachex_pool.redis_py import AsyncRedisPyPool
@@ -41,11 +43,39 @@ class AsyncBacking(Protocol):
         self, commands: Sequence[Command[Any]], *, timeout: float | None = None
     ) -> list[Any]: ...
 
-    def lease(self, *, timeout: float | None = None) -> Any:
+    clustered: bool
+
+    async def execute_everywhere(
+        self, command: Command[Any], *, timeout: float | None = None
+    ) -> list[Any]: ...
+
+    def scan(self, pattern: bytes, count: int = 1000) -> Any:
+        """Walk over the keys of every primary."""
+
+    def lease(self, *, key: bytes | None = None, timeout: float | None = None) -> Any:
         """Borrow a connection for a block; it is closed afterwards if the block raises."""
+
+    async def ready(self) -> None:
+        """Find out which servers there are, if that is not known."""
+
+    async def redirected(self, error: MovedError) -> None:
+        """Learn from a redirect that came on a leased connection."""
 
     def primary_pool(self) -> AsyncPool:
         """Return the pool of the primary (for the running event loop)."""
+
+
+class AsyncReadyPool(AsyncRedisPyPool):
+    """Connections for redis-py from a client that may have to find its servers first."""
+
+    def __init__(self, backing: AsyncBacking, **settings: Any) -> None:
+        super().__init__(backing.primary_pool, **settings)
+        self._backing = backing
+
+    async def get_connection(self, command_name: object = None, *_: object, **__: object) -> Any:
+        """Lend a connected connection."""
+        await self._backing.ready()
+        return await super().get_connection(command_name)
 
 
 class Condemned(Exception):
@@ -82,10 +112,10 @@ class AsyncRedis(redis.asyncio.Redis):
             "encoding": encoding,
             "encoding_errors": encoding_errors,
         }
-        pool = AsyncRedisPyPool(client.primary_pool, timeout=self.timeout, **coding)
+        pool = AsyncReadyPool(client, timeout=self.timeout, **coding)
         super().__init__(connection_pool=pool)
-        self._listening = AsyncRedisPyPool(
-            client.primary_pool,
+        self._listening = AsyncReadyPool(
+            client,
             timeout=self.timeout,
             keep=0,
             retry=Retry(FullJitterBackoff(cap=1.0, base=0.01), 5),
@@ -108,14 +138,55 @@ class AsyncRedis(redis.asyncio.Redis):
         if route.way is not Way.SHARED:
             return await self._execute_apart(route.way, args, options)
         command = self.make_command(route.words + args[1:])
-        timeout = self.timeout + wait_of(command.arguments) if command.spec.blocking else None
         try:
-            reply = await self.backing.execute(command, timeout=timeout)
+            if self.backing.clustered:
+                reply = await self._execute_in_cluster(command)
+            else:
+                reply = await self.execute_shared(command)
         except ResponseError:
             if EMPTY_RESPONSE in options:
                 return options[EMPTY_RESPONSE]
             raise
         return self.read_reply(args[0], route.name, reply, options)
+
+    async def execute_shared(self, command: Command[Any]) -> Any:
+        """Send a command; one that blocks may take as long as it says, too."""
+        timeout = self.timeout + wait_of(command.arguments) if command.spec.blocking else None
+        return await self.backing.execute(command, timeout=timeout)
+
+    async def _execute_in_cluster(self, command: Command[Any]) -> Any:
+        if command.name in EVERYWHERE:
+            replies = await self.backing.execute_everywhere(command)
+            merge: Any = EVERYWHERE[command.name]
+        elif command.name in KEY_BY_KEY and len(command.arguments) > 2:
+            name, *keys = command.arguments
+            wanted: list[Command[int]] = [Command((name, key), command.spec) for key in keys]
+            replies, merge = await self.backing.execute_many(wanted), sum
+        elif command.name == "SCAN":
+            raise ConfigurationError(
+                "SCAN has a cursor of its own on each server of a cluster: use scan_iter()"
+            )
+        else:
+            return await self.execute_shared(command)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return merge(replies)
+
+    async def scan_iter(
+        self, match: Any = None, count: int | None = None, _type: str | None = None, **options: Any
+    ) -> Any:
+        """Yield the keys that match a pattern; in a cluster, those of every primary."""
+        if not self.backing.clustered:
+            async for key in super().scan_iter(match, count, _type, **options):
+                yield key
+            return
+        if _type is not None:
+            raise ConfigurationError("scan_iter() of a cluster cannot select by type")
+        encoder = self.get_encoder()
+        async for keys in self.backing.scan(encoder.encode(match or "*"), count or 1000):
+            for key in keys:
+                yield key if self._decoding is None else decoded(key, *self._decoding)
 
     def make_command(self, arguments: tuple[Any, ...]) -> Command[Any]:
         """Make a command of words as redis-py gives them."""
@@ -159,13 +230,12 @@ class AsyncRedis(redis.asyncio.Redis):
         The connection is closed afterwards, unless it is to be kept. `wait` is for how many
         seconds the commands may block.
         """
-        data = b"".join(
-            pack(self.make_command(route_of(args).words + tuple(args[1:])).arguments)
-            for args in commands
-        )
+        made = [self.make_command(route_of(args).words + tuple(args[1:])) for args in commands]
+        data = b"".join(pack(command.arguments) for command in made)
+        key = next((command.key for command in made if command.key is not None), None)
         replies: list[Any] = []
         try:
-            async with self.backing.lease() as connection:
+            async with self.backing.lease(key=key) as connection:
                 deadline = monotonic() + self.timeout + wait
                 replies = await connection.exchange(data, len(commands), deadline)
                 if not keep:

@@ -54,8 +54,10 @@ class AsyncKeyspaceVerbs(AsyncVerbs):
         return await self._unlink(self.client.scan(matching, BATCH), self.keyspace.own)
 
     async def flush_db(self) -> None:
-        """Remove every key of the database, whoever wrote it."""
-        await self.client.execute(commands.flushdb())
+        """Remove every key of the database on every primary, whoever wrote it."""
+        for result in await self.client.execute_everywhere(commands.flushdb()):
+            if isinstance(result, Exception):
+                raise result
 
     async def _unlink(
         self,

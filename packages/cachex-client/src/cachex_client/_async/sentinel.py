@@ -301,6 +301,10 @@ class AsyncSentinelClient(AsyncDefaultClient):
         elif verdict.blame and link is links.primary:
             links.want()
 
+    async def ready(self) -> None:
+        """Find the primary, if it is not known."""
+        await self._ready(monotonic() + self._timeout)
+
     async def refreshed(self) -> None:
         """Look for the primary again, if it is time to."""
         self._links.want()

@@ -1,7 +1,7 @@
 """Which servers a SCAN has to walk, and walk again, while slots move between them."""
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
 
 import attrs
 
@@ -17,18 +17,19 @@ class Holdings:
 
 
 @attrs.frozen(slots=True)
-class Walk:
+class Walk(Generic[N]):
     """A finished SCAN of one primary: what it held all the while, and from when to when."""
 
+    node: N
     held: Holdings
     started: float
     ended: float
 
 
-def walked(before: Holdings, after: Holdings, started: float, ended: float) -> Walk:
+def walked(node: N, before: Holdings, after: Holdings, started: float, ended: float) -> Walk[N]:
     """Make the record of a walk: a slot that was given away meanwhile does not count as held."""
     importing = before.importing | after.importing
-    return Walk(Holdings(before.owned & after.owned, importing), started, ended)
+    return Walk(node, Holdings(before.owned & after.owned, importing), started, ended)
 
 
 def read_own_line(reply: bytes) -> Holdings | None:
@@ -57,23 +58,30 @@ def read_own_line(reply: bytes) -> Holdings | None:
     return None
 
 
-def to_walk(now: Mapping[N, Holdings], walks: Mapping[N, Walk]) -> list[N]:
+def to_walk(now: Mapping[N, Holdings], walks: Sequence[Walk[N]]) -> list[N]:
     """
-    Return the primaries whose keys may not all have been seen.
+    Return the primaries whose keys may not all have been seen, after these walks in order of time.
 
-    A slot's keys were seen if its server held it from the start of its walk, or if it was
-    walked after the walk of everybody who held the slot before: keys only move forward.
+    A walk has seen a slot's keys, or they had gone on, if its server held the slot from start to
+    end, or if everybody else who ever held it had been walked so before: keys only move forward.
     """
-    return [node for node, holds in now.items() if not _seen(node, holds, walks)]
-
-
-def _seen(node: N, holds: Holdings, walks: Mapping[N, Walk]) -> bool:
-    walk = walks.get(node)
-    if walk is None:
-        return False
-    new = (holds.owned | holds.importing) - (walk.held.owned - walk.held.importing)
-    return not new or all(
-        walk.started >= other.ended
-        for one, other in walks.items()
-        if one != node and not new.isdisjoint(other.held.owned | other.held.importing)
-    )
+    ever: dict[N, set[int]] = {node: set(held.owned | held.importing) for node, held in now.items()}
+    for walk in walks:
+        ever.setdefault(walk.node, set()).update(walk.held.owned | walk.held.importing)
+    everything: set[int] = set()
+    contested: set[int] = set()
+    for slots in ever.values():
+        contested |= everything & slots
+        everything |= slots
+    seen: dict[N, set[int]] = {node: set() for node in ever}
+    done: list[tuple[Walk[N], set[int]]] = []
+    for walk in walks:
+        slots = set(walk.held.owned - walk.held.importing)
+        before = [(one, theirs) for one, theirs in done if one.ended <= walk.started]
+        for slot in contested - slots:
+            others = {node for node in ever if node != walk.node and slot in ever[node]}
+            if others <= {one.node for one, theirs in before if slot in theirs}:
+                slots.add(slot)
+        done.append((walk, slots))
+        seen[walk.node] |= slots
+    return [node for node, held in now.items() if not (held.owned | held.importing) <= seen[node]]

@@ -80,21 +80,21 @@ class Topology:
         """
         Return the topology after `MOVED slot node`.
 
-        If the node is a replica of the slot's shard there was a failover: it leads the whole
-        shard now. Else the slot alone moved, to a shard we know or to a new one.
+        If the node is a replica of a shard there was a failover: it leads the whole shard now.
+        If that is not the slot's own, the slot alone moved, to a shard we know or to a new one.
         """
-        at = self.owners[slot]
-        if at >= 0:
-            shard = self.shards[at]
-            if shard.primary == node:
-                return self
-            if node in shard.replicas:
-                shards = (*self.shards[:at], shard.led_by(node), *self.shards[at + 1 :])
-                return attrs.evolve(self, shards=shards)
-        to = next((i for i, one in enumerate(self.shards) if one.primary == node), None)
-        shards = self.shards
+        at, shards = self.owners[slot], self.shards
+        if at >= 0 and shards[at].primary == node:
+            return self
+        to = next((i for i, one in enumerate(shards) if one.primary == node), None)
         if to is None:
-            to, shards = len(shards), (*shards, Shard(node))
+            to = next((i for i, one in enumerate(shards) if node in one.replicas), None)
+            if to is not None:
+                shards = (*shards[:to], shards[to].led_by(node), *shards[to + 1 :])
+            else:
+                to, shards = len(shards), (*shards, Shard(node))
+        if at == to:
+            return attrs.evolve(self, shards=shards)
         owners = (*self.owners[:slot], to, *self.owners[slot + 1 :])
         return attrs.evolve(self, shards=shards, owners=owners)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from redis.exceptions import AskError, ClusterCrossSlotError, TryAgainError
+from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, TryAgainError
 
 from cachex_client import commands as build
 from cachex_client._sync.cluster_links import ClusterLinks, Tables
@@ -43,6 +43,8 @@ class ClusterClient(Engine[ClusterLinks]):
     own keys only. `address_remap` turns an announced `(host, port)` into one that can be reached.
     Clients that are given the same `map` share what they know of the cluster.
     """
+
+    clustered = True
 
     def __init__(
         self,
@@ -117,7 +119,7 @@ class ClusterClient(Engine[ClusterLinks]):
 
         Raises as the base class says, and ClusterCrossSlotError with the keys if they are not.
         """
-        one_slot("MULTI", [command.key for command in commands if command.key is not None])
+        one_slot("MULTI", [key for command in commands for key in command.keys])
         return super().execute_atomic(commands, timeout=timeout)
 
     # -- life
@@ -223,6 +225,20 @@ class ClusterClient(Engine[ClusterLinks]):
 
     def _irreplaceable(self, link: Link) -> bool:
         return link in self._links.tables.replicas  # a primary
+
+    def ready(self) -> None:
+        """Learn the map, if it is not known."""
+        self._links.mapped(monotonic() + self._timeout)
+
+    def redirected(self, error: MovedError) -> None:
+        """Learn from a redirect that came on a leased connection."""
+        links = self._links
+        tables = links.mapped(monotonic() + self._timeout)
+        owner = tables.primaries[error.slot_id]
+        seed = self.map.seeds[0]
+        by = seed if owner is None else Address(owner.endpoint.host, owner.endpoint.port)
+        links.follow(error.slot_id, error.host, error.port, by)
+        links.want()
 
     def refreshed(self) -> None:
         """Look at the topology again, if it is time to."""

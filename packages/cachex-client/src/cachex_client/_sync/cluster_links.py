@@ -83,13 +83,13 @@ class ClusterLinks:
             topology = self.map.topology
             if topology is None or self.tables.topology is topology:
                 return self.tables
-            replicas = {
-                self.link(one.primary): tuple(map(self.link, one.replicas))
+            shards = [
+                (self.link(one.primary), tuple(map(self.link, one.replicas)))
                 for one in topology.shards
-            }
-            leaders: list[Link | None] = [*replicas, None]
+            ]
+            leaders: list[Link | None] = [*(primary for primary, _ in shards), None]
             primaries = [leaders[at] for at in topology.owners]  # -1 is the None at the end
-            self.tables = Tables(topology, primaries, replicas)
+            self.tables = Tables(topology, primaries, dict(shards))
             staying = {*topology.nodes(), *self.map.seeds}
             leaving = [self.links.pop(one) for one in list(self.links) if one not in staying]
         for link in leaving:

@@ -32,7 +32,7 @@ def scan_cluster(
 
     Raises SlotNotCovered if for `options.timeout` seconds some slots have no server.
     """
-    walks: dict[Link, Walk] = {}
+    walks: list[Walk[Link]] = []
     patience = monotonic() + client.options.timeout
     while True:
         now = _holdings(client)
@@ -54,7 +54,8 @@ def scan_cluster(
                     yield keys
                     patience = monotonic() + client.options.timeout
                 ended = monotonic()
-                walks[link] = walked(before, (_ask([link]))[link], started, ended)
+                after = (_ask([link]))[link]
+                walks.append(walked(link, before, after, started, ended))
             except (RedisError, KeyError) as error:  # KeyError: it is no primary any more
                 if not isinstance(error, PoolError | KeyError) and not is_rejection(error):
                     raise

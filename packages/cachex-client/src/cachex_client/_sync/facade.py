@@ -8,16 +8,18 @@ import redis
 from redis.retry import Retry
 from redis.backoff import FullJitterBackoff
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
-from redis.exceptions import PubSubError, ResponseError
+from redis.exceptions import MovedError, PubSubError, ResponseError
 
 from cachex_client._sync.lock import Lock
 from cachex_client._sync.pipeline import Pipeline
 from cachex_client._sync.scripts import Script
 from cachex_client._concurrency import monotonic
+from cachex_client._core.everywhere import EVERYWHERE, KEY_BY_KEY
 from cachex_client._core.replies import as_resp2, decoded, hgetall
 from cachex_client._core.routes import CURSORS, Way, route_of, wait_of
 from cachex_client._core.specs import spec_for
 from cachex_client.command import Command, on_primary
+from cachex_client.errors import ConfigurationError
 from cachex_client.options import ClientOptions
 from cachex_pool import Pool, pack
 from cachex_pool.redis_py import RedisPyPool
@@ -41,11 +43,39 @@ class Backing(Protocol):
         self, commands: Sequence[Command[Any]], *, timeout: float | None = None
     ) -> list[Any]: ...
 
-    def lease(self, *, timeout: float | None = None) -> Any:
+    clustered: bool
+
+    def execute_everywhere(
+        self, command: Command[Any], *, timeout: float | None = None
+    ) -> list[Any]: ...
+
+    def scan(self, pattern: bytes, count: int = 1000) -> Any:
+        """Walk over the keys of every primary."""
+
+    def lease(self, *, key: bytes | None = None, timeout: float | None = None) -> Any:
         """Borrow a connection for a block; it is closed afterwards if the block raises."""
+
+    def ready(self) -> None:
+        """Find out which servers there are, if that is not known."""
+
+    def redirected(self, error: MovedError) -> None:
+        """Learn from a redirect that came on a leased connection."""
 
     def primary_pool(self) -> Pool:
         """Return the pool of the primary (for the running event loop)."""
+
+
+class ReadyPool(RedisPyPool):
+    """Connections for redis-py from a client that may have to find its servers first."""
+
+    def __init__(self, backing: Backing, **settings: Any) -> None:
+        super().__init__(backing.primary_pool, **settings)
+        self._backing = backing
+
+    def get_connection(self, command_name: object = None, *_: object, **__: object) -> Any:
+        """Lend a connected connection."""
+        self._backing.ready()
+        return super().get_connection(command_name)
 
 
 class Condemned(Exception):
@@ -82,10 +112,10 @@ class Redis(redis.Redis):
             "encoding": encoding,
             "encoding_errors": encoding_errors,
         }
-        pool = RedisPyPool(client.primary_pool, timeout=self.timeout, **coding)
+        pool = ReadyPool(client, timeout=self.timeout, **coding)
         super().__init__(connection_pool=pool)
-        self._listening = RedisPyPool(
-            client.primary_pool,
+        self._listening = ReadyPool(
+            client,
             timeout=self.timeout,
             keep=0,
             retry=Retry(FullJitterBackoff(cap=1.0, base=0.01), 5),
@@ -108,14 +138,55 @@ class Redis(redis.Redis):
         if route.way is not Way.SHARED:
             return self._execute_apart(route.way, args, options)
         command = self.make_command(route.words + args[1:])
-        timeout = self.timeout + wait_of(command.arguments) if command.spec.blocking else None
         try:
-            reply = self.backing.execute(command, timeout=timeout)
+            if self.backing.clustered:
+                reply = self._execute_in_cluster(command)
+            else:
+                reply = self.execute_shared(command)
         except ResponseError:
             if EMPTY_RESPONSE in options:
                 return options[EMPTY_RESPONSE]
             raise
         return self.read_reply(args[0], route.name, reply, options)
+
+    def execute_shared(self, command: Command[Any]) -> Any:
+        """Send a command; one that blocks may take as long as it says, too."""
+        timeout = self.timeout + wait_of(command.arguments) if command.spec.blocking else None
+        return self.backing.execute(command, timeout=timeout)
+
+    def _execute_in_cluster(self, command: Command[Any]) -> Any:
+        if command.name in EVERYWHERE:
+            replies = self.backing.execute_everywhere(command)
+            merge: Any = EVERYWHERE[command.name]
+        elif command.name in KEY_BY_KEY and len(command.arguments) > 2:
+            name, *keys = command.arguments
+            wanted: list[Command[int]] = [Command((name, key), command.spec) for key in keys]
+            replies, merge = self.backing.execute_many(wanted), sum
+        elif command.name == "SCAN":
+            raise ConfigurationError(
+                "SCAN has a cursor of its own on each server of a cluster: use scan_iter()"
+            )
+        else:
+            return self.execute_shared(command)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return merge(replies)
+
+    def scan_iter(
+        self, match: Any = None, count: int | None = None, _type: str | None = None, **options: Any
+    ) -> Any:
+        """Yield the keys that match a pattern; in a cluster, those of every primary."""
+        if not self.backing.clustered:
+            for key in super().scan_iter(match, count, _type, **options):
+                yield key
+            return
+        if _type is not None:
+            raise ConfigurationError("scan_iter() of a cluster cannot select by type")
+        encoder = self.get_encoder()
+        for keys in self.backing.scan(encoder.encode(match or "*"), count or 1000):
+            for key in keys:
+                yield key if self._decoding is None else decoded(key, *self._decoding)
 
     def make_command(self, arguments: tuple[Any, ...]) -> Command[Any]:
         """Make a command of words as redis-py gives them."""
@@ -159,13 +230,12 @@ class Redis(redis.Redis):
         The connection is closed afterwards, unless it is to be kept. `wait` is for how many
         seconds the commands may block.
         """
-        data = b"".join(
-            pack(self.make_command(route_of(args).words + tuple(args[1:])).arguments)
-            for args in commands
-        )
+        made = [self.make_command(route_of(args).words + tuple(args[1:])) for args in commands]
+        data = b"".join(pack(command.arguments) for command in made)
+        key = next((command.key for command in made if command.key is not None), None)
         replies: list[Any] = []
         try:
-            with self.backing.lease() as connection:
+            with self.backing.lease(key=key) as connection:
                 deadline = monotonic() + self.timeout + wait
                 replies = connection.exchange(data, len(commands), deadline)
                 if not keep:

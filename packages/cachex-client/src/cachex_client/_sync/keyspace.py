@@ -54,8 +54,10 @@ class KeyspaceVerbs(Verbs):
         return self._unlink(self.client.scan(matching, BATCH), self.keyspace.own)
 
     def flush_db(self) -> None:
-        """Remove every key of the database, whoever wrote it."""
-        self.client.execute(commands.flushdb())
+        """Remove every key of the database on every primary, whoever wrote it."""
+        for result in self.client.execute_everywhere(commands.flushdb()):
+            if isinstance(result, Exception):
+                raise result
 
     def _unlink(
         self,

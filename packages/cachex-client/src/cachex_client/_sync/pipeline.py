@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import redis.client
 from redis.client import EMPTY_RESPONSE
-from redis.exceptions import NoScriptError, PubSubError, ResponseError, WatchError
+from redis.exceptions import MovedError, NoScriptError, PubSubError, ResponseError, WatchError
 
 from cachex_client._concurrency import monotonic
+from cachex_client._core.retry import REDIRECTS
 from cachex_client._core.routes import Way, route_of, wait_of
 from cachex_client._core.scripting import as_text, with_texts
 from cachex_client._core.transaction import Refusal, settle
@@ -95,9 +96,21 @@ class Pipeline(redis.client.Pipeline):
             return self._settle(commands, self._owner.exchange_alone(block))
         made = self._commands(complete)
         wait = sum(wait_of(one.arguments) for one in made if one.spec.blocking)
+        if wait and not changing and self._owner.backing.clustered:
+            return self._send_singly(made)
         if changing or wait:
             return self._owner.exchange_alone(complete, keep=not changing, wait=wait)
         return self._send_plain(complete, made, texts)
+
+    def _send_singly(self, made: Sequence[Command[Any]]) -> list[Any]:
+        """Send one after the other: who blocks on one server must not hide what others have."""
+        replies: list[Any] = []
+        for command in made:
+            try:
+                replies.append(self._owner.execute_shared(command))
+            except ResponseError as error:
+                replies.append(error)
+        return replies
 
     def _send_plain(
         self,
@@ -169,6 +182,8 @@ class Pipeline(redis.client.Pipeline):
         except BaseException as error:
             self._trouble = error
             raise
+        if first and isinstance(reply, MovedError):
+            reply = self._call_again(command, reply)
         if isinstance(reply, Exception):
             if isinstance(reply, ResponseError) and EMPTY_RESPONSE in options:
                 return options[EMPTY_RESPONSE]
@@ -181,9 +196,22 @@ class Pipeline(redis.client.Pipeline):
             self._trouble = _Changed()
         return self._owner.read_reply(args[0], route.name, reply, options)
 
+    def _call_again(self, command: Command[Any], error: MovedError) -> Any:
+        """Watch where the key's slot went to."""
+        reply: Any = error
+        for _ in range(REDIRECTS):
+            if not isinstance(reply, MovedError):
+                break
+            stack = self.command_stack
+            self.reset()
+            self.command_stack = stack
+            self._owner.backing.redirected(reply)
+            reply = self._call(command)
+        return reply
+
     def _call(self, command: Command[Any]) -> Any:
         if self._watcher is None:
-            self._lease = self._owner.backing.lease()
+            self._lease = self._owner.backing.lease(key=command.key)
             self._watcher = self._lease.__enter__()
         wait = wait_of(command.arguments) if command.spec.blocking else 0.0
         deadline = monotonic() + self._owner.timeout + wait

@@ -301,6 +301,10 @@ class SentinelClient(DefaultClient):
         elif verdict.blame and link is links.primary:
             links.want()
 
+    def ready(self) -> None:
+        """Find the primary, if it is not known."""
+        self._ready(monotonic() + self._timeout)
+
     def refreshed(self) -> None:
         """Look for the primary again, if it is time to."""
         self._links.want()

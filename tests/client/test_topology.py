@@ -1,0 +1,241 @@
+"""What is known of a cluster or of Sentinels' services, how it changes, and when to ask again."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cachex_client._core.keyslot import SLOTS
+from cachex_client._core.refresh import COOLDOWN, LONGEST, PERIOD, RefreshSchedule
+from cachex_client._core.sentinel import Opinion, believed, majority, opinion
+from cachex_client._core.topology import Address, Topology, agreed, from_slots_reply
+
+A, B, C, D = (Address("10.0.0.1", port) for port in (1, 2, 3, 4))
+ASKED = Address("asked", 7000)
+
+
+def row(first: int, last: int, *nodes: Address) -> list[Any]:
+    return [first, last, *([node.host.encode(), node.port, b"id", []] for node in nodes)]
+
+
+def topology(*rows: list[Any], epoch: int = 0) -> Topology:
+    return from_slots_reply(rows, ASKED, epoch=epoch)
+
+
+def owner(found: Topology, slot: int) -> Address | None:
+    shard = found.shard_of(slot)
+    return shard.primary if shard else None
+
+
+# Reading
+
+
+def test_slots_that_nobody_holds_are_known_to_be() -> None:
+    found = topology(row(0, 99, A, B), row(200, 16383, C))
+    assert (owner(found, 99), owner(found, 100), owner(found, 200)) == (A, None, C)
+    assert found.uncovered == 100
+    assert found.nodes() == [A, C, B]
+
+
+@pytest.mark.parametrize("host", [b"", None, "?", b"?"])
+def test_an_empty_host_is_the_one_that_was_asked(host: Any) -> None:
+    found = from_slots_reply([[0, 16383, [host, 7001, b"id"]]], ASKED)
+    assert owner(found, 0) == Address("asked", 7001)
+
+
+def test_addresses_are_remapped() -> None:
+    found = from_slots_reply(
+        [row(0, 16383, A, B)], ASKED, remap=lambda host, port: ("outside", port + 100)
+    )
+    assert found.nodes() == [Address("outside", 101), Address("outside", 102)]
+
+
+@pytest.mark.parametrize(
+    "reply", [5, None, [5], [[1]], [[0, 99999, [b"h", 1]]], [[5, 1, [b"h", 1]]], [[0, 5]], b"x"]
+)
+def test_what_is_no_map_is_refused(reply: Any) -> None:
+    with pytest.raises(ValueError, match="CLUSTER SLOTS"):
+        from_slots_reply(reply, ASKED)
+
+
+def test_a_thousand_ranges_are_read_soon_enough() -> None:
+    nodes = [Address("10.0.0.1", port) for port in range(100)]
+    rows = [row(at * 16, at * 16 + 15, nodes[at % 100]) for at in range(1024)]
+    assert topology(*rows).uncovered == 0
+
+
+# MOVED
+
+
+def test_moved_to_a_replica_is_a_failover_of_the_whole_shard() -> None:
+    before = topology(row(0, 99, A, B), row(100, 16383, C))
+    after = before.moved(5, B)
+    assert (owner(after, 0), owner(after, 99), owner(after, 100)) == (B, B, C)
+    assert after.shards[0].replicas == (A,)
+    assert owner(before, 0) == A
+
+
+def test_moved_to_another_shard_moves_one_slot() -> None:
+    after = topology(row(0, 99, A, B), row(100, 16383, C)).moved(5, C)
+    assert (owner(after, 5), owner(after, 6)) == (C, A)
+
+
+def test_moved_to_an_unknown_node_makes_a_shard() -> None:
+    after = topology(row(0, 16383, A)).moved(5, D)
+    assert (owner(after, 5), owner(after, 6), len(after.shards)) == (D, A, 2)
+
+
+def test_moved_to_where_it_is_known_to_be_changes_nothing() -> None:
+    before = topology(row(0, 16383, A))
+    assert before.moved(5, A) is before
+
+
+@given(st.lists(st.tuples(st.integers(0, SLOTS - 1), st.sampled_from([A, B, C, D])), max_size=30))
+def test_after_moved_the_slot_is_where_it_was_said(moves: list[tuple[int, Address]]) -> None:
+    found = topology(row(0, 8000, A, B), row(8001, 16383, C))
+    for slot, node in moves:
+        found = found.moved(slot, node)
+        assert owner(found, slot) == node
+    assert found.uncovered == 0
+    primaries = [shard.primary for shard in found.shards]
+    assert len(set(primaries)) == len(primaries)
+
+
+# Agreeing
+
+
+def test_most_votes_win_whoever_has_the_epoch() -> None:
+    old, new = topology(row(0, 16383, A), epoch=9), topology(row(0, 16383, B), epoch=5)
+    again = topology(row(0, 16383, B), epoch=5)
+    assert owner(agreed([old, new, again], old) or old, 0) == B
+
+
+def test_a_tie_goes_to_the_higher_epoch_then_to_what_is_known() -> None:
+    old, new = topology(row(0, 16383, A), epoch=1), topology(row(0, 16383, B), epoch=2)
+    assert agreed([old, new], old) is new
+    same = topology(row(0, 16383, B), epoch=1)
+    assert agreed([same, old], old) is old
+
+
+def test_who_knows_no_slots_has_no_vote() -> None:
+    assert agreed([topology(), topology()], None) is None
+
+
+def test_order_makes_no_difference() -> None:
+    rows = [row(0, 99, A, B, D), row(100, 16383, C)]
+    one, other = topology(*rows), topology(row(100, 16383, C), row(0, 99, A, D, B))
+    assert one.same_as(other)
+
+
+# When
+
+
+def test_all_reasons_within_the_cooldown_make_one_more_refresh() -> None:
+    schedule = RefreshSchedule()
+    schedule.want(0.0, 0.5)
+    assert schedule.may_start(0.0)
+    assert not schedule.may_start(0.0)
+    schedule.finished(0.1, 0.5, changed=True)
+    for n in range(10):
+        schedule.want(0.1 + n / 100, 0.5)
+        assert not schedule.may_start(0.1 + n / 100)
+    assert schedule.may_start(0.1 + COOLDOWN)
+
+
+@given(st.integers(0, 2**32))
+def test_refreshes_that_bring_nothing_get_rarer(seed: int) -> None:
+    dice, schedule, now, starts = random.Random(seed), RefreshSchedule(), 0.0, []
+    while now < 60:
+        schedule.want(now, dice.random())
+        if schedule.may_start(now):
+            starts.append(now)
+            schedule.finished(now, dice.random(), changed=False)
+        now += 0.01
+    assert 8 <= len(starts) <= 20
+    assert starts[-1] - starts[-2] >= LONGEST - 0.02
+
+
+def test_a_refresh_that_died_does_not_keep_the_others_from_it() -> None:
+    schedule = RefreshSchedule()
+    schedule.want(0.0, 0.5)
+    assert schedule.may_start(0.0)
+    schedule.want(1.0, 0.5)
+    assert not schedule.may_start(1.0)
+    assert schedule.may_start(11.0)
+
+
+@given(st.floats(0, 1))
+def test_without_a_reason_one_looks_once_a_minute(chance: float) -> None:
+    schedule = RefreshSchedule()
+    schedule.finished(0.0, chance, changed=True)
+    assert 0.8 * PERIOD <= schedule.due_at <= 1.2 * PERIOD
+
+
+# Sentinels
+
+
+def told(primary: Address, epoch: int = 1, *replicas: Address, votes: int = 1) -> Opinion:
+    return Opinion(primary, epoch, replicas, votes=votes)
+
+
+def test_a_reply_of_a_sentinel_is_read_in_both_protocols() -> None:
+    fields = [b"ip", b"10.0.0.1", b"port", b"1", b"flags", b"master", b"config-epoch", b"3"]
+    sick = [b"ip", b"10.0.0.1", b"port", b"2", b"flags", b"slave,s_down"]
+    well = {b"ip": b"10.0.0.1", b"port": b"3", b"flags": b"slave"}
+    found = opinion(fields, [sick, well], [])
+    assert found == Opinion(A, 3, (C,), unwell=(B,))
+    assert opinion(fields[:2], [], []) is None
+    assert opinion(ValueError(), [], []) is None
+
+
+def test_the_majority_names_the_primary() -> None:
+    found = majority([told(A, 9), told(B, 2, C), told(B, 2, D)])
+    assert found is not None
+    assert (found.primary, found.votes, found.replicas) == (B, 2, (C, D))
+
+
+def test_one_against_one_the_higher_epoch_wins() -> None:
+    found = majority([told(A, 1), told(B, 2)])
+    assert found is not None
+    assert found.primary == B
+
+
+def test_a_primary_is_believed_if_it_agrees() -> None:
+    assert believed(told(B, 2), told(A), {B: 100, A: 50}) == told(B, 2)
+
+
+def test_a_replica_is_never_adopted() -> None:
+    assert believed(told(B, 2), None, {B: None}) is None
+    assert believed(told(B, 2), told(A), {B: None, A: 5}) is None
+    assert believed(told(B, 2), told(A), {B: None, A: None}) is None
+
+
+def test_who_was_promoted_is_followed_before_the_sentinels_say_so() -> None:
+    found = believed(told(A), told(A, 1, B, C), {A: None, B: 100, C: None})
+    assert found is not None
+    assert (found.primary, found.replicas, found.unwell) == (B, (C,), (A,))
+    first = believed(told(A, 1, B), None, {A: None, B: 100})
+    assert first is not None
+    assert first.primary == B
+
+
+def test_an_old_primary_that_came_back_empty_is_not_taken_for_the_new_one() -> None:
+    found = believed(told(D), told(C, 1, A, B), {A: 3, B: 100})
+    assert found is not None
+    assert found.primary == B
+
+
+def test_a_minority_that_lives_in_the_past_is_not_listened_to() -> None:
+    now = told(B, 5)
+    assert believed(told(A, 4, votes=1), now, {A: 9, B: 9}, 3) is None
+    # ... but a majority is: it may have been set up anew.
+    assert believed(told(A, 0, votes=2), now, {A: 9, B: 9}, 3) == told(A, 0)
+
+
+def test_a_silent_primary_is_better_than_none_at_first_only() -> None:
+    assert believed(told(A, 1, B), None, {B: None}) == told(A, 1, B)
+    assert believed(told(A, 2), told(B), {}) is None
