@@ -147,7 +147,7 @@ def _sentinel(value: Any) -> tuple[str, int]:
     wrong = Unreadable("each is a pair of host and port, such as ('sentinel-1', 26379)")
     if isinstance(value, str):  # host, host:port, [::1]:port
         host, colon, port = value.rpartition(":")
-        value = (host.strip("[]"), port) if colon and not value.endswith("]") else (value, 26379)
+        value = (host, port) if colon and not value.endswith("]") else (value, 26379)
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise wrong
     host, port = value
@@ -159,7 +159,7 @@ def _sentinel(value: Any) -> tuple[str, int]:
         raise wrong from None
     if not 0 < number < 65536:
         raise wrong
-    return host, number
+    return host.strip("[]"), number
 
 
 SENTINELS = Reader("a list of (host, port)", _sentinels)
