@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cachex_pool._async.pool import AsyncPool
-from cachex_pool._concurrency import AsyncOnce, OutOfTime, async_later, monotonic
+from cachex_pool._concurrency import AsyncOnce, OutOfTime, async_later, monotonic, survive_fork
 from cachex_pool._wire import AsyncConnection
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import ConnectTimeout
@@ -33,8 +33,9 @@ class AsyncMultiplexer:
         self.pool = AsyncPool(endpoint, options, observers)
         self.endpoint = endpoint
         self._state = self.pool.state
-        self._sharing = AsyncOnce()
         self._shared: AsyncConnection | None = None
+        self.after_fork()
+        survive_fork(self)
 
     def __repr__(self) -> str:
         return f"<AsyncMultiplexer on {self._shared!r} of {self.pool!r}>"
@@ -91,6 +92,14 @@ class AsyncMultiplexer:
         if shared is not None:
             shared.on_end = None
             self.pool.discard(shared, "pool closed")
+
+    def after_fork(self) -> None:
+        """Start without a connection in a child process."""
+        self._sharing = AsyncOnce()
+        self._shared = None
+
+    def at_exit(self) -> None:
+        """Leave it to the pool."""
 
     # -- inside
 

@@ -112,6 +112,15 @@ class PoolState:
         """Return the open connections."""
         return [one for one in (weak() for weak in list(self._members.values())) if one is not None]
 
+    def start_anew(self) -> None:
+        """Forget everything, in a child process; what was lent is of a past generation."""
+        self.generation += 1
+        self.past_uses = 0
+        self.failed_dials, self.dial_error, self._gate = 0, None, 0.0
+        self.breaker = Breaker(self.options.breaker)
+        for known in (self.idle, self.waiting, self._members, self._permits, self._dead):
+            known.clear()
+
     # -- asking
 
     def request(self, now: float) -> Any:

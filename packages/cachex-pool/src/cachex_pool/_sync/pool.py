@@ -67,11 +67,11 @@ class Pool:
         self.endpoint = endpoint
         self.options = options or PoolOptions()
         self.observers = tuple(observers)
+        self._state = PoolState(self.options)
         self._start()
         survive_fork(self)
 
     def _start(self) -> None:
-        self._state = PoolState(self.options)
         self._lock = StateLock()
         self._closes: Counter[str] = Counter()
         self._opened = self._waits = self._timeouts = self._dial_failures = 0
@@ -296,11 +296,8 @@ class Pool:
         """Start empty in a child process; the parent's sockets are let go without a word."""
         for connection in self._state.members():
             connection.forget()
-        generation = self._state.generation
-        closed = self._state.closed
+        self._state.start_anew()
         self._start()
-        self._state.generation = generation + 1
-        self._state.closed = closed
 
     def stats(self) -> PoolStats:
         """Return a picture of the pool."""

@@ -1,5 +1,6 @@
 """From an endpoint to a connection that is ready to talk, for threads."""
 
+import encodings.idna  # noqa: F401  first used in getaddrinfo, where a signal may break it for good
 import socket
 from time import monotonic
 from typing import Any
@@ -37,7 +38,7 @@ def dial(
         if error.errno is None and monotonic() < deadline - 0.01:
             raise  # not ours: a signal handler's
         raise ConnectTimeout(endpoint.name, "no answer before the deadline") from error
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter of a name that cannot be one
         raise ConnectFailed(endpoint.name, error) from error
     try:
         connection = connection_on(sock, endpoint.name)

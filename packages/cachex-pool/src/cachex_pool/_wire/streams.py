@@ -336,7 +336,7 @@ async def async_dial(
     except TimeoutError as error:
         connection.close()
         raise ConnectTimeout(endpoint.name, "no answer before the deadline") from error
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         connection.close()
         raise ConnectFailed(endpoint.name, error) from error
     except BaseException:
