@@ -1,0 +1,140 @@
+"""Pools under gevent, as a program of its own: nothing else may be patched.
+
+    green.py <unix socket or host> <port> <kills> [<ca file> <port for TLS>]
+
+It prints what went wrong, if anything, and ends with 1 then.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import gc  # noqa: E402
+import random  # noqa: E402
+import sys  # noqa: E402
+from time import monotonic  # noqa: E402
+
+import gevent  # noqa: E402
+from gevent.event import Event  # noqa: E402
+
+from cachex_pool import (  # noqa: E402
+    DeadlineExceeded,
+    Endpoint,
+    Pool,
+    PoolOptions,
+    PoolTimeout,
+    Tls,
+    pack,
+)
+
+
+def ask(pool: Pool, word: str) -> None:
+    text = word.encode()
+    assert pool.call(pack(("ECHO", text)), monotonic() + 20) == text
+
+
+def greenlets_share_the_pool(endpoint: Endpoint) -> None:
+    pool = Pool(endpoint, PoolOptions(max_size=4))
+
+    def work(number: int) -> None:
+        for sequence in range(50):
+            ask(pool, f"{number}-{sequence}")
+
+    gevent.joinall([gevent.spawn(work, number) for number in range(40)], raise_error=True)
+    assert pool.stats().opened == 4, pool
+    pool.close()
+
+
+def waiting_blocks_nobody_else(endpoint: Endpoint) -> None:
+    pool = Pool(endpoint, PoolOptions(max_size=2))
+    turns = 0
+
+    def tick() -> None:
+        nonlocal turns
+        while True:
+            gevent.sleep(0.01)
+            turns += 1
+
+    clock = gevent.spawn(tick)
+    held = [pool.acquire(monotonic() + 5) for _ in range(2)]
+    started = monotonic()
+    try:
+        pool.acquire(started + 0.2)
+    except PoolTimeout:
+        assert 0.2 <= monotonic() - started < 0.3
+    for connection in held:
+        pool.release(connection)
+    started = monotonic()
+    try:
+        pool.call(pack(("BLPOP", "nothing", 0)), started + 0.2)
+    except DeadlineExceeded:
+        assert 0.2 <= monotonic() - started < 0.3
+    assert turns > 20, turns
+    clock.kill()
+    pool.close()
+
+
+def large_values_pass_both_ways_at_once(endpoint: Endpoint) -> None:
+    pool = Pool(endpoint)
+    pool.call(pack(("SET", "a", b"v" * 1_000_000)), monotonic() + 5)
+    data = pack(("ECHO", b"e" * 100_000)) + pack(("GET", "a"))
+    replies = pool.exchange(data * 20, 40, monotonic() + 20)
+    assert [len(reply) for reply in replies] == [100_000, 1_000_000] * 20
+    pool.close()
+
+
+def greenlets_killed_at_any_point_lose_nothing(endpoint: Endpoint, kills: int) -> None:
+    limit = 3
+    pool = Pool(endpoint, PoolOptions(max_size=limit, backoff=0.001, max_backoff=0.001))
+    dice = random.Random(kills)
+    finished = Event()
+    killed = 0
+
+    def once(name: str) -> None:
+        words = [f"{name}-{part}".encode() for part in range(3)]
+        if dice.random() < 0.6:
+            assert pool.call(pack(("ECHO", words[0])), monotonic() + 20) == words[0]
+            return
+        data = b"".join(pack(("ECHO", word)) for word in words)
+        assert pool.exchange(data, 3, monotonic() + 20) == words
+
+    def work(number: int) -> None:
+        nonlocal killed
+        sequence = 0
+        while killed < kills:
+            sequence += 1
+            victim = gevent.spawn(once, f"{number}-{sequence}")
+            for _ in range(dice.randrange(8)):
+                gevent.sleep(0)
+            victim.kill()
+            killed += not victim.successful() or isinstance(victim.value, gevent.GreenletExit)
+            if victim.exception is not None:
+                raise victim.exception
+        finished.set()
+
+    gevent.joinall([gevent.spawn(work, number) for number in range(6)], raise_error=True)
+    del finished
+    gc.collect()
+    assert pool.stats().lent == pool.stats().opening == pool.stats().waiting == 0, pool
+    held = [pool.acquire(monotonic() + 5) for _ in range(limit)]
+    for number, connection in enumerate(held):
+        assert connection.call(pack(("ECHO", number)), monotonic() + 5) == b"%d" % number
+        pool.release(connection)
+    pool.close()
+
+
+def main() -> None:
+    host, port, kills, *tls = sys.argv[1:]
+    plain = Endpoint(host=host, port=int(port))
+    greenlets_killed_at_any_point_lose_nothing(plain, int(kills))
+    endpoints = [plain]
+    if tls:
+        endpoints.append(Endpoint(host=host, port=int(tls[1]), tls=Tls(ca_certs=tls[0])))
+    for endpoint in endpoints:
+        greenlets_share_the_pool(endpoint)
+        waiting_blocks_nobody_else(endpoint)
+        large_values_pass_both_ways_at_once(endpoint)
+
+
+if __name__ == "__main__":
+    main()
