@@ -1,6 +1,6 @@
 """What CLIENT_CLASS names: the two halves of a client, and redis-py's methods on them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cachex_client import AsyncRedis, Redis, TopologyView
 from django_cachex._async.primary import AsyncOnPrimary
@@ -33,8 +33,10 @@ class DefaultClient:
         factory = config.connection_factory(config)
         self.executor: Client = factory.connect()
         self.async_executor: AsyncClient = factory.async_connect()
-        self._primary = Redis(OnPrimary(self.executor))
-        self._async_primary = AsyncRedis(AsyncOnPrimary(self.async_executor))
+        on_primary: Any = OnPrimary(self.executor)
+        async_on_primary: Any = AsyncOnPrimary(self.async_executor)
+        self._primary = Redis(on_primary)
+        self._async_primary = AsyncRedis(async_on_primary)
 
     @property
     def redis(self) -> Redis:

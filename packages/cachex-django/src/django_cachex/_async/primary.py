@@ -18,9 +18,10 @@ class AsyncOnPrimary:
     def __init__(self, client: AsyncDefaultClient | AsyncClusterClient) -> None:
         self._client = client
         self.options = client.options
-        self.execute_atomic = client.execute_atomic  # goes to the primary anyway
-        self.lease = client.lease
-        self.primary_pool = client.primary_pool
+
+    def __getattr__(self, name: str) -> Any:
+        """Leave what goes to primaries anyway to the client: transactions, leases, walks."""
+        return getattr(self._client, name)
 
     def __repr__(self) -> str:
         return f"the primary of {self._client!r}"

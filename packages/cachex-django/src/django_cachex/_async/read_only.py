@@ -35,6 +35,13 @@ class AsyncReadOnlyClient(AsyncSentinelClient):
         self._refuse_writes(commands)
         return await super().execute_atomic(commands, timeout=timeout)
 
+    async def execute_everywhere(
+        self, command: Command[Any], *, timeout: float | None = None
+    ) -> list[Any]:
+        """Send a command that reads to the primary; CacheIsReadOnly for others."""
+        self._refuse_writes((command,))
+        return await super().execute_everywhere(command, timeout=timeout)
+
     @asynccontextmanager
     async def lease(
         self, *, key: bytes | None = None, timeout: float | None = None

@@ -35,6 +35,13 @@ class ReadOnlyClient(SentinelClient):
         self._refuse_writes(commands)
         return super().execute_atomic(commands, timeout=timeout)
 
+    def execute_everywhere(
+        self, command: Command[Any], *, timeout: float | None = None
+    ) -> list[Any]:
+        """Send a command that reads to the primary; CacheIsReadOnly for others."""
+        self._refuse_writes((command,))
+        return super().execute_everywhere(command, timeout=timeout)
+
     @contextmanager
     def lease(
         self, *, key: bytes | None = None, timeout: float | None = None
