@@ -1,0 +1,175 @@
+"""Who is asked first: `cachex_client._core.health`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cachex_client._core.health import FIRST_PAUSE, LONGEST_PAUSE, Health, in_order
+from cachex_client.options import POLICIES, Candidate
+
+NOW = 1000.0
+
+
+@attrs.define(eq=False)
+class Node:
+    name: str
+    health: Health = attrs.Factory(Health)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def nodes(replicas: int = 2) -> tuple[Node, list[Node]]:
+    return Node("primary"), [Node(f"replica-{n}") for n in range(1, replicas + 1)]
+
+
+def names(asked: Sequence[Any]) -> list[str]:
+    return [one.name for one in asked]
+
+
+# One server's health
+
+
+def test_a_server_is_well_until_it_fails_and_again_when_it_answers() -> None:
+    health = Health()
+    assert health.ok
+    assert health.worth_trying(NOW)
+    health.failed(NOW)
+    assert not health.ok
+    assert not health.worth_trying(NOW)
+    health.succeeded()
+    assert health.ok
+    assert health.worth_trying(NOW)
+
+
+def test_a_sick_server_is_tried_by_one_at_a_time() -> None:
+    health = Health()
+    health.failed(NOW)
+    assert not health.worth_trying(NOW + FIRST_PAUSE - 0.01)
+    assert [health.worth_trying(NOW + FIRST_PAUSE) for _ in range(5)] == [True] + 4 * [False]
+
+
+def test_a_probe_that_never_reports_gives_way_to_another() -> None:
+    health = Health()
+    health.failed(NOW)
+    assert health.worth_trying(NOW + 1)
+    assert not health.worth_trying(NOW + 1 + FIRST_PAUSE - 0.01)
+    assert health.worth_trying(NOW + 1 + FIRST_PAUSE)
+
+
+def test_probes_get_rarer_while_it_stays_sick_but_not_too_rare() -> None:
+    health, now, probes = Health(), NOW, []
+    for _ in range(10):
+        health.failed(now)
+        while not health.worth_trying(now):
+            now += 0.25
+        probes.append(now)
+    pauses = [after - before for before, after in pairwise(probes)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] == 2 * FIRST_PAUSE
+    assert pauses[-1] == LONGEST_PAUSE
+
+
+def test_a_new_illness_starts_with_a_short_pause() -> None:
+    health = Health()
+    for _ in range(10):
+        health.failed(NOW)
+    health.succeeded()
+    health.failed(NOW)
+    assert health.worth_trying(NOW + FIRST_PAUSE)
+
+
+def test_latency_is_the_first_measurement_then_an_average() -> None:
+    health = Health()
+    assert health.latency == 0.0
+    health.measured(0.010)
+    assert health.latency == pytest.approx(0.010)
+    health.measured(0.020)
+    assert health.latency == pytest.approx(0.012)
+
+
+@given(st.lists(st.floats(1e-6, 10), min_size=1))
+def test_the_average_lies_between_what_was_measured(measurements: list[float]) -> None:
+    health = Health()
+    for seconds in measurements:
+        health.measured(seconds)
+    assert min(measurements) * 0.999999 <= health.latency <= max(measurements) * 1.000001
+
+
+# Policies
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("primary", ["primary"]),
+        ("primary_preferred", ["primary", "replica-2", "replica-1"]),
+        ("replica", ["replica-2", "replica-1"]),
+        ("replica_preferred", ["replica-2", "replica-1", "primary"]),
+        ("any", ["replica-1", "replica-2", "primary"]),
+        ("nearest", ["primary", "replica-2", "replica-1"]),
+    ],
+)
+def test_who_is_asked_when_all_are_well(policy: str, expected: list[str]) -> None:
+    primary, replicas = nodes()
+    assert names(in_order(policy, primary, replicas, 1, NOW)) == expected
+
+
+@pytest.mark.parametrize("policy", [*POLICIES, lambda candidates: candidates])
+def test_without_replicas_the_primary_is_asked(policy: Any) -> None:
+    primary, _ = nodes(0)
+    assert in_order(policy, primary, [], 7, NOW) == [primary]
+
+
+@pytest.mark.parametrize(
+    ("policy", "first"),
+    [
+        ("primary", {"primary": 60}),
+        ("primary_preferred", {"primary": 60}),
+        ("replica", {"replica-1": 20, "replica-2": 20, "replica-3": 20}),
+        ("replica_preferred", {"replica-1": 20, "replica-2": 20, "replica-3": 20}),
+        ("any", {"primary": 15, "replica-1": 15, "replica-2": 15, "replica-3": 15}),
+    ],
+)
+def test_servers_take_turns(policy: str, first: dict[str, int]) -> None:
+    primary, replicas = nodes(3)
+    asked = Counter(in_order(policy, primary, replicas, turn, NOW)[0].name for turn in range(60))
+    assert asked == first
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("primary", ["primary"]),
+        ("primary_preferred", ["primary", "replica-2", "replica-1"]),
+        ("replica", ["replica-2", "replica-1"]),
+        ("replica_preferred", ["replica-2", "replica-1", "primary"]),
+        ("any", ["replica-2", "primary", "replica-1"]),
+        ("nearest", ["primary", "replica-2", "replica-1"]),
+    ],
+)
+def test_who_failed_is_asked_last_among_those_wanted_alike(
+    policy: str, expected: list[str]
+) -> None:
+    primary, replicas = nodes()
+    replicas[0].health.failed(NOW)
+    assert names(in_order(policy, primary, replicas, 0, NOW)) == expected
+
+
+def test_a_replica_that_failed_is_still_asked_before_a_primary_one_does_not_want() -> None:
+    primary, replicas = nodes()
+    for replica in replicas:
+        replica.health.failed(NOW)
+    assert names(in_order("replica_preferred", primary, replicas, 0, NOW)) == [
+        "replica-1",
+        "replica-2",
+        "primary",
+    ]
