@@ -132,7 +132,7 @@ def test_a_cache_of_replicas_is_never_written_to(
 def test_redis_pys_face_of_a_cache_of_replicas_does_not_write_either(make: Make, run: Any) -> None:
     make(alias="default").set("k", 5)
     make("?is_master=0", alias="reports")
-    connection = get_redis_connection("reports")
+    connection: Any = get_redis_connection("reports")
     assert connection.get(":1:k") == b"5"
     assert list(connection.scan_iter("*")) == [b":1:k"]
     assert connection.pipeline(transaction=False).get(":1:k").execute() == [b"5"]
