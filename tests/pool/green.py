@@ -15,7 +15,6 @@ import sys  # noqa: E402
 from time import monotonic  # noqa: E402
 
 import gevent  # noqa: E402
-from gevent.event import Event  # noqa: E402
 
 from cachex_pool import (  # noqa: E402
     DeadlineExceeded,
@@ -87,7 +86,6 @@ def greenlets_killed_at_any_point_lose_nothing(endpoint: Endpoint, kills: int) -
     limit = 3
     pool = Pool(endpoint, PoolOptions(max_size=limit, backoff=0.001, max_backoff=0.001))
     dice = random.Random(kills)
-    finished = Event()
     killed = 0
 
     def once(name: str) -> None:
@@ -110,10 +108,8 @@ def greenlets_killed_at_any_point_lose_nothing(endpoint: Endpoint, kills: int) -
             killed += not victim.successful() or isinstance(victim.value, gevent.GreenletExit)
             if victim.exception is not None:
                 raise victim.exception
-        finished.set()
 
     gevent.joinall([gevent.spawn(work, number) for number in range(6)], raise_error=True)
-    del finished
     gc.collect()
     assert pool.stats().lent == pool.stats().opening == pool.stats().waiting == 0, pool
     held = [pool.acquire(monotonic() + 5) for _ in range(limit)]

@@ -207,7 +207,8 @@ def test_tasks_cancelled_at_any_point(
 
         await asyncio.gather(*(work(number) for number in range(8)))
         assert (await one.call(pack(("ECHO", "last")), monotonic() + 5)) == b"last"
-        assert pool.stats().lent == (0 if one is pool else 1)
+        while pool.stats().lent != (0 if one is pool else 1):
+            await asyncio.sleep(0.001)  # what is dialled for one who left comes back by itself
         if one is not pool:
             assert pool.stats().opened == 1
         assert pool.stats().opening == pool.stats().waiting == 0
