@@ -151,25 +151,128 @@ def test_servers_take_turns(policy: str, first: dict[str, int]) -> None:
         ("primary", ["primary"]),
         ("primary_preferred", ["primary", "replica-2", "replica-1"]),
         ("replica", ["replica-2", "replica-1"]),
-        ("replica_preferred", ["replica-2", "replica-1", "primary"]),
-        ("any", ["replica-2", "primary", "replica-1"]),
+        ("replica_preferred", ["replica-2", "primary", "replica-1"]),
+        ("any", ["primary", "replica-2", "replica-1"]),
         ("nearest", ["primary", "replica-2", "replica-1"]),
+        (lambda candidates: candidates[::-1], ["replica-2", "primary", "replica-1"]),
     ],
 )
-def test_who_failed_is_asked_last_among_those_wanted_alike(
-    policy: str, expected: list[str]
-) -> None:
+def test_who_failed_is_asked_last(policy: Any, expected: list[str]) -> None:
     primary, replicas = nodes()
     replicas[0].health.failed(NOW)
     assert names(in_order(policy, primary, replicas, 0, NOW)) == expected
 
 
-def test_a_replica_that_failed_is_still_asked_before_a_primary_one_does_not_want() -> None:
+def test_a_primary_that_is_well_is_asked_before_replicas_that_failed() -> None:
     primary, replicas = nodes()
     for replica in replicas:
         replica.health.failed(NOW)
-    assert names(in_order("replica_preferred", primary, replicas, 0, NOW)) == [
-        "replica-1",
-        "replica-2",
-        "primary",
+    asked = in_order("replica_preferred", primary, replicas, 0, NOW)
+    assert names(asked) == ["primary", "replica-1", "replica-2"]
+
+
+def test_a_replica_is_asked_before_a_primary_that_failed() -> None:
+    primary, replicas = nodes()
+    primary.health.failed(NOW)
+    asked = in_order("primary_preferred", primary, replicas, 0, NOW)
+    assert names(asked) == ["replica-1", "replica-2", "primary"]
+
+
+@pytest.mark.parametrize("policy", ["primary_preferred", "replica_preferred", "replica", "any"])
+def test_one_caller_at_a_time_looks_whether_a_server_is_well_again(policy: str) -> None:
+    primary, replicas = nodes(2)
+    sick = primary if policy == "primary_preferred" else replicas[0]
+    sick.health.failed(NOW)
+    before, later = NOW + FIRST_PAUSE - 0.01, NOW + FIRST_PAUSE
+    asked = [in_order(policy, primary, replicas, turn, before)[0] for turn in range(20)]
+    assert sick not in asked
+    asked = [in_order(policy, primary, replicas, turn, later)[0] for turn in range(20)]
+    assert asked.count(sick) == 1
+
+
+@given(st.sampled_from(["replica", "replica_preferred", "any"]), st.integers(2, 12))
+def test_however_many_servers_there_are_a_probe_goes_out_within_one_round(
+    policy: str, count: int
+) -> None:
+    primary, replicas = nodes(count)
+    replicas[0].health.failed(NOW)
+    round_of = range(count + 1)
+    firsts = [in_order(policy, primary, replicas, t, NOW + FIRST_PAUSE)[0] for t in round_of]
+    assert replicas[0] in firsts
+
+
+def test_who_is_preferred_and_well_is_asked_though_another_is_due_for_a_look() -> None:
+    primary, replicas = nodes(2)
+    replicas[1].health.failed(NOW)
+    asked = in_order("primary_preferred", primary, replicas, 0, NOW + FIRST_PAUSE)
+    assert names(asked) == ["primary", "replica-1", "replica-2"]
+
+
+def test_with_the_primary_gone_replicas_are_looked_at_again_too() -> None:
+    primary, replicas = nodes(2)
+    primary.health.failed(NOW)
+    primary.health.failed(NOW)  # looked at later
+    replicas[0].health.failed(NOW)
+    asked = in_order("primary_preferred", primary, replicas, 0, NOW + FIRST_PAUSE)
+    assert names(asked) == ["replica-1", "replica-2", "primary"]
+
+
+def test_the_nearest_is_who_answered_quickest_and_who_was_never_asked_comes_first() -> None:
+    primary, replicas = nodes(2)
+    for node, seconds in zip((primary, *replicas), (0.003, 0.001, 0.002), strict=True):
+        node.health.measured(seconds)
+    for turn in range(3):
+        asked = in_order("nearest", primary, replicas, turn, NOW)
+        assert names(asked) == ["replica-1", "replica-2", "primary"]
+    fresh = Node("replica-3")
+    assert in_order("nearest", primary, [*replicas, fresh], 0, NOW)[0] is fresh
+
+
+# Functions
+
+
+def test_a_function_sees_every_server_and_its_order_is_kept() -> None:
+    primary, replicas = nodes(2)
+    primary.health.measured(0.5)
+    replicas[1].health.failed(NOW)
+    seen: list[Candidate] = []
+
+    def policy(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        seen.extend(candidates)
+        return [one for one in candidates if not one.primary]
+
+    assert names(in_order(policy, primary, replicas, 0, NOW)) == ["replica-1", "replica-2"]
+    assert seen == [
+        Candidate(name="primary", primary=True, healthy=True, latency=0.5),
+        Candidate(name="replica-1", primary=False, healthy=True, latency=0.0),
+        Candidate(name="replica-2", primary=False, healthy=False, latency=0.0),
     ]
+
+
+def test_a_function_that_wants_nobody_gets_the_primary() -> None:
+    primary, replicas = nodes(2)
+    assert in_order(lambda _: [], primary, replicas, 0, NOW) == [primary]
+
+
+# Whatever happened before
+
+EVENTS = st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.floats(0, 5)), max_size=30)
+
+
+@given(st.sampled_from(POLICIES), st.integers(0, 3), st.integers(0, 10**9), EVENTS)
+def test_everyone_eligible_is_in_the_order_once_whatever_befell_them(
+    policy: str, count: int, turn: int, events: list[tuple[int, bool, float]]
+) -> None:
+    primary, replicas = nodes(count)
+    everybody = [primary, *replicas]
+    now = NOW
+    for which, well, seconds in events:
+        now += seconds
+        health = everybody[which % len(everybody)].health
+        health.succeeded() if well else health.failed(now)
+        asked = in_order(policy, primary, replicas, turn, now)
+        eligible = {"primary": [primary], "replica": replicas or [primary]}
+        wanted = eligible.get(policy, everybody)
+        assert sorted(names(asked)) == sorted(names(wanted))
+        asked_well = [node.health.ok for node in asked]
+        assert asked_well[1:] == sorted(asked_well[1:], reverse=True)  # a probe, the well, the sick

@@ -60,9 +60,9 @@ def in_order(
     if policy == "replica":
         asked = others
     elif policy == "replica_preferred":
-        return [*_well_first(others, now), primary]
+        asked = [*others, primary]
     elif policy == "primary_preferred":
-        asked = [primary, *_well_first(others, now)]
+        asked = [primary, *others]
     elif policy == "nearest":
         asked = sorted([primary, *others], key=lambda one: one.health.latency)
     elif callable(policy):
@@ -80,11 +80,11 @@ def _turned(servers: Sequence[Any], turn: int) -> list[Any]:
 def _well_first(servers: Sequence[Any], now: float) -> list[Any]:
     if all(one.health.ok for one in servers):
         return list(servers)
-    well: list[Any] = []
-    sick: list[Any] = []
-    for one in servers:
-        (well if one.health.worth_trying(now) else sick).append(one)
-    return [*well, *sick]
+    # Nobody else may use up a probe: it is for who really asks the server.
+    first = next((one for one in servers if one.health.worth_trying(now)), None)
+    rest = [one for one in servers if one is not first]
+    rest.sort(key=lambda one: not one.health.ok)
+    return rest if first is None else [first, *rest]
 
 
 def _as_told(policy: Any, servers: Sequence[Any], primary: Any) -> list[Any]:
