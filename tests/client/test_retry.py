@@ -223,7 +223,7 @@ def test_nothing_is_ever_sent_twice_that_may_have_been_done_and_counts(
         (custom("HSET", "k", "f", "v"), True),
         (custom("NO.SUCH", "k"), False),
         (custom("NO.SUCH", "k", idempotent=True), True),
-        (scripts.eval_("return 1", [b"k"], []), False),
+        (scripts.eval_(b"return 1", [b"k"], []), False),
     ],
     ids=lambda value: value.name if hasattr(value, "name") else str(value),
 )
