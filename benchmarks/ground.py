@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 from measure import Contender
 
 from support.server import Server
+from support.servers import Cluster
 
 HOST = "127.0.0.1"
 TASKS = 50
@@ -34,6 +35,7 @@ class Ground:
     server: str
     runner: asyncio.Runner
     closing: contextlib.ExitStack
+    _cluster: list[Cluster] = field(factory=list, init=False)
 
     @property
     def url(self) -> str:
@@ -52,6 +54,12 @@ class Ground:
         assert side.stdout is not None
         port, ca = side.stdout.readline().split()
         return int(port), Path(ca)
+
+    def cluster(self) -> list[str]:
+        """Return the URLs of a cluster of three primaries with a replica each, started once."""
+        if not self._cluster:
+            self._cluster.append(self.closing.enter_context(Cluster()))
+        return list(self._cluster[0].urls)
 
     def await_(self, make: Callable[[], Awaitable[Any]]) -> Any:
         """Run one awaitable on the event loop of the benchmarks."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from ground import Ground
 from measure import Case
 
-from cases import connect, django_calls, event_loop, inside, pool, round_trip, threads
+from cases import cluster, connect, django_calls, event_loop, inside, pool, round_trip, threads
 
 CASES: Mapping[str, Callable[[Ground], Case]] = {
     "django-get": django_calls.get,
@@ -18,6 +18,9 @@ CASES: Mapping[str, Callable[[Ground], Case]] = {
     "django-aget": event_loop.django_aget,
     "pool": pool.turn,
     "connect-tls": connect.tls,
+    "cluster-get": cluster.get,
+    "cluster-get-many": cluster.get_many,
+    "cluster-set-many": cluster.set_many,
     "connect": connect.plain,
     "django-set": django_calls.set_,
     "django-delete": django_calls.delete,
