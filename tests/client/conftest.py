@@ -109,6 +109,14 @@ class Colour:
         return self.plain(AsyncCache(client._cache, **settings))
 
 
+async def _end_of_tasks() -> None:
+    """End what runs beside, as `asyncio.run` does."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 @pytest.fixture(params=["sync", "async"])
 def colour(request: pytest.FixtureRequest) -> Iterator[Colour]:
     """One colour after the other."""
@@ -117,5 +125,6 @@ def colour(request: pytest.FixtureRequest) -> Iterator[Colour]:
     yield colour
     for close in colour.closing:
         close()
+    loop.run_until_complete(_end_of_tasks())
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()

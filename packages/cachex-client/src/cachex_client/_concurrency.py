@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from time import monotonic, sleep
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from cachex_pool import logger
 
@@ -38,11 +38,15 @@ async def async_sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
+Enough: TypeAlias = int | Callable[[list[Any]], bool]
+"""How many answers, or which, are enough."""
+
+
 def ask_all(
-    work: Sequence[Callable[[], T]], enough: int, seconds: float, grace: float | None = None
+    work: Sequence[Callable[[], T]], enough: Enough, seconds: float, grace: float | None = None
 ) -> list[tuple[int, T | Exception]]:
     """
-    Do all of it side by side; return what came, each with its position, as soon as `enough` worked.
+    Do all of it side by side; return what came, each with its position, as soon as it is `enough`.
 
     What raised is there as its exception; what is not done after `seconds`, or `grace` seconds
     after the first that worked, is left out, and what it brings later is dropped.
@@ -60,7 +64,7 @@ def ask_all(
         thread.start()
     until = monotonic() + seconds
     answers: list[tuple[int, T | Exception]] = []
-    while len(answers) < len(work) and _worked(answers) < enough:
+    while len(answers) < len(work) and not _are_enough(answers, enough):
         try:
             answers.append(came.get(timeout=max(0.0, until - monotonic())))
         except queue.Empty:
@@ -72,7 +76,7 @@ def ask_all(
 
 async def async_ask_all(
     work: Sequence[Callable[[], Coroutine[Any, Any, T]]],
-    enough: int,
+    enough: Enough,
     seconds: float,
     grace: float | None = None,
 ) -> list[tuple[int, T | Exception]]:
@@ -82,7 +86,7 @@ async def async_ask_all(
     answers: list[tuple[int, T | Exception]] = []
     waiting = set(tasks)
     try:
-        while waiting and _worked(answers) < enough:
+        while waiting and not _are_enough(answers, enough):
             left = max(0.0, until - monotonic())
             done, waiting = await asyncio.wait(
                 waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED
@@ -102,8 +106,13 @@ async def async_ask_all(
     return answers
 
 
-def _worked(answers: Sequence[tuple[int, Any]]) -> int:
-    return sum(not isinstance(answer, Exception) for _, answer in answers)
+def _worked(answers: Sequence[tuple[int, Any]]) -> list[Any]:
+    return [answer for _, answer in answers if not isinstance(answer, Exception)]
+
+
+def _are_enough(answers: Sequence[tuple[int, Any]], enough: Enough) -> bool:
+    worked = _worked(answers)
+    return len(worked) >= enough if isinstance(enough, int) else enough(worked)
 
 
 class StateLock:
@@ -149,59 +158,75 @@ class AsyncOutside:
             return
 
 
+class Ear:
+    """One listening thread's side: whether to go on, and how to wake it up."""
+
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+        self.interrupt: Callable[[], object] | None = None
+
+    def __call__(self) -> bool:
+        return not self.stopped.is_set()
+
+    def stop(self) -> None:
+        """Have the thread end, at once if it said how to interrupt it."""
+        self.stopped.set()
+        if self.interrupt is not None:
+            self.interrupt()
+
+
 class Listeners:
     """
     Daemon threads that listen, one for each source, started by the first who asks for them.
 
-    `listen(source, listening)` returns or raises when it breaks off, and soon after `listening()`
-    says False. The threads end when this object is gone.
+    `listen(source, ear)` returns or raises when it breaks off, and soon after `ear()` says False.
+    The threads end when this object is gone.
     """
 
-    def __init__(self, listen: Callable[[Any, Callable[[], bool]], None], sources: Any) -> None:
+    def __init__(self, listen: Callable[[Any, Ear], None], sources: Sequence[Any]) -> None:
         self._listen = listen
         self._sources = tuple(sources)
         self._process = 0
-        self._stopped = threading.Event()
+        self._ears: list[Ear] = []
 
     def start(self) -> None:
         """Start the threads, unless they run in this process."""
         if self._process == os.getpid():
             return
         self._process = os.getpid()
-        self._stopped = threading.Event()
-        weakref.finalize(self, self._stopped.set).atexit = False
-        for source in self._sources:
-            arguments = (self._listen, source, self._stopped)
+        self._ears = [Ear() for _ in self._sources]
+        for ear, source in zip(self._ears, self._sources, strict=True):
+            weakref.finalize(self, ear.stopped.set).atexit = False
             try:
                 threading.Thread(
-                    target=_go_on_listening, args=arguments, name="cachex-listener", daemon=True
+                    target=_go_on_listening,
+                    args=(self._listen, source, ear),
+                    name="cachex-listener",
+                    daemon=True,
                 ).start()
             except RuntimeError as error:  # no more threads, or the interpreter is ending
                 log.warning("no listener", source=str(source), error=repr(error))
 
     def stop(self) -> None:
-        """Have the threads end soon."""
-        self._stopped.set()
+        """Have the threads end."""
+        ears, self._ears = self._ears, []
         self._process = 0
+        for ear in ears:
+            ear.stop()
 
 
-def _go_on_listening(
-    listen: Callable[[Any, Callable[[], bool]], None], source: Any, stopped: threading.Event
-) -> None:
+def _go_on_listening(listen: Callable[[Any, Ear], None], source: Any, ear: Ear) -> None:
     """Listen again whenever it breaks off, after a pause."""
     pause = 0.1
-
-    def listening() -> bool:
-        return not stopped.is_set()
-
-    while listening():
+    while ear():
         started = monotonic()
         try:
-            listen(source, listening)
+            listen(source, ear)
         except Exception as error:
-            log.info("listener broke off", source=str(source), error=str(error))
+            if ear():
+                log.info("listener broke off", source=str(source), error=str(error))
         pause = 0.1 if monotonic() - started > 5 else min(2 * pause, 5.0)
-        stopped.wait(pause)
+        ear.stopped.wait(pause)
 
 
 def spawn(work: Callable[[], object]) -> None:
@@ -371,6 +396,7 @@ __all__ = [
     "AsyncLinked",
     "AsyncOutside",
     "Closable",
+    "Ear",
     "Linked",
     "Listeners",
     "Outside",

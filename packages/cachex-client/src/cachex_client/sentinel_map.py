@@ -8,7 +8,7 @@ from weakref import WeakSet, ref
 import attrs
 import redis
 
-from cachex_client._concurrency import Listeners, StateLock, monotonic, on_fork, sleep
+from cachex_client._concurrency import Ear, Listeners, StateLock, monotonic, on_fork, sleep
 from cachex_client._core.refresh import RefreshSchedule
 from cachex_client._core.sentinel import Opinion
 from cachex_client._core.topology import Address, Remap
@@ -193,7 +193,7 @@ class SentinelMap:
             self._listeners.start()
 
 
-def _listen(which: "ref[SentinelMap]", sentinel: Endpoint, listening: Callable[[], bool]) -> None:
+def _listen(which: "ref[SentinelMap]", sentinel: Endpoint, ear: Ear) -> None:
     """Listen to one Sentinel until it breaks off, which raises, or nobody wants to know."""
     map = which()
     if map is None:
@@ -203,10 +203,11 @@ def _listen(which: "ref[SentinelMap]", sentinel: Endpoint, listening: Callable[[
     pool = Pool(sentinel, PoolOptions(max_size=1, connect_timeout=2.0))
     client: Any = redis.Redis(connection_pool=RedisPyPool(pool, timeout=2.0))
     pubsub = client.pubsub(ignore_subscribe_messages=True)
+    ear.interrupt = partial(pool.retire, "nobody listens", sever=True)
     try:
         pubsub.subscribe(*EVENTS)
         silent = 0.0
-        while listening() and which() is not None:
+        while ear() and which() is not None:
             message = pubsub.get_message(timeout=1.0)
             if message is None:
                 silent += 1.0
@@ -219,8 +220,9 @@ def _listen(which: "ref[SentinelMap]", sentinel: Endpoint, listening: Callable[[
             if message["type"] == "message" and service in message["data"].split(b" "):
                 map = which()
                 if map is not None:
-                    map.hear(listening)
+                    map.hear(ear)
                 del map
     finally:
+        ear.interrupt = None
         pubsub.close()
         pool.close()

@@ -25,6 +25,8 @@ log = logger("cachex_client")
 
 ASKED = 3
 """How many nodes a refresh asks; one only while refreshes bring nothing new."""
+SETTLED = 5.0
+"""Seconds after news in which one node's word is enough for more."""
 GRACE = 0.2
 """Seconds that who is slow to answer is waited for once another has answered."""
 QUESTION = pack_many((("CLUSTER", "SLOTS"), ("CLUSTER", "INFO")))
@@ -173,13 +175,16 @@ class AsyncClusterLinks:
         topology = self.map.topology
         known = [one.primary for one in topology.shards] if topology is not None else []
         well = [node for node in known if self.link(node).health.ok] or known
-        count = ASKED if self.map.schedule.unchanged == 0 else 1
+        schedule = self.map.schedule
+        lately = monotonic() - schedule.changed_at < SETTLED
+        count = ASKED if schedule.unchanged == 0 and not lately else 1
         asked = sample(well, min(count, len(well)))
         views, errors = await self._ask(asked, len(asked))
         if not views:
             others = [node for node in self.map.everybody() if node not in asked]
             views, more = await self._ask(others, 1)
             errors += more
+            topology = None  # whoever answers is right: it may be another cluster by now
         return agreed(views, topology), errors
 
     async def _ask(

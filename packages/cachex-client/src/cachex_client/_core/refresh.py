@@ -22,6 +22,7 @@ class RefreshSchedule:
     unchanged: int = 0  # refreshes in a row that brought nothing new
     due_at: float = float("inf")  # a refresh is wanted, not before this time
     running_since: float | None = None
+    changed_at: float = float("-inf")
     _earliest: float = 0.0
 
     def want(self, now: float, chance: float) -> None:
@@ -50,6 +51,7 @@ class RefreshSchedule:
         self.count += 1
         self.running_since = None
         self.unchanged = 0 if changed else self.unchanged + 1
+        self.changed_at = now if changed else self.changed_at
         pause = COOLDOWN if changed else min(LONGEST, 2.0 ** min(self.unchanged - 1, 10))
         self._earliest = now + pause
         period = PERIOD * (1 + PERIOD_JITTER * (2 * chance - 1))

@@ -56,6 +56,12 @@ def opinion(
         return None
 
 
+def agree(opinions: Sequence[Opinion], sentinels: int) -> bool:
+    """Say whether more than half of so many Sentinels name the same primary."""
+    votes = Counter(one.primary for one in opinions)
+    return bool(votes) and 2 * max(votes.values()) > sentinels
+
+
 def majority(opinions: Sequence[Opinion]) -> Opinion | None:
     """
     Return what most say of the primary; a tie goes to the higher epoch.

@@ -145,7 +145,8 @@ def agreed(views: Iterable[Topology], current: Topology | None) -> Topology | No
     """
     Return the view most nodes share; a tie goes to the higher epoch, then to what we know.
 
-    Views that cover no slot at all are left out: such a node has not joined yet.
+    Views that cover no slot at all are left out: such a node has not joined yet. A single voice
+    that speaks of an older epoch than we know is not listened to: news has not reached it yet.
     """
     usable = [one for one in views if any(at >= 0 for at in one.owners)]
     if not usable:
@@ -157,4 +158,5 @@ def agreed(views: Iterable[Topology], current: Topology | None) -> Topology | No
         range(len(usable)),
         key=lambda at: (votes[keys[at]], usable[at].epoch, keys[at] == known),
     )
-    return usable[best]
+    outdated = current is not None and usable[best].epoch < current.epoch
+    return current if outdated and votes[keys[best]] == 1 else usable[best]

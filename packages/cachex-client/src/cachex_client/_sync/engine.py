@@ -64,6 +64,7 @@ class Aim:
     tried: tuple[Link, ...] = ()
     heir_of: Link | None = None  # the silent primary whose replica is asked in its stead
     cause: Exception | None = None  # why the heir is asked
+    written: bool = False  # whether a server may have seen the command before
 
 
 Came: TypeAlias = tuple[Aim | None, Sequence[int], list[Any]]
@@ -338,6 +339,7 @@ class Engine(Linked[C]):
             if following is None or not self._may_go_on([following], attempt, deadline):
                 reply = self._explained(_first_cause(reply, aim), command)
                 raise _tell(reply, attempt, monotonic() - started)
+            following.written = aim.written or getattr(reply, "written", False)
             aim, failed = following, None
             attempt += 1
 
@@ -467,6 +469,7 @@ class Engine(Linked[C]):
                     following = self._after(reply, command, aim, attempt, deadline)
                     results[position] = self._explained(_first_cause(reply, aim), command)
                     if following is not None:
+                        following.written = aim.written or getattr(reply, "written", False)
                         aims[position] = following
                         again.append(position)
             if again and not self._may_go_on([aims[at] for at in again], attempt, deadline):
@@ -586,9 +589,15 @@ def _deposed(result: Any) -> bool:
 
 
 def _first_cause(error: Exception, aim: Aim) -> Exception:
-    """Return what a primary's silence was, if all its replica said is that it is still none."""
+    """
+    Return what a primary's silence was, if all its replica said is that it is still none.
+
+    What was written in an earlier attempt was written, whatever became of the last one.
+    """
     if aim.cause is not None and aim.heir_of is not None and isinstance(error, AskError):
-        return aim.cause
+        error = aim.cause
+    if aim.written and isinstance(error, PoolError):
+        error.written = True
     return error
 
 

@@ -2,6 +2,7 @@
 """Talking to a service that Sentinels watch: to its primary, whoever that is, and its replicas."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import random
 from typing import Any
 
@@ -15,7 +16,7 @@ from cachex_client._concurrency import (
     monotonic,
 )
 from cachex_client._core.retry import Verdict
-from cachex_client._core.sentinel import Opinion, believed, majority, opinion
+from cachex_client._core.sentinel import Opinion, agree, believed, majority, opinion
 from cachex_client._core.topology import Address
 from cachex_client._links import Link
 from cachex_client.errors import SentinelRefused
@@ -233,7 +234,8 @@ class SentinelLinks:
             return one
 
         work = [ask(link) for link in self._sentinels]
-        answers = ask_all(work, len(work) // 2 + 1, seconds, GRACE)
+        enough = partial(agree, sentinels=len(work))
+        answers = ask_all(work, enough, seconds, GRACE)
         told = [one for _, one in answers if isinstance(one, Opinion)]
         return majority(told), [one for _, one in answers if isinstance(one, Exception)]
 
