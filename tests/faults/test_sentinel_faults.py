@@ -1,0 +1,260 @@
+"""A primary under Sentinels that is swapped, killed or stopped, while it is used."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from cachex_client import AsyncSentinelClient, ClientOptions, SentinelClient, SentinelMap
+from cachex_client.commands import strings
+from cachex_pool import Endpoint
+from support import load
+from support.history import History, Outcome
+from support.leaks import no_leaks
+from support.proxy import Proxies
+from support.servers import Sentinels, Server
+from support.topologies import NOT_YET, role_of
+from support.waiting import Pulse, eventually
+
+EXPECTED = (redis.RedisError, OSError)
+OPTIONS = ClientOptions(read_from="primary", timeout=3.0)
+PROMPT = 0.3
+"""Seconds after a promotion in which everything has to work again."""
+
+
+def map_of(sentinels: Sentinels, **settings: Any) -> SentinelMap:
+    seeds = [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
+    return SentinelMap(sentinels.name, seeds, **settings)
+
+
+def use_meanwhile(
+    colour: str,
+    map: SentinelMap,
+    history: History,
+    happening: Callable[[], None],
+    options: ClientOptions = OPTIONS,
+) -> None:
+    """Write and read with 8 threads or 32 tasks while something happens."""
+
+    def work(number: int) -> None:
+        key = f"key-{number}"
+        with history.write(number, key) as event:
+            client.execute(strings.set(key.encode(), event.value))
+        with history.read(number, key) as event:
+            event.result = client.execute(strings.get(key.encode()))
+        time.sleep(0.003)
+
+    async def async_work(client: AsyncSentinelClient, number: int) -> None:
+        key = f"key-{number}"
+        with history.write(number, key) as event:
+            await client.execute(strings.set(key.encode(), event.value))
+        with history.read(number, key) as event:
+            event.result = await client.execute(strings.get(key.encode()))
+        await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        client = AsyncSentinelClient(map, options)
+        await client.warm_up()
+        async with load.tasks(32, lambda number: async_work(client, number)):
+            await asyncio.sleep(0.3)
+            await asyncio.to_thread(happening)
+        await client.aclose()
+
+    if colour == "async":
+        asyncio.run(main())
+        return
+    client = SentinelClient(map, options)
+    client.warm_up()
+    with load.threads(8, work):
+        time.sleep(0.3)
+        happening()
+    client.close()
+
+
+class Promotion:
+    """Watches when one of the replicas becomes the primary."""
+
+    def __init__(self, sentinels: Sentinels) -> None:
+        self.old = sentinels.primary
+        self.others = sentinels.replicas
+        self.at = float("inf")
+
+    def wait(self) -> Server:
+        def promoted() -> Server | None:
+            return next((one for one in self.others if role_of(one) == "master"), None)
+
+        new = eventually(promoted, 15, interval=0.005, ignore=NOT_YET, what="a promotion")
+        self.at = time.monotonic()
+        assert new is not None
+        return new
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+@pytest.mark.parametrize("how", ["command", "kill", "pause"])
+def test_a_new_primary_is_used_soon_after_its_promotion(
+    sentinels: Sentinels, colour: str, how: str
+) -> None:
+    history = History(EXPECTED)
+    promotion = Promotion(sentinels)
+
+    def happening() -> None:
+        if how == "command":
+            sentinels.sentinels[0].command("SENTINEL", "FAILOVER", sentinels.name)
+        else:
+            getattr(promotion.old, how)()
+        promotion.wait()
+        time.sleep(1.0)
+
+    with Pulse() as pulse:
+        use_meanwhile(colour, map_of(sentinels), history, happening)
+    slack = PROMPT + 3 * pulse.worst
+    failed = [event for event in history.events if event.error is not None]
+    last = max([event.end for event in failed], default=promotion.at)
+    worked = [
+        event.end
+        for event in history.events
+        if event.op == "write" and event.error is None and event.end > promotion.at
+    ]
+    print(
+        f"{len(failed)} of {len(history.events)} failed, last error"
+        f" {last - promotion.at:.3f} s after the promotion, first write"
+        f" {min(worked) - promotion.at:.3f} s after it, late threads {pulse.worst:.3f}"
+    )
+    history.check()
+    assert last <= promotion.at + slack
+    assert min(worked) <= promotion.at + slack
+    if how == "command":
+        assert not failed
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.soak)])
+def test_what_was_written_after_a_failover_is_there(
+    sentinels: Sentinels, colour: str, times: int
+) -> None:
+    history = History(EXPECTED)
+
+    def happening() -> None:
+        for _ in range(times):
+            eventually(lambda: try_failover(sentinels), 15, interval=0.2)
+            time.sleep(0.5)
+
+    use_meanwhile(colour, map_of(sentinels), history, happening)
+    history.check()
+    assert history.count(Outcome.OK) > 100 * times
+    assert len([event for event in history.events if event.error is not None]) == 0
+
+
+def try_failover(sentinels: Sentinels) -> bool:
+    with contextlib.suppress(Exception):
+        sentinels.failover()
+        return True
+    return False
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_without_any_sentinel_a_live_primary_goes_on(sentinels: Sentinels, colour: str) -> None:
+    history = History()
+
+    def happening() -> None:
+        for sentinel in sentinels.sentinels:
+            sentinel.kill()
+        time.sleep(1.0)
+
+    with no_leaks(4), Pulse() as pulse:
+        use_meanwhile(colour, map_of(sentinels), history, happening)
+    history.check()
+    assert history.longest() < 0.1 + 3 * pulse.worst
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+@pytest.mark.parametrize("dead", [1, 2])
+def test_dead_sentinels_do_not_slow_calls_down(
+    sentinels: Sentinels, colour: str, dead: int
+) -> None:
+    history = History()
+
+    def happening() -> None:
+        for sentinel in sentinels.sentinels[:dead]:
+            sentinel.pause()
+        time.sleep(1.0)
+
+    with Pulse() as pulse:
+        use_meanwhile(colour, map_of(sentinels), history, happening)
+    assert history.longest() < 0.05 + 3 * pulse.worst
+
+
+@contextlib.contextmanager
+def proxied(sentinels: Sentinels) -> Iterator[tuple[Proxies, SentinelMap]]:
+    with Proxies(sentinels.servers) as proxies:
+        seeds = [Endpoint(port=proxies[one].port) for one in sentinels.sentinels]
+        yield proxies, SentinelMap(sentinels.name, seeds, address_remap=proxies.remap)
+
+
+def test_a_failover_is_found_out_by_failing_calls_where_listening_is_not_possible(
+    sentinels: Sentinels,
+) -> None:
+    history = History(EXPECTED)
+    promotion = Promotion(sentinels)
+
+    def happening() -> None:
+        promotion.old.kill()
+        promotion.wait()
+        time.sleep(1.0)
+
+    with Pulse() as pulse:
+        use_meanwhile("sync", map_of(sentinels, listen=False), history, happening)
+    history.check()
+    failed = [event for event in history.events if event.error is not None]
+    assert max(event.end for event in failed) <= promotion.at + PROMPT + 3 * pulse.worst
+
+
+def test_an_old_primary_that_is_cut_off_from_the_sentinels_is_left(
+    sentinels: Sentinels,
+) -> None:
+    """The client reaches it, and its Sentinel still names it: two others do not."""
+    history = History(EXPECTED)
+    with proxied(sentinels) as (proxies, map):
+        promotion = Promotion(sentinels)
+        stale = sentinels.sentinels[2]
+
+        def happening() -> None:
+            stale.pause()
+            sentinels.sentinels[0].command("SENTINEL", "FAILOVER", sentinels.name)
+            promotion.wait()
+            time.sleep(1.0)
+
+        use_meanwhile("sync", map, history, happening)
+        history.check()
+        assert map.opinion is not None
+        assert map.opinion.primary.port != proxies[promotion.old].port
+        assert not [event for event in history.events if event.error is not None]
+
+
+def test_the_sentinels_are_asked_few_times_per_failover(sentinels: Sentinels) -> None:
+    history = History(EXPECTED)
+    with proxied(sentinels) as (proxies, map):
+        promotion = Promotion(sentinels)
+
+        def happening() -> None:
+            proxies.count("SENTINEL MASTER")
+            promotion.old.kill()
+            proxies[promotion.old].refuse()
+            proxies[promotion.old].cut_all()
+            promotion.wait()
+            time.sleep(1.0)
+
+        started = time.monotonic()
+        use_meanwhile("sync", map, history, happening)
+        took = time.monotonic() - started
+        looks = proxies.count("SENTINEL MASTER") / 3
+        print(f"looked {looks:.0f} times in {took:.1f} s")
+        assert looks <= 10 * took + 3
+    assert threading.active_count() < 60
