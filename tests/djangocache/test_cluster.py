@@ -338,7 +338,7 @@ def test_a_failover_is_followed(cluster: Cluster, make: Make, run: Any) -> None:
     def known() -> bool:
         cache.get("k")
         roles = {node.name.partition("/")[0]: node.role for node in cache.client.view().nodes}
-        return roles[f"{new.host}:{new.port}"] == "primary"
+        return bool(roles[f"{new.host}:{new.port}"] == "primary")
 
     eventually(known, what="the new primary in the view")
 

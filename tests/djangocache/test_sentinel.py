@@ -136,14 +136,15 @@ def test_redis_pys_face_of_a_cache_of_replicas_does_not_write_either(make: Make,
     assert connection.get(":1:k") == b"5"
     assert list(connection.scan_iter("*")) == [b":1:k"]
     assert connection.pipeline(transaction=False).get(":1:k").execute() == [b"5"]
-    for write in (
+    writes: list[Callable[[], Any]] = [
         lambda: connection.set("k", 1),
         lambda: connection.pipeline().set("k", 1).execute(),
         lambda: connection.pipeline(transaction=False).set("k", 1).execute(),
         lambda: connection.pipeline().watch("k"),
         lambda: connection.flushdb(),
         lambda: connection.eval("return redis.call('SET', KEYS[1], 1)", 1, "k"),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(CacheIsReadOnly):
             write()
 
@@ -198,7 +199,8 @@ def test_threads_that_start_together_ask_the_sentinels_once(
 
     def work(number: int) -> bool:
         together.wait(10)
-        return bool(caches["default"].set(f"k{number}", number))
+        cache: Any = caches["default"]
+        return bool(cache.set(f"k{number}", number))
 
     with ThreadPoolExecutor(16) as threads:
         assert all(threads.map(work, range(16)))

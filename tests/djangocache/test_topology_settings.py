@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.test import override_settings
 
+from cachex_pool import Tls
 from django_cachex import client, pool
-from django_cachex.settings import CacheConfig
+from django_cachex.settings import CacheConfig, read_config
 from djangocache.configs import SECRET, read, refused
 
 SENTINELS = [("sentinel-1", 26379), ("sentinel-2", 26379)]
@@ -389,7 +393,18 @@ def test_threads_and_tasks_share_one_map(config: CacheConfig) -> None:
     assert SECRET not in repr(made)
 
 
-def test_the_documents_show_all_options() -> None:
+def test_what_the_page_shows_is_accepted() -> None:
     page = (Path(__file__).parents[2] / "docs/django.md").read_text()
-    for name in ("SENTINELS", "SENTINEL_KWARGS", "ADDRESS_REMAP"):
-        assert f"| `{name}` |" in page
+    shown = re.findall(r"^```\w*\n(CACHES = {.*?^})", page, re.MULTILINE | re.DOTALL)
+    classes = []
+    for block in shown:
+        for entry in ast.literal_eval(block.removeprefix("CACHES = ")).values():
+            rest = {name: value for name, value in entry.items() if name not in ("LOCATION",)}
+            with mock.patch.object(Tls, "ssl_context"):
+                classes.append(read_config("shown", entry["LOCATION"], rest).client.client_class)
+    assert classes == [
+        client.DefaultClient,
+        client.DefaultClient,
+        client.SentinelClient,
+        client.ClusterClient,
+    ]
