@@ -88,6 +88,8 @@ class DefaultClient(Engine[Links]):
             failed = error
         else:
             if not isinstance(reply, Exception):
+                if not link.health.ok:
+                    link.health.succeeded()
                 return reply if command.parse is as_is else command.parse(reply)
             failed = reply
         return self._pursue(command, Aim(link), deadline, failed)
@@ -115,6 +117,8 @@ class DefaultClient(Engine[Links]):
             answer = error
         else:
             if not any_error(answer):
+                if not link.health.ok:
+                    link.health.succeeded()
                 return parse_all(commands, answer)
         came = [(Aim(link), batch.positions, outcomes(batch, answer))]
         return self._pursue_many(commands, deadline, came)

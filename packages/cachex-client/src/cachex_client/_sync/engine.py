@@ -468,7 +468,9 @@ class Engine(Linked[C]):
                     command = commands[position]
                     following = self._after(reply, command, aim, attempt, deadline)
                     results[position] = self._explained(_first_cause(reply, aim), command)
-                    if following is not None:
+                    if following is None:
+                        _tell(results[position], attempt, monotonic() - started)
+                    else:
                         following.written = aim.written or getattr(reply, "written", False)
                         aims[position] = following
                         again.append(position)
@@ -611,7 +613,7 @@ def _until(deadline: float, share: int) -> float:
 
 def _tell(error: Exception, attempts: int, seconds: float) -> Exception:
     """Write into an error how often and how long it was tried."""
-    if attempts > 1:
+    if attempts > 1 and not hasattr(error, "attempts"):  # one error may befall many commands
         error.attempts = attempts  # type: ignore[attr-defined]
         error.add_note(f"given up after {attempts} attempts in {seconds:.3f} s")
     return error
