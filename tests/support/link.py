@@ -90,6 +90,7 @@ class Link:
         self.round_trips = 0
         self.open = True
         self.left: int | None = None  # How many bytes of replies may pass before it is cut.
+        self.ahead = 0  # How many bytes are before the reply in what came together with it.
         self._from_client, self._to_client = client
         self._to_server: asyncio.StreamWriter | None = None
         self._open_upstream = open_upstream
@@ -209,12 +210,13 @@ class Link:
             yield self._struck(command, frame, on_request=True)
 
     def _struck_replies(self, data: bytes) -> Iterator[bytes]:
+        self.ahead = 0
         for value, frame in self._cut_up(self._replies, data):
-            if isinstance(value, Push):
-                yield frame
-                continue
-            command = self._pending.popleft() if self._pending else ()
-            yield self._struck(command, frame, on_request=False)
+            if not isinstance(value, Push):
+                command = self._pending.popleft() if self._pending else ()
+                frame = self._struck(command, frame, on_request=False)
+            yield frame
+            self.ahead += len(frame)
 
     def _struck(self, command: tuple[bytes, ...], frame: bytes, on_request: bool) -> bytes:
         for fault in self._rules.faults:

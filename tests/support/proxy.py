@@ -192,7 +192,8 @@ class Proxy:
         """
 
         def act(link: Link, frame: bytes) -> bytes:
-            link.left = after
+            if link.left is None:
+                link.left = link.ahead + after
             return frame
 
         self._add(Fault(act, to, nth, times))

@@ -174,6 +174,18 @@ def test_a_reply_is_truncated_after_any_byte(front: Proxy, client: RespClient, a
         assert other.command("GET", "key") == b"value"
 
 
+@pytest.mark.parametrize("after", [0, 3])
+def test_replies_that_came_before_the_truncated_one_pass(
+    front: Proxy, client: RespClient, after: int
+) -> None:
+    front.truncate_reply(after, to="INCR", nth=2, times=2)
+    client.socket.sendall(b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n" * 3)
+    got = b""
+    while data := client.socket.recv(100):
+        got += data
+    assert got == b":1\r\n" + b":2\r\n"[:after]
+
+
 def test_every_byte_of_a_reply_comes_on_its_own(front: Proxy, client: RespClient) -> None:
     front.split_every_byte()
     client.send("ECHO", "x" * 200)
