@@ -60,6 +60,7 @@ class SentinelMap:
         self._pattern = pattern or Endpoint()
         self._lock = StateLock()
         self._earliest = 0.0
+        self.leaderless = False
         self.failures = 0
         self._errors: Sequence[Exception] = ()
         self._followers: WeakSet[Any] = WeakSet()
@@ -113,9 +114,16 @@ class SentinelMap:
         """Return an error that says why the service is not known."""
         return ClusterUnreachable(self.name, self._errors)
 
-    def learn(self, opinion: Opinion | None, now: float, chance: float) -> bool:
-        """Take a newer opinion, None if there is none; say whether it brought news."""
+    def learn(
+        self, opinion: Opinion | None, now: float, chance: float, *, led: bool = True
+    ) -> bool:
+        """
+        Take a newer opinion, None if there is none; say whether it brought news.
+
+        `led` is whether the primary that was known so far said that it leads.
+        """
         with self._lock:
+            self.leaderless = opinion is None and not led
             changed = opinion is not None and opinion != self.opinion
             if opinion is not None:
                 self.opinion = opinion
@@ -167,13 +175,18 @@ class SentinelMap:
         This runs in the thread that listens, so that calls which hang on the old primary need not
         end before anybody looks. Somebody looks after this was heard: here, unless another does.
         """
-        heard = monotonic()
+        heard = now = monotonic()
         self.want(heard)
-        while self.schedule.due_at <= heard and listening():
-            if self.may_check(monotonic()):
+        while listening() and (
+            self.schedule.due_at <= heard or (self.leaderless and now < heard + POLL_EVERY)
+        ):
+            if self.leaderless:  # a Sentinel takes a second to notice whom it has promoted
+                self.want(now)
+            if self.may_check(now):
                 self.finder().check()
             else:
                 sleep(0.01)
+            now = monotonic()
         with self._lock:
             followers = list(self._followers)
         for follower in followers:

@@ -31,7 +31,7 @@ ROLE = pack(("ROLE",))
 GRACE = 0.03
 """Seconds that who is slow to answer is waited for once another has answered."""
 ROLE_TIMEOUT = 0.3
-ROLE_GRACE = 0.1
+ROLE_GRACE = 0.05
 STEP = 0.005
 FIND_WITHIN = 1.0
 
@@ -146,7 +146,7 @@ class AsyncSentinelLinks:
         """Learn who leads for the first time."""
         found, errors = None, list[Exception]()
         try:
-            found, errors = await self._look()
+            found, _, errors = await self._look()
         finally:
             self.map.introduced(found, errors, monotonic(), random())
 
@@ -157,30 +157,37 @@ class AsyncSentinelLinks:
         The Sentinels publish a new primary only some time after it was promoted, so all servers
         are asked as well, and `_core.sentinel.believed` decides.
         """
-        found, errors = None, list[Exception]()
+        found, led, errors = None, True, list[Exception]()
         try:
-            found, errors = await self._look()
+            found, led, errors = await self._look()
         finally:
-            changed = self.map.learn(found, monotonic(), random())
+            changed = self.map.learn(found, monotonic(), random(), led=led)
         if changed and found is not None:
             log.info("primary found", service=self.map.service, primary=str(found.primary))
         elif errors:
             log.info("sentinels asked", errors=list(map(str, errors)))
 
-    async def _look(self) -> tuple[Opinion | None, list[Exception]]:
+    async def _look(self) -> tuple[Opinion | None, bool, list[Exception]]:
+        """Return whom to follow, whether the known primary leads, and what went wrong."""
         now = self.map.opinion
         told, errors = await self._ask_sentinels()
         asked = [] if told is None else [told.primary]
         for one in (now, told if now is None else None):
             if one is not None:
                 asked += [one.primary, *one.replicas, *one.unwell]
-        roles = await self._roles(tuple(dict.fromkeys(asked)))
+        # Whoever is named anew has to be heard, however far away he is.
+        news = told is not None and now is not None and told.primary != now.primary
+        grace = None if news else ROLE_GRACE
+        roles = await self._roles(tuple(dict.fromkeys(asked)), told, grace)
         found = believed(told, now, roles, len(self._sentinels))
         if told is not None and roles.get(told.primary, 0) is None:
             errors.append(LookupError(f"{told.primary}, which the Sentinels name, is a replica"))
-        return found, errors
+        led = now is not None and roles.get(now.primary) is not None
+        return found, led, errors
 
-    async def _roles(self, nodes: Sequence[Address]) -> dict[Address, int | None]:
+    async def _roles(
+        self, nodes: Sequence[Address], told: Opinion | None, grace: float | None
+    ) -> dict[Address, int | None]:
         """Ask servers for their ROLE: the offset of one that leads, None for one that follows."""
         deadline = monotonic() + ROLE_TIMEOUT
 
@@ -194,7 +201,12 @@ class AsyncSentinelLinks:
             return one
 
         work = [ask(node) for node in nodes]
-        answers = await async_ask_all(work, len(work), ROLE_TIMEOUT, ROLE_GRACE)
+
+        def enough(answers: list[Any]) -> bool:
+            leads = (node for node, offset in answers if offset is not None)
+            return told is not None and told.primary in leads
+
+        answers = await async_ask_all(work, enough, ROLE_TIMEOUT, grace)
         return dict(one for _, one in answers if isinstance(one, tuple))
 
     def _link(self, node: Address) -> AsyncLink:

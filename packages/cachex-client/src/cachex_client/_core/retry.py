@@ -13,6 +13,7 @@ from cachex_client.command import Spec
 from cachex_client.options import RetryOptions
 from cachex_pool import (
     AuthenticationFailed,
+    ConfigurationError,
     ConnectionLost,
     DeadlineExceeded,
     HandshakeRefused,
@@ -66,7 +67,7 @@ def judge(error: Exception, spec: Spec) -> Verdict:
         return DEMOTED
     if not isinstance(error, PoolError):
         return PAUSE if is_rejection(error) else FINAL
-    if isinstance(error, PoolClosed | AuthenticationFailed | HandshakeRefused):
+    if isinstance(error, PoolClosed | AuthenticationFailed | HandshakeRefused | ConfigurationError):
         return FINAL
     if isinstance(error, PoolTimeout):  # our own crowd: the node did nothing wrong
         return CROWDED
