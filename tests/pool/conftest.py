@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import warnings
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any, Protocol
@@ -22,41 +19,12 @@ from cachex_pool import (
     PoolOptions,
     pack,
 )
+from support.colours import Awaited, own_loop
 from support.servers import Standalone
 
 # A machine that is busy with other things must not fail a test of what is true.
 hypothesis.settings.register_profile("pool", deadline=None)
 hypothesis.settings.load_profile("pool")
-
-
-class Awaited:
-    """Something asynchronous with the face of its twin for threads: runs what is awaited."""
-
-    def __init__(self, one: Any, loop: asyncio.AbstractEventLoop) -> None:
-        self.one, self.loop = one, loop
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.one, {"close": "aclose"}.get(name, name), None)
-        if found is None:
-            found = getattr(self.one, name)
-        if not callable(found):
-            return found
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            async def main() -> Any:
-                given = (one.one if isinstance(one, Awaited) else one for one in arguments)
-                result = found(*given, **options)
-                return await result if inspect.isawaitable(result) else result
-
-            result = self.loop.run_until_complete(main())
-            return Awaited(result, self.loop) if isinstance(result, AsyncConnection) else result
-
-        return call
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Awaited) and self.one is other.one
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 class MakePool(Protocol):
@@ -90,41 +58,27 @@ def make_caller(request: pytest.FixtureRequest) -> Iterator[MakePool]:
 
 
 def _maker(colour: str) -> Iterator[MakePool]:
-    loop = asyncio.new_event_loop()
     made: list[Any] = []
+    with own_loop() as loop:
 
-    def make(
-        endpoint: Any,
-        options: PoolOptions | None = None,
-        observers: tuple[PoolObserver, ...] = (),
-    ) -> Any:
-        if not isinstance(endpoint, Endpoint):
-            endpoint = Endpoint(host=endpoint.host, port=endpoint.port)
-        pool = COLOURS[colour](endpoint, options, observers)
-        made.append(pool if colour == "sync" else Awaited(pool, loop))
-        return made[-1]
+        def make(
+            endpoint: Any,
+            options: PoolOptions | None = None,
+            observers: tuple[PoolObserver, ...] = (),
+        ) -> Any:
+            if not isinstance(endpoint, Endpoint):
+                endpoint = Endpoint(host=endpoint.host, port=endpoint.port)
+            pool = COLOURS[colour](endpoint, options, observers)
+            made.append(pool if colour == "sync" else Awaited(pool, loop, (AsyncConnection,)))
+            return made[-1]
 
-    make.colour = colour  # type: ignore[attr-defined]
-    yield make  # type: ignore[misc]
-    for pool in made:
-        pool.close()
-        if colour == "async":  # what a test still holds is not closed by being forgotten
-            for connection in pool.state.members():
-                connection.close()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        loop.run_until_complete(_drained())
-        loop.close()
-
-
-async def _drained() -> None:
-    """Let the transports of closed connections go, and whatever was still being dialled."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-    for _ in range(5):
-        await asyncio.sleep(0)
+        make.colour = colour  # type: ignore[attr-defined]
+        yield make  # type: ignore[misc]
+        for pool in made:
+            pool.close()
+            if colour == "async":  # what a test still holds is not closed by being forgotten
+                for connection in pool.state.members():
+                    connection.close()
 
 
 class Talk:

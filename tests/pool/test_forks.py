@@ -66,6 +66,7 @@ def use_in_child(pool: Pool) -> None:
 
 def fork_under_load(pool: Pool, count: int) -> None:
     sequence = iter(range(10**9))
+    pool.warm_up(pool.options.max_size)
     with load.threads(4, lambda number: ask(pool, f"{number}-{next(sequence)}")) as progress:
         progress.wait_for(100)
         opened = pool.stats().opened

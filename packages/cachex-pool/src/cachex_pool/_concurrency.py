@@ -126,6 +126,11 @@ class AsyncOnce:
     def __init__(self) -> None:
         self._task: asyncio.Task[Any] | None = None
 
+    @property
+    def running(self) -> bool:
+        """Whether somebody's work is being done."""
+        return self._task is not None and not self._task.done()
+
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> T:
         """
         Do the work, or join those who wait for it; OutOfTime after `seconds`.

@@ -106,6 +106,8 @@ class AsyncMultiplexer:
     async def _share(self, deadline: float) -> AsyncConnection:
         """Borrow the connection to share, together with all who ask meanwhile."""
         started = monotonic()
+        if self._state.breaker.remaining(started) > 0 and not self._sharing.running:
+            raise self.pool.unavailable(started)
         try:
             return await self._sharing.run(self._borrow, deadline - started)
         except OutOfTime:

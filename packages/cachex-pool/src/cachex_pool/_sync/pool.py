@@ -24,6 +24,7 @@ from cachex_pool._core.state import Closed, Permit, PoolState, QueueFull, Unavai
 from cachex_pool._wire import Connection, dial
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import (
+    ConfigurationError,
     ConnectFailed,
     ConnectionLost,
     ConnectTimeout,
@@ -326,6 +327,19 @@ class Pool:
             generation=state.generation,
         )
 
+    def unavailable(self, now: float) -> Exception:
+        """Return the error that says why nothing can be lent at the moment."""
+        breaker = self._state.breaker
+        left = breaker.remaining(now)
+        error = self._state.dial_error or breaker.last_error
+        if left <= 0 and error is not None:
+            return self._refusal(error)
+        return NodeUnavailable(
+            self.endpoint.name,
+            f"it failed {breaker.consecutive} times in a row, next try in {left:.2f} s;"
+            f" last: {error}",
+        )
+
     # -- inside: getting one
 
     def _acquire_slowly(self, deadline: float) -> Connection:
@@ -354,7 +368,7 @@ class Pool:
         except Closed:
             raise PoolClosed(self.endpoint.name) from None
         except Unavailable:
-            raise self._unavailable(now) from None
+            raise self.unavailable(now) from None
         except QueueFull:
             raise TooManyWaiting(self.endpoint.name, now - started, self.stats()) from None
         if ticket is not None:
@@ -373,7 +387,7 @@ class Pool:
                 with self._lock:
                     state.recheck(ticket, now)
                 if state.breaker.remaining(now) > 0:
-                    raise self._unavailable(now)
+                    raise self.unavailable(now)
         except BaseException as error:
             with self._lock:
                 state.abandon(ticket, monotonic())
@@ -436,7 +450,8 @@ class Pool:
         except BaseException as error:
             now = monotonic()
             hurried = until < cap and until - started < TOO_SHORT
-            if isinstance(error, PoolError) and not hurried:
+            ours = hurried or isinstance(error, ConfigurationError)
+            if isinstance(error, PoolError) and not ours:
                 with self._lock:
                     state.dial_failed(permit, copy(error), now, random())
                 self._dial_failed(error, now, now - started)
@@ -474,18 +489,6 @@ class Pool:
         fresh = kind(self.endpoint.name, str(error).removeprefix(_CANNOT.format(self.endpoint)))
         fresh.__cause__ = error
         return fresh
-
-    def _unavailable(self, now: float) -> Exception:
-        breaker = self._state.breaker
-        left = breaker.remaining(now)
-        error = self._state.dial_error or breaker.last_error
-        if left <= 0 and error is not None:
-            return self._refusal(error)
-        return NodeUnavailable(
-            self.endpoint.name,
-            f"it failed {breaker.consecutive} times in a row, next try in {left:.2f} s;"
-            f" last: {error}",
-        )
 
     # -- inside: losing one
 

@@ -7,6 +7,7 @@ and never reaches anybody else. One timer per connection watches all deadlines.
 """
 
 import asyncio
+import contextlib
 import select
 import socket
 import warnings
@@ -312,7 +313,12 @@ class AsyncConnection(asyncio.Protocol):
         if not self._loop.is_closed():
             self._transport.abort()
             return
-        with warnings.catch_warnings():  # its loop is gone: all that is left is to drop it
+        # Its loop is gone. The server is told; the file is closed when garbage is collected.
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             self._transport = None
 

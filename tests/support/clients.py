@@ -1,0 +1,39 @@
+"""Clients to test, in both colours, through one face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from cachex_client import AsyncDefaultClient, ClientOptions, DefaultClient
+from support.colours import Awaited, own_loop
+
+
+class MakeClient(Protocol):
+    colour: str
+
+    def __call__(
+        self, servers: Any, options: ClientOptions | None = None, **settings: Any
+    ) -> Any: ...
+
+
+@contextmanager
+def client_maker(colour: str) -> Iterator[MakeClient]:
+    """Give a function that makes clients of a server, of a URL, or of several of them."""
+    made: list[Any] = []
+    with own_loop() as loop:
+
+        def make(servers: Any, options: ClientOptions | None = None, **settings: Any) -> Any:
+            if isinstance(servers, str) or not isinstance(servers, Sequence):
+                servers = [servers]
+            urls = [getattr(server, "url", server) for server in servers]
+            kind: Callable[..., Any] = DefaultClient if colour == "sync" else AsyncDefaultClient
+            client = kind(urls, options, **settings)
+            made.append(client if colour == "sync" else Awaited(client, loop))
+            return made[-1]
+
+        make.colour = colour  # type: ignore[attr-defined]
+        yield make  # type: ignore[misc]
+        for client in made:
+            client.close()
