@@ -1,4 +1,4 @@
-"""Serve the site with Django's own threaded server; the arguments are the cache servers' URLs."""
+"""Serve the site with Django's own threaded server; the arguments say where the cache is."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])  # so that this folder is
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("urls", nargs="+", help="the primary's first")
+    parser.add_argument("--topology", required=True)
+    parser.add_argument("--director", required=True, help="the socket of who moves the servers")
+    parser.add_argument("servers", nargs="+", help="host:port; the primary's first, or Sentinels")
     options = parser.parse_args()
-    os.environ["DEMO_CACHE_URLS"] = ",".join(options.urls)
+    os.environ["DEMO_TOPOLOGY"] = options.topology
+    os.environ["DEMO_DIRECTOR"] = options.director
+    os.environ["DEMO_SERVERS"] = ",".join(options.servers)
     os.environ["DJANGO_SETTINGS_MODULE"] = "demo.site.settings"
 
     from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler

@@ -6,30 +6,12 @@ import os
 import secrets
 from pathlib import Path
 
-SERVERS = os.environ["DEMO_CACHE_URLS"].split(",")  # the primary's first
+from demo.site.caches import CACHES_OF
 
-CACHES = {
-    "default": {
-        "BACKEND": "django_cachex.cache.RedisCache",
-        "LOCATION": SERVERS,
-        "KEY_PREFIX": "demo",
-        "TIMEOUT": 300,
-        "OPTIONS": {
-            "CLIENT_CLASS": "django_cachex.client.DefaultClient",
-            "CLIENT_NAME": "demo",  # how CLIENT LIST shows our connections
-            "MAX_CONNECTIONS": 8,
-            "READ_YOUR_WRITES": 0.05,  # the replica is next door
-        },
-    },
-    # A visitor's next request may come before the replica has heard of the last one:
-    # sessions are read from the primary.
-    "sessions": {
-        "BACKEND": "django_cachex.cache.RedisCache",
-        "LOCATION": SERVERS[0],
-        "KEY_PREFIX": "demo-sessions",
-        "OPTIONS": {"CLIENT_NAME": "demo-sessions", "MAX_CONNECTIONS": 4},
-    },
-}
+TOPOLOGY = os.environ["DEMO_TOPOLOGY"]
+DIRECTOR = os.environ["DEMO_DIRECTOR"]
+
+CACHES = CACHES_OF[TOPOLOGY](os.environ["DEMO_SERVERS"].split(","))
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
 SESSION_CACHE_ALIAS = "sessions"
 
@@ -50,7 +32,12 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [Path(__file__).parent / "templates"],
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "demo.site.picture.about",
+            ]
+        },
     }
 ]
 USE_TZ = True

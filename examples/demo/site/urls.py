@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.site import views
+from demo.site import moving, views
 from django.urls import path
 
 urlpatterns = [
@@ -13,4 +13,8 @@ urlpatterns = [
     path("key/", views.key, name="key"),
     path("mandelbrot.png", views.mandelbrot, name="mandelbrot"),
     path("stats.json", views.stats, name="stats"),
+    path("topology/", moving.topology, name="topology"),
+    path("topology/act/", moving.act, name="act"),
+    path("topology/keys.json", moving.keys, name="topology-keys"),
+    path("topology/now.json", moving.now, name="topology-now"),
 ]

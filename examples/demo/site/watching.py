@@ -6,11 +6,11 @@ from functools import cache as once
 from time import monotonic
 from typing import Any
 
-import attrs
 from demo.site.lookups import tally
 from django.core.cache import caches
 
-from cachex_pool import Pool, PoolError, PoolOptions, PoolStats, pack_many
+from cachex_client import NodeView, TopologyView
+from cachex_pool import Endpoint, Pool, PoolError, PoolOptions, PoolStats, pack_many
 
 READS = ("get", "mget", "exists", "ttl", "pttl")
 WRITES = ("set", "unlink", "del", "pexpire", "incrby", "evalsha")
@@ -25,14 +25,20 @@ def snapshot() -> dict[str, Any]:
 def pools() -> list[dict[str, Any]]:
     """Describe the pools that threads use: one for each server of each cache."""
     return [
-        {"id": f"{alias}-{number}", "cache": alias, "role": role(number), **described(stats)}
+        {"id": f"{alias}-{port(stats.name)}", "cache": alias, "role": node.role, **described(stats)}
         for alias in caches
-        for number, stats in enumerate(caches[alias].client.executor.stats())
+        for node in in_order(caches[alias].client.executor.view())
+        for stats in node.pools
     ]
 
 
-def role(number: int) -> str:
-    return "replica" if number else "primary"
+def in_order(view: TopologyView) -> list[NodeView]:
+    """Return primaries before their replicas."""
+    return sorted(view.nodes, key=lambda node: (node.primary or node.name, node.role))
+
+
+def port(name: str) -> str:
+    return name.partition("/")[0].rpartition(":")[2]
 
 
 def described(stats: PoolStats) -> dict[str, Any]:
@@ -45,21 +51,20 @@ def described(stats: PoolStats) -> dict[str, Any]:
 
 def servers() -> list[dict[str, Any]]:
     """Ask every server what it has done."""
-    return [ask(number) for number in range(len(watchers()))]
+    return [ask(node) for node in in_order(caches["default"].client.view())]
 
 
 @once
-def watchers() -> tuple[Pool, ...]:
-    """One connection to each server, beside those of the caches, for looking at it."""
-    return tuple(
-        Pool(attrs.evolve(server, client_name="demo-watching", protocol=2), PoolOptions(max_size=1))
-        for server in caches["default"].client.config.servers
-    )
+def watcher(server: str) -> Pool:
+    """Return a pool of one connection beside those of the caches, for looking at a server."""
+    host, _, number = server.partition("/")[0].rpartition(":")
+    endpoint = Endpoint(host=host, port=int(number), client_name="demo-watching", protocol=2)
+    return Pool(endpoint, PoolOptions(max_size=1))
 
 
-def ask(number: int) -> dict[str, Any]:
-    pool = watchers()[number]
-    about = {"id": str(number), "role": role(number), "server": pool.endpoint.name}
+def ask(node: NodeView) -> dict[str, Any]:
+    pool = watcher(node.name)
+    about = {"id": port(node.name), "role": node.role, "server": node.name}
     questions = pack_many([("INFO", "everything"), ("CLIENT", "LIST")])
     try:
         info, clients = pool.exchange(questions, 2, monotonic() + 1)
