@@ -362,7 +362,7 @@ def test_a_command_that_blocks_returns_when_something_comes(
 def test_tasks_are_not_held_up_by_one_that_blocks(standalone: Standalone, run: Any) -> None:
     async def main() -> None:
         client = AsyncDefaultClient([standalone.url])
-        blocked = asyncio.create_task(client.execute(custom("BLPOP", "list", 5)))
+        blocked: asyncio.Task[Any] = asyncio.create_task(client.execute(custom("BLPOP", "list", 5)))
         while not any(one["cmd"] == "blpop" for one in standalone.clients()):
             await asyncio.sleep(0.001)
         for _ in range(50):
@@ -382,7 +382,7 @@ def test_tasks_are_not_held_up_by_one_that_blocks(standalone: Standalone, run: A
 @pytest.mark.parametrize("timeout", [0.1, 0.4])
 def test_a_call_may_have_a_deadline_of_its_own(behind: Any, front: Proxy, timeout: float) -> None:
     front.half_open()
-    calls = [
+    calls: list[Any] = [
         lambda: behind.execute(strings.incrby(b"k", 1), timeout=timeout),
         lambda: behind.execute_atomic([strings.get(b"k")], timeout=timeout),
         lambda: behind.execute(custom("BLPOP", "list", 3), timeout=timeout),

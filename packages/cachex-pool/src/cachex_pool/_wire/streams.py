@@ -7,7 +7,6 @@ and never reaches anybody else. One timer per connection watches all deadlines.
 """
 
 import asyncio
-import contextlib
 import select
 import socket
 import warnings
@@ -313,11 +312,10 @@ class AsyncConnection(asyncio.Protocol):
         if not self._loop.is_closed():
             self._transport.abort()
             return
-        # Its loop is gone. The server is told; the file is closed when garbage is collected.
-        sock = self._transport.get_extra_info("socket")
+        # Its loop is gone, and the transport only garbage to be collected some time.
+        sock = getattr(self._transport.get_extra_info("socket"), "_sock", None)
         if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             self._transport = None
