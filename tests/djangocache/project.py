@@ -59,7 +59,8 @@ def entry(location: Any, backend: str = BACKEND, **rest: Any) -> dict[str, Any]:
 def sentinel_entry(
     sentinels: Sentinels, query: str = "", backend: str = BACKEND, **rest: Any
 ) -> dict[str, Any]:
-    """Make a CACHES entry for a service; `query` is the end of its URL."""
+    """Make a CACHES entry for a service, patient on busy machines; `query` ends its URL."""
+    rest.setdefault("socket_connect_timeout", 3)
     return entry(
         f"redis://{sentinels.name}/0{query}",
         backend,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -19,7 +20,7 @@ from django_cachex import get_async_redis_connection, get_redis_connection, warm
 from django_cachex.failures import may_be_ignored
 from support.proxy import MakeProxy
 from support.servers import Cluster, ServerFailed, slot_of
-from support.waiting import eventually
+from support.waiting import Pulse, eventually
 
 Make = Callable[..., Any]
 
@@ -326,6 +327,32 @@ def test_a_shard_that_is_away_costs_its_own_keys(
     for verb, argument in [("get_many", KEYS), ("get", lost[0])]:
         with pytest.raises((redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)):
             call(strict, verb, argument)
+
+
+@pytest.mark.parametrize("tasks", [False, True], ids=["threads", "tasks"])
+def test_a_shard_that_hangs_costs_its_own_keys_and_one_deadline(
+    cluster: Cluster, make: Make, run: Any, tasks: bool
+) -> None:
+    cache = make(ignore_exceptions=True, socket_timeout=0.8)
+
+    async def aboth() -> Any:
+        return await cache.aset_many(dict.fromkeys(KEYS, 2)), await cache.aget_many(KEYS)
+
+    def both() -> Any:
+        return cache.set_many(dict.fromkeys(KEYS, 2)), cache.get_many(KEYS)
+
+    call: Callable[[], Any] = (lambda: run(aboth())) if tasks else both
+    assert call()[0] == []
+    lost = [key for key in KEYS if cluster.shard_of(f":1:{key}") == 1]
+    for server in cluster.members(1):
+        server.pause()
+    with Pulse() as pulse:
+        started = time.monotonic()
+        failed, found = call()
+        took = time.monotonic() - started
+    assert sorted(failed) == sorted(lost)
+    assert found == {key: 2 for key in KEYS if key not in lost}
+    assert took < 2 * 0.8 * 1.1 + 4 * pulse.worst
 
 
 def test_a_failover_is_followed(cluster: Cluster, make: Make, run: Any) -> None:

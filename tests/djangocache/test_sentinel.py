@@ -38,6 +38,7 @@ def make(sentinels: Sentinels, make_cache: Make) -> Make:
         given = {
             "client_class": "django_cachex.client.SentinelClient",
             "sentinels": sentinels.addresses,
+            "socket_connect_timeout": 3,  # machines may be busy
             **options,
         }
         urls = [f"redis://{sentinels.name}/0{query}" for query in queries or ("",)]
