@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from support.clients import MakeClient, client_maker
+from support.waiting import Pulse
 
-SLACK = 0.06
-"""Seconds that a busy machine may add to any wait."""
+SLACK = 0.03
+"""Seconds that may be added to any wait, besides what a busy machine adds."""
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -27,16 +28,18 @@ class Timed:
     def __init__(self, work: Callable[[], Any]) -> None:
         self.error: Any = None
         self.result: Any = None
-        started = monotonic()
-        try:
-            self.result = work()
-        except Exception as error:
-            self.error = error
-        self.took = monotonic() - started
+        with Pulse() as pulse:
+            started = monotonic()
+            try:
+                self.result = work()
+            except Exception as error:
+                self.error = error
+            self.took = monotonic() - started
+        self._slack = SLACK + 3 * pulse.worst
 
     def within(self, seconds: float) -> Timed:
         """Check that it kept to its deadline: 10 % may be added."""
-        assert self.took <= seconds * 1.1 + SLACK, f"{self.took:.3f} s instead of {seconds} s"
+        assert self.took <= seconds * 1.1 + self._slack, f"{self.took:.3f} s instead of {seconds} s"
         return self
 
 

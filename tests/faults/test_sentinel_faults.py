@@ -228,8 +228,10 @@ def test_an_old_primary_that_is_cut_off_from_the_sentinels_is_left(
         def happening() -> None:
             stale.pause()
             sentinels.sentinels[0].command("SENTINEL", "FAILOVER", sentinels.name)
-            promotion.wait()
-            time.sleep(1.0)
+            new = promotion.wait()
+            eventually(lambda: map.opinion and map.opinion.primary.port == proxies[new].port)
+            stale.resume()
+            time.sleep(0.5)
 
         use_meanwhile("sync", map, history, happening)
         history.check()

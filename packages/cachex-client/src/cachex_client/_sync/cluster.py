@@ -383,15 +383,16 @@ class ClusterClient(Engine[ClusterLinks]):
         if aims:
             return super()._group(commands, positions, aims, now, deadline)
         tables = self._links.mapped(deadline)
-        specs = set(map(_SPEC, commands))
-        keys: list[Any] = []
-        if len(specs) == 1 and next(iter(specs)).key == 1:
-            keys = [command.arguments[1] for command in commands]
-        if not keys or set(map(type, keys)) != {bytes}:
-            keys = [command.key for command in commands]
         primaries = tables.primaries
         groups: dict[Link | None, list[int]] = {}
-        if None not in keys and all(spec.write for spec in specs):
+        spec = commands[0].spec if commands else None
+        alike = spec is not None and len(set(map(id, map(_SPEC, commands)))) == 1
+        if alike and spec is not None and spec.write and spec.key == 1:
+            # What set_many sends. Comparing specs by value, or asking each command
+            # for its key, would take as long as all the rest.
+            keys: list[Any] = [command.arguments[1] for command in commands]
+            if set(map(type, keys)) != {bytes}:
+                keys = [command.key for command in commands]
             for position, slot in enumerate(slots_of(keys)):
                 link = primaries[slot]
                 if link in groups:
@@ -399,7 +400,7 @@ class ClusterClient(Engine[ClusterLinks]):
                 else:
                     groups[link] = [position]
         else:
-            self._group_each(commands, keys, groups, tables, now, deadline)
+            self._group_each(commands, groups, tables, now, deadline)
         return [
             (None if link is None else Aim(link), members)
             for link, members in sorted(groups.items(), key=_by_name)
@@ -408,7 +409,6 @@ class ClusterClient(Engine[ClusterLinks]):
     def _group_each(
         self,
         commands: Sequence[Command[Any]],
-        keys: Sequence[bytes | None],
         groups: dict[Link | None, list[int]],
         tables: Tables,
         now: float,
@@ -416,7 +416,8 @@ class ClusterClient(Engine[ClusterLinks]):
     ) -> None:
         asked: dict[tuple[Link, bool], Link] = {}
         anybody: Link | None = None
-        for position, (command, key) in enumerate(zip(commands, keys, strict=True)):
+        for position, command in enumerate(commands):
+            key = command.key
             link: Link | None
             if key is None:
                 if anybody is None:
