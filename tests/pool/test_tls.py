@@ -6,7 +6,6 @@ import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from cachex_pool import (
 from support.scripted import Scripted
 from support.servers import Standalone
 from support.tls import Authority, TlsServer
-from support.waiting import eventually
+from support.waiting import eventually, lasting
 
 
 @pytest.fixture(scope="module")
@@ -147,10 +146,8 @@ def test_tls_to_a_server_that_speaks_plain_fails_soon_and_the_other_way_round(
         Endpoint(host=server.host, port=server.port),
     ):
         pool = make_pool(endpoint, PoolOptions(connect_timeout=0.5))
-        started = monotonic()
-        with pytest.raises(ConnectFailed):
+        with lasting(0, 0.5), pytest.raises(ConnectFailed):
             pool.call(say("PING"), say.soon())
-        assert monotonic() - started < 0.6
 
 
 def test_a_silent_server_is_given_up_in_time(
@@ -159,16 +156,12 @@ def test_a_silent_server_is_given_up_in_time(
     pool = make_pool(at(server, trusting(authority)), PoolOptions(connect_timeout=0.3))
     pool.call(say("PING"), say.soon())
     server.proxy.blackhole()
-    started = monotonic()
-    with pytest.raises(DeadlineExceeded):
-        pool.call(say("PING"), started + 0.3)
-    assert 0.3 <= monotonic() - started < 0.4
+    with lasting(0.3), pytest.raises(DeadlineExceeded):
+        pool.call(say("PING"), say.soon(0.3))
     with Scripted(lambda _: b"", greet=False) as silent:
         pool = make_pool(at(silent, trusting(authority)), PoolOptions(connect_timeout=0.3))
-        started = monotonic()
-        with pytest.raises(ConnectTimeout):
-            pool.call(say("PING"), started + 5)
-        assert 0.3 <= monotonic() - started < 0.4
+        with lasting(0.3), pytest.raises(ConnectTimeout):
+            pool.call(say("PING"), say.soon())
 
 
 def test_a_broken_connection_is_told_from_a_slow_one(
@@ -179,8 +172,6 @@ def test_a_broken_connection_is_told_from_a_slow_one(
         pool.call(say("PING"), say.soon())
         timer = threading.Timer(0.05, server.proxy.cut_all, kwargs={"reset": reset})
         timer.start()
-        started = monotonic()
-        with pytest.raises(redis.ConnectionError):
-            pool.call(say("BLPOP", "nothing", 0), started + 5)
-        assert monotonic() - started < 1
+        with lasting(0, 1), pytest.raises(redis.ConnectionError):
+            pool.call(say("BLPOP", "nothing", 0), say.soon())
         timer.join()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Self, TypeVar
 
 T = TypeVar("T")
@@ -66,3 +67,17 @@ class Pulse:
     def __exit__(self, *_: object) -> None:
         self._end.set()
         self._thread.join()
+
+
+@contextlib.contextmanager
+def lasting(least: float, most: float | None = None) -> Iterator[None]:
+    """Check that a block takes at least so many seconds, and hardly more, or at most `most`.
+
+    10 % more is allowed, and what this machine kept a thread waiting meanwhile.
+    """
+    with Pulse() as pulse:
+        started = time.monotonic()
+        yield
+        took = time.monotonic() - started
+    limit = (least if most is None else most) * 1.1 + 0.03 + 3 * pulse.worst
+    assert least * 0.999 <= took <= limit, f"it took {took:.3f} s, not {least} to {limit:.3f} s"
