@@ -18,6 +18,9 @@ TOPICS = ("daisy", "amber", "pearl", "jade", "olive", "rose")
 KEYS = 4
 """Of each topic."""
 
+CYCLE = 16
+"""Calls of a thread of which the first is a `set`, the next four are `get_many`, the rest `get`."""
+
 PAUSE = 0.01
 """Seconds between two calls of a thread."""
 
@@ -129,23 +132,25 @@ class Traffic:
         }
 
     def _run(self, topic: str, end: threading.Event) -> None:
-        keys, number = keys_of(topic), 0
+        keys, number = keys_of(topic), -1
         while not end.wait(PAUSE):
             if time.monotonic() - self._looked > UNSEEN:
                 end.set()
             number += 1
-            key, error = keys[number // 4 % KEYS], None
+            rounds, step = divmod(number, CYCLE)
+            key = keys[rounds % KEYS]
+            error: Exception | None = None
             started = time.monotonic()
             try:
-                if number % 4 == 0:
+                if step == 0:
                     cache.set(key, f"{topic} {number}")
-                elif number % 4 == 1:
+                elif step <= 4:
                     cache.get_many(keys)
                 else:
                     cache.get(key)
             except (RedisError, OSError) as caught:
                 error = caught
-            self._tallies[topic].note(started, read=number % 4 != 0, error=error)
+            self._tallies[topic].note(started, read=step != 0, error=error)
 
 
 def minute(tallies: list[Tally]) -> list[dict[str, float]]:

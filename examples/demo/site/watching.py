@@ -34,7 +34,7 @@ def pools() -> list[dict[str, Any]]:
 
 def in_order(view: TopologyView) -> list[NodeView]:
     """Return primaries before their replicas."""
-    return sorted(view.nodes, key=lambda node: (node.primary or node.name, node.role))
+    return sorted(view.nodes, key=lambda node: (port(node.primary or node.name), node.role))
 
 
 def port(name: str) -> str:

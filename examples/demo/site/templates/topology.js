@@ -13,7 +13,7 @@ function cells(node) {
 
 function health(node) {
   if (node.away) return ["fails", "killed"];
-  if (node.role === "unknown") return ["fails", "not seen"];
+  if (node.role === "unknown") return ["", "is back"];
   if (!node.healthy || node.breaker !== "closed") return ["fails", "fails"];
   return ["good", "answers"];
 }
@@ -26,8 +26,9 @@ function nodeBox(node) {
     <div class="row" title="${node.size} of ${node.limit} connections, ${node.lent} lent, ${node.waiting} waiting, ${node.opened} opened in all">
       <div class="cells">${cells(node)}</div><span class="n">${count(rate)}/s</span></div>`;
   return `<div class="node ${node.role} ${node.away ? "away" : kind === "fails" ? "failing" : ""}" style="view-transition-name:n${port(node.name)}">
-    <div class="row"><span class="role">${node.role}</span><span class="mark ${kind}">${said}</span></div>
-    <div class="row"><b class="mono">${escaped(node.name)}</b></div>${pool}</div>`;
+    <div class="row"><span class="role">${node.role === "unknown" ? "not in the view" : node.role}</span><span class="mark ${kind}">${said}</span></div>
+    <div class="row"><b class="mono">${escaped(node.name)}</b></div>${pool}
+    ${node.role === "unknown" && !node.away ? `<p class="hint">The client asks again within a minute, or as soon as something fails.</p>` : ""}</div>`;
 }
 
 function shardBox(shard, now) {
@@ -52,9 +53,9 @@ function slotBar(now) {
 function minute(traffic) {
   const most = Math.max(10, ...traffic.minute.map(second => second.calls));
   at("minute").innerHTML = traffic.minute.map((second, n) => {
-    const all = second.calls / most * 74, bad = second.errors / most * 74;
+    const all = second.calls / most * 74, bad = second.errors ? Math.max(5, second.errors / most * 74) : 0;
     return `<g><title>${second.calls} calls, ${second.errors} failed, slowest ${second.slowest.toFixed(1)} ms</title>
-      <rect class="ok" x="${n * 10 + 1}" y="${80 - all}" width="8" height="${all - bad}"/>
+      <rect class="ok" x="${n * 10 + 1}" y="${80 - all}" width="8" height="${Math.max(0, all - bad)}"/>
       <rect class="failed" x="${n * 10 + 1}" y="${80 - bad}" width="8" height="${bad}"/></g>`;
   }).join("");
   at("scale").textContent = `the last minute, at most ${count(most)} a second`;
@@ -95,7 +96,7 @@ function draw(now) {
   at("traffic").textContent = traffic.running ? "Stop traffic" : "Start traffic";
   at("traffic").dataset.act = traffic.running ? "rest" : "traffic";
   for (const button of document.querySelectorAll("[data-act]")) button.disabled = Boolean(busy);
-  at("refreshes").textContent = now.refreshes ? `looked at anew ${now.refreshes} time${now.refreshes > 1 ? "s" : ""}, when something had changed` : "";
+  at("refreshes").textContent = now.refreshes ? `asked for ${now.refreshes} time${now.refreshes > 1 ? "s" : ""} by this process so far` : "";
   minute(traffic);
   story(now);
   slotBar(now);
