@@ -166,6 +166,32 @@ def _execute(facade: Any, pipe: Any, **settings: Any) -> Any:
     return pipe.execute(**settings)
 
 
+def test_what_concerns_all_primaries_does_so_in_a_pipeline_too(
+    cluster: Cluster, facade: Any
+) -> None:
+    pipe = facade.pipeline(transaction=False)
+    for number in range(30):
+        pipe.set(f"key-{number}", number)
+    assert _execute(facade, pipe.dbsize().flushdb().dbsize())[30:] == [30, True, 0]
+    with pytest.raises(ConfigurationError, match=r"one server.*FLUSHDB"):
+        _execute(facade, facade.pipeline().flushdb())
+
+
+def test_mget_of_a_half_moved_slot_is_answered(cluster: Cluster, facade: Any) -> None:
+    source, target, _ = cluster.primaries
+    tag = next(cluster.keys_of_shard(0))
+    names = [f"{{{tag}}}{n}" for n in range(4)]
+    for name in names:
+        facade.set(name, name)
+    cluster.begin_migration(slot_of(tag), source, target)
+    try:
+        cluster.move_key(names[0], source, target)
+        assert facade.mget(*names, f"{{{tag}}}none") == [*(n.encode() for n in names), None]
+        assert facade.delete(*names) == 4
+    finally:
+        cluster.abort_migration(slot_of(tag), source, target)
+
+
 def test_a_pipeline_is_split_by_server_and_keeps_its_order(facade: Any) -> None:
     pipe = facade.pipeline(transaction=False)
     for number in range(100):

@@ -8,7 +8,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
-from redis.exceptions import MovedError, PubSubError, ResponseError
+from redis.exceptions import MovedError, PubSubError, ResponseError, TryAgainError
 
 from cachex_client._async.lock import AsyncLock
 from cachex_client._async.pipeline import AsyncPipeline
@@ -17,7 +17,7 @@ from cachex_client._concurrency import monotonic
 from cachex_client._core.everywhere import EVERYWHERE, KEY_BY_KEY
 from cachex_client._core.replies import as_resp2, decoded, hgetall
 from cachex_client._core.routes import CURSORS, Way, route_of, wait_of
-from cachex_client._core.specs import spec_for
+from cachex_client._core.specs import spec_for, spec_of
 from cachex_client.command import Command, on_primary
 from cachex_client.errors import ConfigurationError
 from cachex_client.options import ClientOptions
@@ -140,7 +140,7 @@ class AsyncRedis(redis.asyncio.Redis):
         command = self.make_command(route.words + args[1:])
         try:
             if self.backing.clustered:
-                reply = await self._execute_in_cluster(command)
+                reply = await self.execute_in_cluster(command)
             else:
                 reply = await self.execute_shared(command)
         except ResponseError:
@@ -154,7 +154,8 @@ class AsyncRedis(redis.asyncio.Redis):
         timeout = self.timeout + wait_of(command.arguments) if command.spec.blocking else None
         return await self.backing.execute(command, timeout=timeout)
 
-    async def _execute_in_cluster(self, command: Command[Any]) -> Any:
+    async def execute_in_cluster(self, command: Command[Any]) -> Any:
+        """Send a command to the server of its key, or to all that have a part of the answer."""
         if command.name in EVERYWHERE:
             replies = await self.backing.execute_everywhere(command)
             merge: Any = EVERYWHERE[command.name]
@@ -167,7 +168,13 @@ class AsyncRedis(redis.asyncio.Redis):
                 "SCAN has a cursor of its own on each server of a cluster: use scan_iter()"
             )
         else:
-            return await self.execute_shared(command)
+            try:
+                return await self.execute_shared(command)
+            except TryAgainError:  # its keys are on two servers now, as their slot moves
+                if command.name != "MGET":
+                    raise
+            wanted = [Command(("GET", key), spec_of("GET")) for key in command.arguments[1:]]
+            replies, merge = await self.backing.execute_many(wanted), list
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply

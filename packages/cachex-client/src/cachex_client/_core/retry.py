@@ -67,11 +67,11 @@ def judge(error: Exception, spec: Spec) -> Verdict:
         return DEMOTED
     if not isinstance(error, PoolError):
         return PAUSE if is_rejection(error) else FINAL
-    if isinstance(error, PoolClosed | AuthenticationFailed | HandshakeRefused | ConfigurationError):
+    if isinstance(error, PoolClosed | ConfigurationError):
         return FINAL
     if isinstance(error, PoolTimeout):  # our own crowd: the node did nothing wrong
         return CROWDED
-    if isinstance(error, NodeUnavailable):
+    if isinstance(error, NodeUnavailable | AuthenticationFailed | HandshakeRefused):
         return ELSEWHERE
     if error.written and not spec.idempotent:
         return FINAL_AND_BLAMED

@@ -338,6 +338,8 @@ class Engine(Linked[C]):
             following = self._after(reply, command, aim, attempt, deadline)
             if following is None or not self._may_go_on([following], attempt, deadline):
                 reply = self._explained(_first_cause(reply, aim), command)
+                if getattr(reply, "written", False):
+                    self._note_write(command.spec)
                 raise _tell(reply, attempt, monotonic() - started)
             following.written = aim.written or getattr(reply, "written", False)
             aim, failed = following, None
@@ -411,11 +413,16 @@ class Engine(Linked[C]):
         return following
 
     def _may_go_on(self, aims: Sequence[Aim], attempt: int, deadline: float) -> bool:
-        """Take what the retries cost from their servers' budgets and make the pause that is due."""
+        """
+        Make the pause that is due, and take what it leads to from the servers' budgets.
+
+        Free are redirects, the first replacement of a lost connection, and a server that was not
+        asked yet: there are only so many of those, and each call in flight has a right to them.
+        """
         now = monotonic()
         if now >= deadline:
             return False
-        for link in {aim.link for aim in aims if not aim.redirects}:
+        for link in {aim.link for aim in aims if aim.pause and not aim.redirects}:
             if not link.budget.take(now, link.pool.state.uses):
                 return False
         if any(aim.pause for aim in aims):

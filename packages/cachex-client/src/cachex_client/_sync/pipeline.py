@@ -10,11 +10,13 @@ from redis.client import EMPTY_RESPONSE
 from redis.exceptions import MovedError, NoScriptError, PubSubError, ResponseError, WatchError
 
 from cachex_client._concurrency import monotonic
+from cachex_client._core.everywhere import EVERYWHERE
 from cachex_client._core.retry import REDIRECTS
 from cachex_client._core.routes import Way, route_of, wait_of
 from cachex_client._core.scripting import as_text, with_texts
 from cachex_client._core.transaction import Refusal, settle
 from cachex_client.command import Command
+from cachex_client.errors import ConfigurationError
 from cachex_pool import PoolError, pack, pack_many
 
 if TYPE_CHECKING:
@@ -87,27 +89,33 @@ class Pipeline(redis.client.Pipeline):
         texts = {script.sha: script.script for script in self.scripts}
         complete = with_texts(commands, texts) if texts else commands
         atomic = self._atomic or self.explicit_transaction
+        made = self._commands(complete)
+        spread = self._owner.backing.clustered and any(one.name in EVERYWHERE for one in made)
+        if spread and atomic:
+            raise ConfigurationError(
+                "a transaction is run by one server; of these, each server has a part: "
+                + ", ".join(sorted({one.name for one in made} & EVERYWHERE.keys()))
+            )
         if self._watcher is not None:
             return self._send_watched(complete) if atomic else []
         if atomic and not changing:
-            return self._owner.backing.execute_atomic(self._commands(complete))
+            return self._owner.backing.execute_atomic(made)
         if atomic:
             block = [("MULTI",), *complete, ("EXEC",)]
             return self._settle(commands, self._owner.exchange_alone(block))
-        made = self._commands(complete)
         wait = sum(wait_of(one.arguments) for one in made if one.spec.blocking)
-        if wait and not changing and self._owner.backing.clustered:
+        if spread or (wait and not changing and self._owner.backing.clustered):
             return self._send_singly(made)
         if changing or wait:
             return self._owner.exchange_alone(complete, keep=not changing, wait=wait)
         return self._send_plain(complete, made, texts)
 
     def _send_singly(self, made: Sequence[Command[Any]]) -> list[Any]:
-        """Send one after the other: who blocks on one server must not hide what others have."""
+        """Send one after the other: they wait for a server, or concern all of them."""
         replies: list[Any] = []
         for command in made:
             try:
-                replies.append(self._owner.execute_shared(command))
+                replies.append(self._owner.execute_in_cluster(command))
             except ResponseError as error:
                 replies.append(error)
         return replies
