@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -130,7 +129,8 @@ def all_servers(stage: Stage, visitor: Visitor) -> str:
     reads = {"primary": 0, "replica": 0}
     written = 0
     for shard in stage.shards:
-        for server, role in zip(shard, itertools.chain(["primary"], itertools.repeat("replica"))):
+        for at, server in enumerate(shard):
+            role = "replica" if at else "primary"
             seen = server.commands_seen()
             reads[role] += (got := seen["GET"] + seen["MGET"])
             written += seen["SET"] if role == "primary" else 0

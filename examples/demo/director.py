@@ -143,7 +143,8 @@ class Director:
             return next((one for one in others if role_of(one) == "master"), None)
 
         new = eventually(promoted, PATIENCE, ignore=NOT_YET, what="a promotion")
-        assert new is not None and self._action is not None
+        assert new is not None
+        assert self._action is not None
         self._action["new"] = name_of(new)
         self._note("promoted")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -108,9 +109,7 @@ class Stage:
         for shard, name in zip(self.shards, primaries, strict=True):
             primary = next(one for one in shard if name == f"{one.host}:{one.port}")
             replicas = [one for one in shard if one is not primary]
-            eventually(
-                lambda p=primary, r=replicas: in_sync(p, r), ignore=NOT_YET, what="replication"
-            )
+            eventually(partial(in_sync, primary, replicas), ignore=NOT_YET, what="replication")
 
     @property
     def site_is_running(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import signal
@@ -89,6 +90,50 @@ def test_a_signal_ends_all_of_it(number: signal.Signals) -> None:
         if number != signal.SIGKILL:
             assert process.returncode == (0 if number == signal.SIGINT else 128 + number)
         eventually(lambda: not any(map(is_running, started)), what="the end of all processes")
+
+
+@pytest.mark.soak
+@needs_proc
+def test_a_signal_ends_all_of_it_while_a_primary_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(layers.ROOT / "examples"))
+    visitor = importlib.import_module("demo.visitor")
+    with demo("--topology", "cluster") as process:
+        visitor = visitor.Visitor(wait_for_url(process))
+        started = set(descendants(process.pid))
+        assert len(started) == 8, "six nodes, site, watchdog"
+        visitor.post("topology/act/", action="kill")
+        eventually(
+            lambda: visitor.get_json("topology/now.json")["action"]["promoted"],
+            what="another primary",
+        )
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        assert process.returncode == 128 + signal.SIGTERM
+        eventually(lambda: not any(map(is_running, started)), what="the end of all processes")
+
+
+@pytest.mark.soak
+@needs_proc
+def test_every_topology_passes_its_check_and_leaves_nothing_behind() -> None:
+    with demo("--all", "--check") as process:
+        assert process.stdout is not None
+        printed, started = [], set()
+        for line in process.stdout:
+            printed.append(line)
+            started.update(descendants(process.pid))
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, "".join(printed) + errors
+        for kind in ("standalone", "replica", "sentinel", "cluster"):
+            assert f"{kind}\n" in printed
+        assert len(started) > 20
+        eventually(lambda: not any(map(is_running, started)), what="the end of all processes")
+
+
+def test_all_is_for_checks_only() -> None:
+    with demo("--all") as process:
+        _, errors = process.communicate(timeout=20)
+        assert process.returncode == 2
+        assert "--all needs --check" in errors
 
 
 @needs_proc
