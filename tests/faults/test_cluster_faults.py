@@ -114,8 +114,15 @@ def partial_coverage(cluster: Cluster) -> None:
         server.command("CONFIG", "SET", "cluster-require-full-coverage", "no")
 
 
-@pytest.mark.parametrize("colour", ["sync", "async"])
-@pytest.mark.parametrize("how", ["kill", "pause"])
+@pytest.mark.parametrize(
+    ("colour", "how"),
+    [
+        ("sync", "kill"),
+        ("async", "kill"),
+        ("async", "pause"),
+        pytest.param("sync", "pause", marks=pytest.mark.soak),
+    ],
+)
 def test_a_primary_that_dies_costs_its_own_keys_until_another_is_promoted(
     cluster: Cluster, colour: str, how: str
 ) -> None:
@@ -151,18 +158,11 @@ def test_a_primary_that_dies_costs_its_own_keys_until_another_is_promoted(
     if how == "pause":  # all may be waiting for it: then nobody looks before the first deadline
         well = max(well, at["dead"] + OPTIONS.timeout)
     assert not [event for event in failed if event.end > well + slack]
-    assert at["queries"] <= 6
+    assert at["queries"] <= 5
     assert all(one.opened <= 9 + OPTIONS.retry.attempts for one in stats)
     healthy = [e for e in history.events if cluster.shard_of(e.key) != 1 and e.error is None]
     before = p99([e.end - e.start for e in healthy if e.end < at["dead"]])
     after = p99([e.end - e.start for e in healthy if at["dead"] < e.start < at["promoted"] + 1])
-    print(
-        [
-            (round(e.start - at["dead"], 3), round(e.end - e.start, 3))
-            for e in healthy
-            if e.end - e.start > 0.03
-        ]
-    )
     assert after <= 2 * before + 2 * pulse.worst + 0.005, (before, after)
 
 
