@@ -228,6 +228,17 @@ def test_the_nearest_is_who_answered_quickest_and_who_was_never_asked_comes_firs
     assert in_order("nearest", primary, [*replicas, fresh], 0, NOW)[0] is fresh
 
 
+def test_who_was_slow_once_is_measured_again_now_and_then() -> None:
+    primary, replicas = nodes(2)
+    for node, seconds in zip((primary, *replicas), (0.001, 0.5, 0.5), strict=True):
+        node.health.measured(seconds)
+    asked = Counter(
+        in_order("nearest", primary, replicas, turn, NOW)[0].name for turn in range(600)
+    )
+    assert asked["primary"] > 550
+    assert asked["replica-1"] == asked["replica-2"] >= 2
+
+
 # Functions
 
 

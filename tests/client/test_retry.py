@@ -15,6 +15,7 @@ from cachex_client.command import Spec
 from cachex_client.commands import custom, scripts, strings
 from cachex_pool import (
     AuthenticationFailed,
+    ConfigurationError,
     ConnectFailed,
     ConnectionLost,
     ConnectTimeout,
@@ -145,17 +146,26 @@ def test_any_other_reply_is_the_callers_and_says_nothing_of_the_node(
 
 
 @pytest.mark.parametrize(
+    "error", [PoolClosed(NAME), ConfigurationError("TLS settings: no such file")], ids=named
+)
+@pytest.mark.parametrize("spec", BOTH)
+def test_what_will_not_get_better_is_not_tried_again(error: Exception, spec: Spec) -> None:
+    assert judge(error, spec) == Verdict(again=False, blame=False)
+
+
+@pytest.mark.parametrize(
     "error",
     [
-        PoolClosed(NAME),
         AuthenticationFailed(NAME, "WRONGPASS"),
         HandshakeRefused(NAME, "ERR DB index is out of range"),
     ],
     ids=named,
 )
 @pytest.mark.parametrize("spec", BOTH)
-def test_what_will_not_get_better_is_not_tried_again(error: Exception, spec: Spec) -> None:
-    assert judge(error, spec) == Verdict(again=False, blame=False)
+def test_who_does_not_let_us_in_is_not_asked_twice_but_another_is(
+    error: Exception, spec: Spec
+) -> None:
+    assert judge(error, spec) == Verdict(again=True, here=False)
 
 
 # Where and when

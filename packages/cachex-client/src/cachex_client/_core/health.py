@@ -10,6 +10,7 @@ from cachex_client.options import Candidate, ReadFrom
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
 WEIGHT = 0.2  # of the newest measurement
+LOOK_AROUND = 50  # one read in so many measures the servers that are not the nearest
 
 
 @attrs.define(eq=False)
@@ -64,7 +65,10 @@ def in_order(
     elif policy == "primary_preferred":
         asked = [primary, *others]
     elif policy == "nearest":
+        everybody = [primary, *replicas]
         asked = sorted([primary, *others], key=lambda one: one.health.latency)
+        if turn % LOOK_AROUND == LOOK_AROUND - 1:  # who was slow once may be near by now
+            asked = _turned(everybody, turn // LOOK_AROUND)
     elif callable(policy):
         asked = _as_told(policy, [primary, *others], primary)
     else:  # any
