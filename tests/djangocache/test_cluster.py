@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -20,6 +20,7 @@ from django_cachex import get_async_redis_connection, get_redis_connection, warm
 from django_cachex.failures import may_be_ignored
 from support.proxy import MakeProxy
 from support.servers import Cluster, ServerFailed, slot_of
+from support.topologies import NOT_YET
 from support.waiting import Pulse, eventually
 
 Make = Callable[..., Any]
@@ -280,32 +281,28 @@ def test_a_forked_worker_knows_the_cluster_and_connects_anew(make: Make) -> None
 
 
 @pytest.fixture
-def without_a_shard(cluster: Cluster) -> Iterator[Callable[[], list[str]]]:
-    """Kill a shard, and return its keys."""
+def without_a_shard(cluster: Cluster) -> Callable[[str], list[str]]:
+    """Return what takes a shard out, by `kill` or `pause`, and returns its keys."""
     for server in cluster.servers:
         server.command("CONFIG", "SET", "cluster-require-full-coverage", "no")
 
-    def kill() -> list[str]:
-        lost = [key for key in KEYS if cluster.shard_of(f":1:{key}") == 1]
+    def take_out(how: str) -> list[str]:
         for server in cluster.members(1):
-            server.kill()
-        return lost
+            getattr(server, how)()
+        return [key for key in KEYS if cluster.shard_of(f":1:{key}") == 1]
 
-    yield kill
-    for server in cluster.servers:
-        if server.state == "running":
-            server.command("CONFIG", "SET", "cluster-require-full-coverage", "yes")
+    return take_out
 
 
 @pytest.mark.parametrize("tasks", [False, True], ids=["threads", "tasks"])
 def test_a_shard_that_is_away_costs_its_own_keys(
-    make: Make, without_a_shard: Callable[[], list[str]], run: Any, tasks: bool
+    make: Make, without_a_shard: Callable[[str], list[str]], run: Any, tasks: bool
 ) -> None:
     strict = make(socket_timeout=1)
     cache = make("lenient", ignore_exceptions=True, socket_timeout=1)
     for one in (strict, cache):
         assert one.set_many(dict.fromkeys(KEYS, 1)) == []
-    lost = without_a_shard()
+    lost = without_a_shard("kill")
     there = [key for key in KEYS if key not in lost]
 
     def call(one: Any, verb: str, *args: Any) -> Any:
@@ -331,7 +328,7 @@ def test_a_shard_that_is_away_costs_its_own_keys(
 
 @pytest.mark.parametrize("tasks", [False, True], ids=["threads", "tasks"])
 def test_a_shard_that_hangs_costs_its_own_keys_and_one_deadline(
-    cluster: Cluster, make: Make, run: Any, tasks: bool
+    make: Make, without_a_shard: Callable[[str], list[str]], run: Any, tasks: bool
 ) -> None:
     cache = make(ignore_exceptions=True, socket_timeout=0.8)
 
@@ -343,9 +340,7 @@ def test_a_shard_that_hangs_costs_its_own_keys_and_one_deadline(
 
     call: Callable[[], Any] = (lambda: run(aboth())) if tasks else both
     assert call()[0] == []
-    lost = [key for key in KEYS if cluster.shard_of(f":1:{key}") == 1]
-    for server in cluster.members(1):
-        server.pause()
+    lost = without_a_shard("pause")
     with Pulse() as pulse:
         started = time.monotonic()
         failed, found = call()
@@ -359,6 +354,7 @@ def test_a_failover_is_followed(cluster: Cluster, make: Make, run: Any) -> None:
     cache = make()
     cache.set_many(dict.fromkeys(KEYS, 1))
     new = cluster.failover(0)
+    eventually(cluster.ready, ignore=NOT_YET, what="all nodes being well")
     assert cache.set_many(dict.fromkeys(KEYS, 2)) == []
     assert run(cache.aget_many(KEYS)) == dict.fromkeys(KEYS, 2)
 
