@@ -46,6 +46,8 @@ class Listener:
         except OSError:  # The client has gone, or there are too many files.
             return
         sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:  # asyncio does so for its own sockets only
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._accepted(sock)
 
     def _at_path(self, path: str) -> socket.socket:
