@@ -272,3 +272,23 @@ def test_the_sentinels_are_asked_few_times_per_failover(sentinels: Sentinels) ->
         print(f"looked {looks:.0f} times in {took:.1f} s")
         assert looks <= 10 * took + 3
     assert threading.active_count() < 60
+
+
+def test_a_walk_goes_on_with_the_new_primary(sentinels: Sentinels) -> None:
+    client = SentinelClient(map_of(sentinels), OPTIONS)
+    names = {b"there-%d" % number for number in range(500)}
+    client.execute_many([strings.set(name, b"1") for name in names])
+    sentinels.primary.command("WAIT", 2, 1000)
+    promotion = Promotion(sentinels)
+    found: set[bytes] = set()
+    steps = 0
+    for keys in client.scan(b"there-*", 10):
+        found.update(keys)
+        steps += 1
+        if steps == 5:
+            sentinels.sentinels[0].command("SENTINEL", "FAILOVER", sentinels.name)
+            new = promotion.wait()
+            promotion.old.kill()
+            eventually(lambda: client.map.opinion and client.map.opinion.primary.port == new.port)
+    assert found == names
+    client.close()

@@ -74,6 +74,8 @@ Came: TypeAlias = tuple[Aim | None, Sequence[int], list[Any]]
 class AsyncEngine(AsyncLinked[C]):
     """The part of a client that knows no topology."""
 
+    follows = False
+    """Whether another server may take the primary's place."""
     clustered = False
     """Whether keys are spread over servers by hash slot."""
 
@@ -239,14 +241,11 @@ class AsyncEngine(AsyncLinked[C]):
                 async for keys in self.scan_one(link, pattern, count):
                     yield keys
                     patience = monotonic() + self._timeout
-            except (PoolError, ReadOnlyError) as error:
-                if monotonic() > patience:
+            except PoolError:
+                if not self.follows or monotonic() > patience:
                     raise
                 await self.refreshed()
-                if await self.primaries(monotonic() + self._timeout) == (link,):
-                    if not judge(error, build.scan().spec).again:
-                        raise
-                    await async_sleep(PAUSE)
+                await async_sleep(PAUSE)
                 continue
             # A cursor, and what was walked, are worth something on this server only.
             if await self.primaries(monotonic() + self._timeout) == (link,):

@@ -262,6 +262,7 @@ class AsyncSentinelClient(AsyncDefaultClient):
     given the same `map` share what they know of the service.
     """
 
+    follows = True
     _links: AsyncSentinelLinks  # type: ignore[assignment]
 
     def __init__(

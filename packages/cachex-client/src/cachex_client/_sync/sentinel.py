@@ -262,6 +262,7 @@ class SentinelClient(DefaultClient):
     given the same `map` share what they know of the service.
     """
 
+    follows = True
     _links: SentinelLinks  # type: ignore[assignment]
 
     def __init__(
