@@ -280,15 +280,17 @@ def test_a_walk_goes_on_with_the_new_primary(sentinels: Sentinels) -> None:
     client.execute_many([strings.set(name, b"1") for name in names])
     sentinels.primary.command("WAIT", 2, 1000)
     promotion = Promotion(sentinels)
+
+    def swap() -> None:
+        sentinels.sentinels[0].command("SENTINEL", "FAILOVER", sentinels.name)
+        new = promotion.wait()
+        promotion.old.kill()
+        eventually(lambda: client.map.opinion and client.map.opinion.primary.port == new.port)
+
     found: set[bytes] = set()
-    steps = 0
-    for keys in client.scan(b"there-*", 10):
+    for step, keys in enumerate(client.scan(b"there-*", 10)):
         found.update(keys)
-        steps += 1
-        if steps == 5:
-            sentinels.sentinels[0].command("SENTINEL", "FAILOVER", sentinels.name)
-            new = promotion.wait()
-            promotion.old.kill()
-            eventually(lambda: client.map.opinion and client.map.opinion.primary.port == new.port)
+        if step == 5:
+            swap()
     assert found == names
     client.close()
