@@ -78,6 +78,13 @@ def test_probes_get_rarer_while_it_stays_sick_but_not_too_rare() -> None:
     assert pauses[-1] == LONGEST_PAUSE
 
 
+def test_callers_who_fail_together_count_as_one() -> None:
+    health = Health()
+    for _ in range(100):
+        health.failed(NOW)
+    assert health.worth_trying(NOW + FIRST_PAUSE)
+
+
 def test_a_new_illness_starts_with_a_short_pause() -> None:
     health = Health()
     for _ in range(10):
@@ -210,7 +217,7 @@ def test_who_is_preferred_and_well_is_asked_though_another_is_due_for_a_look() -
 
 def test_with_the_primary_gone_replicas_are_looked_at_again_too() -> None:
     primary, replicas = nodes(2)
-    primary.health.failed(NOW)
+    primary.health.failed(NOW - FIRST_PAUSE)
     primary.health.failed(NOW)  # looked at later
     replicas[0].health.failed(NOW)
     asked = in_order("primary_preferred", primary, replicas, 0, NOW + FIRST_PAUSE)

@@ -250,12 +250,55 @@ def test_nothing_is_counted_twice_and_all_that_was_acknowledged_is(
     assert sent <= 12 * (3 if many else 1)
 
 
+def test_what_follows_a_write_without_an_answer_is_not_sent(
+    make_client: Any, standalone: Standalone, timed: Any
+) -> None:
+    with Proxy(standalone) as front:
+        client = make_client(front, ClientOptions(timeout=DEADLINE))
+        client.execute(strings.get(b"a"))
+        front.half_open()
+        counts = [strings.incrby(b"n", 1)] * 6000  # three writes
+        errors = failures(timed(lambda: client.execute_many(counts)).within(DEADLINE))
+        assert [error.written for error in errors] == [True] * 2000 + [False] * 4000
+        assert front.count("INCRBY") == 2000
+    assert standalone.command("GET", "n") == b"2000"
+
+
+def test_a_list_that_fails_together_tells_its_lesson_once(
+    make_client: Any, standalone: Standalone
+) -> None:
+    with Proxy(standalone) as front:
+        retry = RetryOptions(attempts=3)
+        client = make_client(front, ClientOptions(retry=retry))
+        client.execute(strings.get(b"a"))
+        front.inject_reply(READONLY, to="SET", times=10**6)
+        errors = client.execute_many([strings.set(b"a", b"b")] * 500)
+        assert {type(error) for error in errors} == {redis.exceptions.ReadOnlyError}
+        assert {len(error.__notes__) for error in errors} == {1}
+        assert client.stats()[0].generation == 3  # retired once for each attempt
+        assert front.count("SET") == 1500
+
+
+def test_the_loss_of_a_connection_costs_one_write_of_many(
+    make_client: Any, standalone: Standalone
+) -> None:
+    with Proxy(standalone) as front:
+        client = make_client(front)
+        client.execute(strings.get(b"a"))
+        front.cut_reply(to="INCRBY", nth=1)
+        results = client.execute_many([strings.incrby(b"n", 1)] * 6000)
+        lost = sum(isinstance(one, Exception) for one in results)
+    assert 0 < lost <= 2000
+    assert 6000 - lost <= int(standalone.command("GET", "n")) <= 6000
+
+
+READONLY = b"-READONLY You can't write against a read only replica.\r\n"
 REJECTIONS = [
     b"-LOADING Redis is loading the dataset in memory\r\n",
     b"-MASTERDOWN Link with MASTER is down\r\n",
     b"-CLUSTERDOWN The cluster is down\r\n",
     b"-TRYAGAIN Multiple keys request during rehashing of slot\r\n",
-    b"-READONLY You can't write against a read only replica.\r\n",
+    READONLY,
 ]
 
 

@@ -1,13 +1,14 @@
 """Cutting a list of commands into writes, and sorting the replies."""
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from operator import attrgetter
 from typing import Any
 
 import attrs
 
 from cachex_client.command import Command, as_is
-from cachex_pool import ConnectionLost, pack
+from cachex_pool import ConnectionLost, PoolError, ProtocolError, pack
 
 MAX_COMMANDS = 2000
 MAX_BYTES = 256 * 1024
@@ -69,6 +70,18 @@ def outcomes(batch: Batch, answer: "list[Any] | Exception") -> list[Any]:
         return answer[last :: batch.replies] if last else answer
     came = answer.replies[last :: batch.replies] if isinstance(answer, ConnectionLost) else ()
     return [*came, *[answer] * (len(batch.positions) - len(came))]
+
+
+def is_in_vain(answer: object) -> bool:
+    """Say whether what was to follow on the same server would fare no better."""
+    return isinstance(answer, PoolError) and not isinstance(answer, ConnectionLost | ProtocolError)
+
+
+def unsent(error: PoolError, count: int) -> list[Exception]:
+    """Return what became of commands that were not sent because of another's failure."""
+    error = copy(error)
+    error.written = False
+    return [error] * count
 
 
 def any_error(replies: Sequence[Any]) -> bool:

@@ -21,11 +21,15 @@ class Health:
     latency: float = 0.0
     _pause: float = FIRST_PAUSE
     _next_probe: float = 0.0
+    _failed_at: float = 0.0
 
     def failed(self, now: float) -> None:
-        """Ask others first from now on."""
+        """Ask others first from now on; callers who fail together count as one."""
+        if not self.ok and now < self._failed_at + FIRST_PAUSE:
+            return
         self._pause = FIRST_PAUSE if self.ok else min(self._pause * 2, LONGEST_PAUSE)
         self.ok = False
+        self._failed_at = now
         self._next_probe = now + self._pause
 
     def succeeded(self) -> None:

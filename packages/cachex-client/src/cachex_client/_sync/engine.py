@@ -22,7 +22,16 @@ from cachex_client._concurrency import (
     last_write,
     monotonic,
 )
-from cachex_client._core.batches import MAX_COMMANDS, Batch, any_error, batches, outcomes, parse_all
+from cachex_client._core.batches import (
+    MAX_COMMANDS,
+    Batch,
+    any_error,
+    batches,
+    is_in_vain,
+    outcomes,
+    parse_all,
+    unsent,
+)
 from cachex_client._core.retry import REDIRECTS, Verdict, judge
 from cachex_client._links import Link, exchange_all
 from cachex_client.command import Command, Spec
@@ -365,16 +374,30 @@ class Engine(Linked[C]):
         return reply
 
     def _after(
-        self, error: Exception, command: Command[Any], aim: Aim, attempt: int, deadline: float
+        self,
+        error: Exception,
+        command: Command[Any],
+        aim: Aim,
+        attempt: int,
+        deadline: float,
+        learned: "set[tuple[int, Verdict]] | None" = None,
     ) -> Aim | None:
-        """Say where a command goes after a failure; None if that was the end of it."""
+        """
+        Say where a command goes after a failure; None if that was the end of it.
+
+        `learned` is what failures of other commands of the same write have told already.
+        """
         if isinstance(error, AskError):
             return self._after_redirect(error, aim, attempt, deadline)
         verdict = judge(error, command.spec)
         now = monotonic()
-        if verdict.blame:
-            aim.link.health.failed(now)
-        self._learn(verdict, error, aim.link, deadline)
+        lesson = (id(aim.link), verdict)
+        if learned is None or lesson not in learned:
+            if learned is not None:
+                learned.add(lesson)
+            if verdict.blame:
+                aim.link.health.failed(now)
+            self._learn(verdict, error, aim.link, deadline)
         if isinstance(error, PoolClosed) and aim.link.left and not aim.fixed:
             more = attempt < self.options.retry.attempts  # the map changed meanwhile
             return self._route(command.spec, command.key, now, deadline) if more else None
@@ -457,6 +480,7 @@ class Engine(Linked[C]):
                 groups = self._group(commands, pending, aims, monotonic(), deadline)
                 came = self._round(commands, groups, deadline)
             again: list[int] = []
+            learned: set[tuple[int, Verdict]] = set()
             for aim, positions, replies in came:
                 for position, reply in zip(positions, replies, strict=True):
                     results[position] = reply
@@ -472,7 +496,7 @@ class Engine(Linked[C]):
                             self._promoted(commands[position], aim)
                         continue
                     command = commands[position]
-                    following = self._after(reply, command, aim, attempt, deadline)
+                    following = self._after(reply, command, aim, attempt, deadline, learned)
                     results[position] = self._explained(_first_cause(reply, aim), command)
                     if following is None:
                         _tell(results[position], attempt, monotonic() - started)
@@ -533,9 +557,16 @@ class Engine(Linked[C]):
             answers = exchange_all(
                 [(a.link, b.data, b.count, _until(deadline, a.share)) for a, b in step]
             )
+            going_on = []
             for (aim, batch), answer in zip(step, answers, strict=True):
                 came.append((aim, batch.positions, outcomes(batch, answer)))
-            todo = [(aim, rest) for aim, rest in todo if any(aim is one for one, _ in step)]
+                rest = next(rest for one, rest in todo if one is aim)
+                if not is_in_vain(answer):
+                    going_on.append((aim, rest))
+                    continue
+                for left in rest:
+                    came.append((aim, left.positions, unsent(answer, len(left.positions))))
+            todo = going_on
         return came
 
     def _execute_parts(
