@@ -387,13 +387,15 @@ def test_a_call_may_have_a_deadline_of_its_own(behind: Any, front: Proxy, timeou
         lambda: behind.execute_atomic([strings.get(b"k")], timeout=timeout),
         lambda: behind.execute(custom("BLPOP", "list", 3), timeout=timeout),
     ]
-    for call in calls:
+    for number, call in enumerate(calls):
         with Pulse() as pulse:
             started = time.monotonic()
             with pytest.raises(redis.TimeoutError):  # the later ones while they connect
                 call()
             took = time.monotonic() - started
-        assert timeout * 0.95 <= took <= timeout * 1.1 + 3 * pulse.worst + 0.02
+        assert took <= timeout * 1.1 + 3 * pulse.worst + 0.02
+        # The later ones may hear sooner that nobody can connect.
+        assert number or took >= timeout * 0.95
 
 
 def test_an_error_tells_what_the_time_went_for(colour: Any, behind: Any, front: Proxy) -> None:
