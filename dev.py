@@ -27,9 +27,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent
 CACHE = ROOT / ".cache"
@@ -39,6 +41,9 @@ BENCHMARKS = ROOT / "benchmarks"
 PACKAGES = [ROOT / f"packages/cachex-{name}" for name in ("pool", "client", "django", "otel")]
 EXTRAS = {"cachex-client": "[lz4,msgpack,orjson,zstd]"}
 VERSION = "{}.{}".format(*sys.version_info)
+
+# Folders of tests that run in processes of their own; all others share one.
+SIDE_BY_SIDE = ("tests/djangocache", "tests/client")
 
 # The parts of Django's own test suite that tests/djangocache runs against our backend.
 DJANGO_TESTS = ("tests/cache/", "tests/sessions_tests/")
@@ -160,15 +165,47 @@ def demo(arguments: list[str]) -> None:
 
 def test(arguments: list[str]) -> None:
     if "--all" in arguments:
-        arguments = ["-m", "", *(a for a in arguments if a != "--all")]
-    env = environment()
-    tests = str(django_tests(env))
-    os.chdir(ROOT)  # where pytest's settings and its paths start
-    replace(env, "-m", "pytest", *arguments, CACHEX_DJANGO_TESTS=tests)
+        arguments = ["-m", "", *(word for word in arguments if word != "--all")]
+    pytest(arguments)
 
 
 def soak(arguments: list[str]) -> None:
-    test(["-m", "soak", *arguments])
+    pytest(["-m", "soak", *arguments])
+
+
+def pytest(arguments: list[str]) -> None:
+    """Run pytest; unless told which tests, in processes side by side.
+
+    Most of the time is spent waiting: for keys to end, for servers to be promoted.
+    """
+    if any((ROOT / word.split("::")[0]).exists() for word in arguments if word):
+        env = environment()
+        tests = str(django_tests(env))
+        os.chdir(ROOT)  # where pytest's settings and its paths start
+        replace(env, "-m", "pytest", *arguments, CACHEX_DJANGO_TESTS=tests)
+    env = environment()
+    variables = {**os.environ, "CACHEX_DJANGO_TESTS": str(django_tests(env))}
+    command = [str(env / "bin/python"), "-m", "pytest"]
+    rest = [f"--ignore={folder}" for folder in SIDE_BY_SIDE]
+    running: list[tuple[subprocess.Popen[bytes], IO[str]]] = []
+    with ExitStack() as logs:
+        try:
+            for part in (*([folder] for folder in SIDE_BY_SIDE), rest):
+                log = logs.enter_context(tempfile.TemporaryFile("w+"))
+                to = None if part is rest else log  # one talks at once, the others at the end
+                words = [*command, *part, *arguments]
+                running.append((subprocess.Popen(words, cwd=ROOT, env=variables, stdout=to), log))
+            statuses = [process.wait() for process, _ in running]
+        finally:
+            for process, _ in running:
+                process.terminate()
+                process.wait()
+        for _, log in running:
+            log.seek(0)
+            shutil.copyfileobj(log, sys.stdout)
+    # 5: -k or the like left one of them without tests
+    failed = [status for status in statuses if status not in (0, 5)]
+    sys.exit(failed[0] if failed else min(statuses))
 
 
 def lint(arguments: list[str]) -> None:
