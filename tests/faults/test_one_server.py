@@ -216,6 +216,25 @@ def test_what_may_be_done_twice_survives_a_restart_of_the_server(
         assert client.execute(strings.get(b"a")) == b"1"
 
 
+def test_a_thousand_reads_under_way_survive_the_loss_of_their_connection(
+    standalone: Standalone,
+) -> None:
+    async def herd(client: Any, front: Proxy) -> list[Any]:
+        reads = [asyncio.create_task(client.execute(strings.get(b"a"))) for _ in range(1000)]
+        while front.count("GET") < 1000:
+            await asyncio.sleep(0.001)
+        front.delay(0)
+        front.cut_all(reset=True)
+        return await asyncio.gather(*reads)
+
+    with client_maker("async") as make, Proxy(standalone) as front:
+        client = make(front)
+        client.execute(strings.set(b"a", b"1"))
+        front.delay(1.0)
+        assert client.loop.run_until_complete(herd(client.one, front)) == [b"1"] * 1000
+        assert client.stats()[0].opened == 2
+
+
 @pytest.mark.parametrize("fate", ["cut_reply", "drop_reply", "cut_request", "garbage"])
 @pytest.mark.parametrize("many", [False, True])
 def test_nothing_is_counted_twice_and_all_that_was_acknowledged_is(
