@@ -143,7 +143,7 @@ class ClusterClient(Engine[ClusterLinks]):
         for at, shard in enumerate(topology.shards):
             slots = topology.owners.count(at)
             nodes.append(node(shard.primary, role="primary", slots=slots))
-            leader = str(shard.primary)
+            leader = self.map.endpoint(shard.primary, read_only=False).name
             nodes += [node(one, role="replica", primary=leader) for one in shard.replicas]
         return TopologyView(
             kind="cluster",

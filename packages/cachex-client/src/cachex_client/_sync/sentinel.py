@@ -290,13 +290,14 @@ class SentinelClient(DefaultClient):
         sets: list[Any] = self._all_links()
         if known is None:
             return TopologyView(kind="sentinel", nodes=())
+        leader = self.map.endpoint(known.primary).name
         nodes = []
         for node in (known.primary, *known.replicas):
             several = [links.links[node] for links in sets if node in links.links]
             if several and node == known.primary:
                 nodes.append(node_view(several, role="primary"))
             elif several:
-                nodes.append(node_view(several, role="replica", primary=str(known.primary)))
+                nodes.append(node_view(several, role="replica", primary=leader))
         count = self.map.schedule.count
         return TopologyView(kind="sentinel", nodes=tuple(nodes), refreshes=count)
 
