@@ -43,7 +43,7 @@ EXTRAS = {"cachex-client": "[lz4,msgpack,orjson,zstd]"}
 VERSION = "{}.{}".format(*sys.version_info)
 
 # Folders of tests that run in processes of their own; all others share one.
-SIDE_BY_SIDE = ("tests/djangocache", "tests/client")
+SIDE_BY_SIDE = ("tests/djangocache", "tests/client", "tests/faults")
 
 # The parts of Django's own test suite that tests/djangocache runs against our backend.
 DJANGO_TESTS = ("tests/cache/", "tests/sessions_tests/")

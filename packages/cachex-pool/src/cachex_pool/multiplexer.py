@@ -7,7 +7,7 @@ from cachex_pool._async.pool import AsyncPool
 from cachex_pool._concurrency import AsyncOnce, OutOfTime, async_later, monotonic, survive_fork
 from cachex_pool._wire import AsyncConnection
 from cachex_pool.endpoint import Endpoint
-from cachex_pool.errors import ConnectTimeout
+from cachex_pool.errors import ConnectTimeout, PoolClosed
 from cachex_pool.observer import PoolObserver
 from cachex_pool.options import PoolOptions
 
@@ -34,6 +34,7 @@ class AsyncMultiplexer:
         self.endpoint = endpoint
         self._state = self.pool.state
         self._shared: AsyncConnection | None = None
+        self._draining: set[AsyncConnection] = set()
         self.after_fork()
         survive_fork(self)
 
@@ -86,17 +87,19 @@ class AsyncMultiplexer:
         self.pool.retire("left")
 
     async def aclose(self) -> None:
-        """Close the shared connection and the pool."""
+        """Close the shared connection, those it replaced, and the pool."""
         shared, self._shared = self._shared, None
         await self.pool.aclose()
-        if shared is not None:
-            shared.on_end = None
-            self.pool.discard(shared, "pool closed")
+        for connection in (*self._draining, *(() if shared is None else (shared,))):
+            connection.on_end = None
+            self.pool.discard(connection, "pool closed")
+        self._draining.clear()
 
     def after_fork(self) -> None:
         """Start without a connection in a child process."""
         self._sharing = AsyncOnce()
         self._shared = None
+        self._draining = set()
 
     def at_exit(self) -> None:
         """Leave it to the pool."""
@@ -121,6 +124,9 @@ class AsyncMultiplexer:
         if old is not None:
             self._drain(old, "retired")
         connection = await self.pool.acquire(monotonic() + self.pool.options.connect_timeout)
+        if self._state.closed:  # meanwhile
+            self.pool.discard(connection, "pool closed")
+            raise PoolClosed(self.endpoint.name)
         connection.on_end = self._ended
         connection.on_silence = self.pool.report
         self._shared = connection
@@ -139,11 +145,14 @@ class AsyncMultiplexer:
             self._drain(connection, "lifetime")
 
     def _drain(self, connection: AsyncConnection, reason: str) -> None:
-        """Close a connection that nobody joins any more, once its replies are in."""
+        """Close a connection that nobody joins any more, once nobody waits for a reply on it."""
         if connection.closed:
+            self._draining.discard(connection)
             return
-        if connection.busy:
+        if connection.awaited:
+            self._draining.add(connection)
             async_later(0.05, self._drain, connection, reason)
             return
+        self._draining.discard(connection)
         connection.on_end = None
         self.pool.discard(connection, reason)

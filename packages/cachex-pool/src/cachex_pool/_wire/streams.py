@@ -100,6 +100,11 @@ class AsyncConnection(asyncio.Protocol):
         return bool(self._pending)
 
     @property
+    def awaited(self) -> bool:
+        """Whether somebody still waits for a reply."""
+        return any(not future.done() for future, _, _ in self._pending)
+
+    @property
     def closed(self) -> bool:
         """Whether it was closed, by either side."""
         return self._end is not None
