@@ -31,7 +31,7 @@ from support.waiting import eventually
 # Since Python 3.12 a fork beside threads is warned of; that is what this is about.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
-FEW = pytest.param(50, id="few")
+FEW = pytest.param(30, id="few")
 MANY = pytest.param(1000, id="many", marks=pytest.mark.soak)
 
 

@@ -353,7 +353,7 @@ class Pools(RuleBasedStateMachine):
 
 
 everyday = settings(
-    max_examples=150,
+    max_examples=100,
     stateful_step_count=40,
     deadline=None,
     database=None,

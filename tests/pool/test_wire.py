@@ -148,7 +148,7 @@ def test_replies_that_came_before_the_loss_are_told(make_caller: Any, say: Any) 
 
 
 def test_replies_may_come_byte_by_byte(make_caller: Any, standalone: Standalone, say: Any) -> None:
-    value = bytes(range(256))
+    value = bytes(range(0, 256, 4))
     standalone.command("SET", "a", value)
     with Proxy(standalone) as front:
         pool = make_caller(front)
@@ -158,18 +158,19 @@ def test_replies_may_come_byte_by_byte(make_caller: Any, standalone: Standalone,
 
 
 def test_a_trickle_does_not_prolong_the_deadline(make_caller: Any, say: Any) -> None:
-    stop = threading.Event()
+    asked, stop = threading.Event(), threading.Event()
 
     def reply(words: tuple[bytes, ...]) -> bytes:
+        asked.set()
         return b"$100000\r\n"
+
+    def trickle() -> None:
+        asked.wait(5)
+        while not stop.wait(0.005):
+            server.say(b"x")
 
     with Scripted(reply) as server:
         pool = make_caller(server)
-
-        def trickle() -> None:
-            while not stop.wait(0.005):
-                server.say(b"x")
-
         pool.warm_up()
         thread = threading.Thread(target=trickle)
         thread.start()

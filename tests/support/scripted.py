@@ -53,7 +53,8 @@ class Scripted:
     def say(self, data: bytes) -> None:
         """Send bytes to everybody, unasked."""
         for sock in list(self._open):
-            sock.sendall(data)
+            with contextlib.suppress(OSError):  # It has left.
+                sock.sendall(data)
 
     def _accept(self) -> None:
         while True:
