@@ -490,16 +490,21 @@ class AsyncEngine(AsyncLinked[C]):
                     if not aim.link.health.ok:
                         aim.link.health.succeeded()
                     continue
+                settled: tuple[Any, Any, Any] = (None, None, None)  # error, spec, what came of it
                 for position, reply in zip(positions, replies, strict=True):
                     if not isinstance(reply, Exception):
                         if aim.heir_of is not None:
                             self._promoted(commands[position], aim)
                         continue
                     command = commands[position]
+                    if reply is settled[0] and command.spec is settled[1]:
+                        results[position] = settled[2]  # one write was lost, thousands may be in it
+                        continue
                     following = await self._after(reply, command, aim, attempt, deadline, learned)
                     results[position] = self._explained(_first_cause(reply, aim), command)
                     if following is None:
                         _tell(results[position], attempt, monotonic() - started)
+                        settled = (reply, command.spec, results[position])
                     else:
                         following.written = aim.written or getattr(reply, "written", False)
                         aims[position] = following
