@@ -156,11 +156,11 @@ def test_names_tell_servers_and_databases_apart() -> None:
         {"db": "1"},
         {"protocol": 4},
         {"tls": True},
+        {"path": "/run/redis.sock", "tls": Tls()},
     ],
 )
 def test_an_endpoint_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
-    (name,) = wrong
-    with pytest.raises((ValueError, TypeError), match=name):
+    with pytest.raises((ValueError, TypeError), match=next(iter(wrong))):
         Endpoint(**wrong)
 
 

@@ -109,6 +109,18 @@ def test_a_wrong_password_is_told_from_other_trouble(
             assert pool.stats().size == 0
 
 
+def test_a_wrong_password_stays_one_however_often_it_is_tried(
+    make_caller: Any, standalone: Standalone, say: Any
+) -> None:
+    standalone.command("CONFIG", "SET", "requirepass", "right")
+    before = standalone.connections_received()
+    pool = make_caller(at(standalone, password="wrong-one"))
+    for _ in range(50):
+        with pytest.raises(AuthenticationFailed, match=r"(?i)wrongpass|invalid"):
+            pool.call(say("PING"), say.soon())
+    assert standalone.connections_received() - before <= 6
+
+
 def test_users_of_acl_get_in_with_and_without_password(
     make_pool: Any, standalone: Standalone, say: Any
 ) -> None:

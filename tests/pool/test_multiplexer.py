@@ -19,6 +19,7 @@ from cachex_pool import (
     Endpoint,
     PoolClosed,
     PoolOptions,
+    PoolTimeout,
     ProtocolError,
     pack,
 )
@@ -101,6 +102,25 @@ def test_a_large_command_does_not_hold_up_the_others(standalone: Standalone, pla
         assert shared.pool.stats().opened == 2
 
     play(standalone, scene)
+
+
+def test_who_comes_while_all_connections_are_lent_waits_for_one(
+    standalone: Standalone, play: Any
+) -> None:
+    async def scene(shared: AsyncMultiplexer) -> None:
+        held = await shared.pool.acquire(soon())
+        with lasting(0.1), pytest.raises(PoolTimeout, match="limit 1, lent 1"):
+            await shared.call(PING, soon(0.1))
+        impatient = asyncio.create_task(shared.call(PING, soon(0.1)))
+        await asyncio.sleep(0)
+        patient = asyncio.create_task(shared.call(PING, soon(5)))
+        with pytest.raises(PoolTimeout):
+            await impatient
+        await asyncio.sleep(0.2)  # longer than a connection may take to be made
+        shared.pool.release(held)
+        assert await patient == b"PONG"
+
+    play(standalone, scene, PoolOptions(max_size=1, connect_timeout=0.05))
 
 
 def test_a_cancelled_call_leaves_its_reply_to_nobody(standalone: Standalone, play: Any) -> None:

@@ -98,6 +98,10 @@ class Endpoint:
     read_only: bool = False
     protocol: int = attrs.field(default=3, validator=in_((2, 3)))
 
+    def __attrs_post_init__(self) -> None:
+        if self.path is not None and self.tls is not None:
+            raise ValueError("tls is for TCP: a unix socket (path) is spoken to in plain")
+
     @property
     def name(self) -> str:
         """The server as messages and metrics name it: `host:port/db` or `path/db`."""

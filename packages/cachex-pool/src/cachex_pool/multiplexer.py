@@ -1,13 +1,14 @@
 """One asyncio connection for everybody: commands of one loop turn leave in one write."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from cachex_pool._async.pool import AsyncPool
 from cachex_pool._concurrency import AsyncOnce, OutOfTime, async_later, monotonic, survive_fork
 from cachex_pool._wire import AsyncConnection
 from cachex_pool.endpoint import Endpoint
-from cachex_pool.errors import ConnectTimeout, PoolClosed
+from cachex_pool.errors import ConnectTimeout, PoolClosed, PoolTimeout
 from cachex_pool.observer import PoolObserver
 from cachex_pool.options import PoolOptions
 
@@ -111,19 +112,28 @@ class AsyncMultiplexer:
         started = monotonic()
         if self._state.breaker.remaining(started) > 0 and not self._sharing.running:
             raise self.pool.unavailable(started)
-        try:
-            return await self._sharing.run(self._borrow, deadline - started)
-        except OutOfTime:
-            waited = monotonic() - started
-            raise ConnectTimeout(
-                self.endpoint.name, f"not connected within {waited:.3f} s"
-            ) from None
+        while True:
+            try:
+                borrow = partial(self._borrow, deadline)
+                return await self._sharing.run(borrow, deadline - monotonic())
+            except PoolTimeout:
+                if monotonic() >= deadline:  # else it was the patience of who came first
+                    raise
+            except OutOfTime:
+                raise self._too_late(monotonic() - started) from None
 
-    async def _borrow(self) -> AsyncConnection:
+    def _too_late(self, waited: float) -> Exception:
+        stats = self.pool.stats()
+        if stats.size >= stats.max_size:
+            return PoolTimeout(self.endpoint.name, waited, stats)
+        return ConnectTimeout(self.endpoint.name, f"not connected within {waited:.3f} s")
+
+    async def _borrow(self, deadline: float) -> AsyncConnection:
         old, self._shared = self._shared, None
         if old is not None:
             self._drain(old, "retired")
-        connection = await self.pool.acquire(monotonic() + self.pool.options.connect_timeout)
+        at_least = monotonic() + self.pool.options.connect_timeout
+        connection = await self.pool.acquire(max(deadline, at_least))
         if self._state.closed:  # meanwhile
             self.pool.discard(connection, "pool closed")
             raise PoolClosed(self.endpoint.name)

@@ -24,11 +24,13 @@ from cachex_pool._core.state import Closed, Permit, PoolState, QueueFull, Unavai
 from cachex_pool._wire import Connection, dial
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import (
+    AuthenticationFailed,
     ConfigurationError,
     ConnectFailed,
     ConnectionLost,
     ConnectTimeout,
     DeadlineExceeded,
+    HandshakeRefused,
     NodeUnavailable,
     PoolClosed,
     PoolError,
@@ -332,8 +334,8 @@ class Pool:
         breaker = self._state.breaker
         left = breaker.remaining(now)
         error = self._state.dial_error or breaker.last_error
-        if left <= 0 and error is not None:
-            return self._refusal(error)
+        if isinstance(error, AuthenticationFailed | HandshakeRefused) or (left <= 0 and error):
+            return self._refusal(error)  # the former are for somebody to mend, not for waiting
         return NodeUnavailable(
             self.endpoint.name,
             f"it failed {breaker.consecutive} times in a row, next try in {left:.2f} s;"
