@@ -566,7 +566,7 @@ class AsyncEngine(AsyncLinked[C]):
             for (aim, batch), answer in zip(step, answers, strict=True):
                 came.append((aim, batch.positions, outcomes(batch, answer)))
                 rest = next(rest for one, rest in todo if one is aim)
-                if not is_in_vain(answer):
+                if not isinstance(answer, PoolError) or not is_in_vain(answer):
                     going_on.append((aim, rest))
                     continue
                 for left in rest:
