@@ -6,68 +6,19 @@ import asyncio
 import gc
 import random
 import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 import pytest
 
 from cachex_pool import AsyncMultiplexer, AsyncPool, Endpoint, Pool, PoolError, PoolOptions, pack
+from support.alarms import KINDS, alarm
 from support.waiting import eventually
 
 FEW = pytest.param(5_000, id="few")
 MANY = pytest.param(100_000, id="many", marks=pytest.mark.soak)
-
-
-class Killed(BaseException):
-    """As KeyboardInterrupt."""
-
-
-class Hurried(Exception):
-    """As Celery's SoftTimeLimitExceeded."""
-
-
-KINDS: tuple[type[BaseException], ...] = (Killed, Hurried, TimeoutError)
-
-
-class Alarm:
-    """Raises something in the main thread, at some time soon; `ringing` until then."""
-
-    def __init__(self, dice: random.Random) -> None:
-        self.ringing = False
-        self.swallowed = 0
-        self._dice = dice
-        self._before = signal.signal(signal.SIGALRM, self._ring)
-
-    def set(self) -> None:
-        self.ringing = True
-        signal.setitimer(signal.ITIMER_REAL, 1e-6 + self._dice.random() * 4e-4)
-
-    def _ring(self, *_: object) -> None:
-        if self.ringing:
-            self.ringing = False
-            raise self._dice.choice(KINDS)("at any time")
-
-    def stop(self) -> None:
-        self.ringing = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, self._before)
-
-
-@contextmanager
-def alarm(dice: random.Random) -> Iterator[Alarm]:
-    """What is raised while garbage is collected cannot reach anybody; count it."""
-    clock = Alarm(dice)
-    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
-    try:
-        yield clock
-    finally:
-        clock.stop()
-        gc.collect()
-        sys.unraisablehook = hook
 
 
 def check(pool: Pool, limit: int) -> None:
@@ -129,18 +80,10 @@ def test_signal_handlers_that_raise_at_any_point(endpoint: Endpoint, count: int)
         thread.start()
     worker = Worker(pool, "main", dice)
     raised = 0
-
-    def until_it_rings(
-        clock: Alarm,
-    ) -> None:  # a frame of its own: `try` does not see all of a loop
-        clock.set()
-        while clock.ringing:
-            worker.once()
-
     with alarm(dice) as clock:
         for _ in range(count):
             try:
-                until_it_rings(clock)
+                clock.interrupt(worker.once)
             except KINDS as error:
                 raised += str(error) == "at any time"
     stop.set()
