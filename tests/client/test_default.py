@@ -413,9 +413,9 @@ def test_many_commands_share_one_deadline(behind: Any, front: Proxy) -> None:
     front.half_open()
     with Pulse() as pulse:
         started = time.monotonic()
-        results = behind.execute_many(sets(5000), timeout=0.2)
+        results = behind.execute_many(sets(5000), timeout=0.4)
         took = time.monotonic() - started
-    assert took <= 0.22 + 3 * pulse.worst + 0.1  # packing five thousand takes a moment, too
+    assert took <= 0.44 + 3 * pulse.worst + 0.3  # three writes; packing them takes a moment, too
     assert all(isinstance(one, redis.TimeoutError | redis.ConnectionError) for one in results)
     assert len(results) == 5000
 
