@@ -56,6 +56,8 @@ ASKING = pack(("ASKING",))
 LEASE = Spec("WATCH", write=True, idempotent=True)
 LEASE_OF_ANY = attrs.evolve(LEASE, key=0)
 PAUSE = 0.05
+SUCCESSION = 3.0
+"""Seconds in which the map should know who leads after a primary that is none any more."""
 PATIENT = 2
 """So many redirects are followed at once; more mean that the servers do not agree yet."""
 
@@ -204,12 +206,14 @@ class AsyncEngine(AsyncLinked[C]):
         """
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
         done: dict[AsyncLink, Any] = {}
-        for attempt in range(self.options.retry.attempts):
+        patience = SUCCESSION if self.follows or self.clustered else 0.0
+        until = min(deadline, monotonic() + patience)
+        while True:
             links = await self.primaries(deadline)
             todo = [link for link in links if link not in done or _deposed(done[link])]
-            if not todo:
+            if not todo or (done and monotonic() >= until):
                 break
-            if attempt:
+            if done:
                 await async_sleep(min(PAUSE, max(0.0, deadline - monotonic())))
             aims = {at: Aim(link, fixed=True) for at, link in enumerate(todo)}
             results = await self._pursue_many([command] * len(todo), deadline, aims=aims)
