@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachex_client._core.health import FIRST_PAUSE, LONGEST_PAUSE, Health, in_order
+from cachex_client.errors import ConfigurationError
 from cachex_client.options import POLICIES, Candidate
 
 NOW = 1000.0
@@ -294,3 +295,10 @@ def test_everyone_eligible_is_in_the_order_once_whatever_befell_them(
         assert sorted(names(asked)) == sorted(names(wanted))
         asked_well = [node.health.ok for node in asked]
         assert asked_well[1:] == sorted(asked_well[1:], reverse=True)  # a probe, the well, the sick
+
+
+def test_a_function_that_names_a_stranger_is_told_whom_it_may_name() -> None:
+    primary, replicas = nodes(1)
+    stranger = Candidate(name="elsewhere", primary=False, healthy=True, latency=0.0)
+    with pytest.raises(ConfigurationError, match=r"elsewhere.*\(primary, replica-1\)"):
+        in_order(lambda known: [stranger], primary, replicas, 0, NOW)

@@ -5,6 +5,7 @@ from typing import Any
 
 import attrs
 
+from cachex_client.errors import ConfigurationError
 from cachex_client.options import Candidate, ReadFrom
 
 FIRST_PAUSE = 0.5
@@ -102,4 +103,11 @@ def _as_told(policy: Any, servers: Sequence[Any], primary: Any) -> list[Any]:
         ): one
         for one in servers
     }
-    return [known[chosen] for chosen in policy(tuple(known))] or [primary]
+    chosen = list(policy(tuple(known)))
+    if strange := [one for one in chosen if one not in known]:
+        names = ", ".join(one.name for one in known)
+        raise ConfigurationError(
+            f"the read_from function returned {strange[0]!r}, which is none of the servers it was"
+            f" given ({names})"
+        )
+    return [known[one] for one in chosen] or [primary]
