@@ -432,6 +432,23 @@ def test_the_clients_own_deadline_holds_where_a_call_has_none(colour: Any, front
     assert 0.14 <= took <= 0.165 + 3 * pulse.worst + 0.02
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_a_dial_that_failed_is_not_held_against_the_next_call(
+    colour: Any, front: Proxy, many: bool
+) -> None:
+    pool = PoolOptions(backoff=0.2, max_backoff=0.2)
+    retry = RetryOptions(attempts=2, backoff=0.001)  # alone it would be over long before the pool's
+    client = colour.make("DefaultClient", [front.url], ClientOptions(retry=retry, pool=pool))
+    front.refuse()
+    with pytest.raises(ConnectFailed):
+        client.execute(strings.get(b"k"), timeout=0.05)
+    front.heal()
+    if many:
+        assert client.execute_many([strings.get(b"k")] * 2) == [None, None]
+    else:
+        assert client.execute(strings.get(b"k")) is None
+
+
 # What an error tells
 
 

@@ -454,6 +454,9 @@ class Engine(Linked[C]):
         if any(aim.pause for aim in aims):
             retry = self.options.retry
             pause = full_jitter(attempt - 1, retry.backoff, retry.max_backoff, random())
+            closed = max(aim.link.pool.state.pause_left(now) for aim in aims if aim.pause)
+            if closed <= retry.max_backoff:
+                pause += closed  # before that a pool would refuse what a server may take
             if now + pause >= deadline:
                 return False
             sleep(pause)

@@ -123,6 +123,12 @@ class PoolState:
 
     # -- asking
 
+    def pause_left(self, now: float) -> float:
+        """Return the seconds for which nobody is let in, as a dial failed just now."""
+        if self._members or self._permits:
+            return 0.0
+        return max(0.0, self._gate - now)
+
     def request(self, now: float) -> Any:
         """Lend a connection or a Permit to open one, or return None: the caller has to queue."""
         if self.closed:
@@ -135,7 +141,7 @@ class PoolState:
                 return self._permit()
         if self.breaker.remaining(now) > 0:
             raise Unavailable
-        if now < self._gate and not self._members and not self._permits:
+        if self.pause_left(now) > 0:
             raise Unavailable
         if len(self.waiting) >= self.options.waiting_limit:
             raise QueueFull
