@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the tables of options in docs/django.md from django_cachex.options.
+"""Write the tables of options in docs/django.md from cachex_client.config.options.
 
 python3 dev.py python tools/option_tables.py            write them
 python3 dev.py python tools/option_tables.py --check    write nothing; exit 1 if they differ
@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from django_cachex.options import describe
+from cachex_client.config.options import describe
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/django.md"
 BEGIN, END = "<!-- tools/option_tables.py writes from here -->", "<!-- to here -->"

@@ -12,10 +12,10 @@ from django.test import override_settings
 
 from cachex_client import RetryOptions
 from cachex_client.compressors import ZlibCompressor
+from cachex_client.config.foreign import REFUSED
+from cachex_client.config.options import BY_NAME, describe, every_option
 from cachex_client.serializers import JsonSerializer, PickleSerializer
 from django_cachex.client import DefaultClient
-from django_cachex.foreign import REFUSED
-from django_cachex.options import BY_NAME, describe, every_option
 from django_cachex.pool import ConnectionFactory
 from djangocache.configs import SECRET, URL, read, refused
 

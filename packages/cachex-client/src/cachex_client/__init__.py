@@ -4,16 +4,19 @@ from cachex_client._async.cache import AsyncCache
 from cachex_client._async.cluster import AsyncClusterClient
 from cachex_client._async.default import AsyncDefaultClient
 from cachex_client._async.facade import AsyncRedis
+from cachex_client._async.read_only import AsyncReadOnlyClient
 from cachex_client._async.sentinel import AsyncSentinelClient
 from cachex_client._sync.cache import Cache
 from cachex_client._sync.cluster import ClusterClient
 from cachex_client._sync.default import DefaultClient
 from cachex_client._sync.facade import Redis
+from cachex_client._sync.read_only import ReadOnlyClient
 from cachex_client._sync.sentinel import SentinelClient
 from cachex_client.cluster_map import ClusterMap
 from cachex_client.codec import Codec
 from cachex_client.command import Command, Spec
 from cachex_client.errors import (
+    CacheIsReadOnly,
     ClientError,
     ClusterUnreachable,
     CompressorError,
@@ -26,6 +29,15 @@ from cachex_client.errors import (
 )
 from cachex_client.executor import AsyncExecutor, Executor
 from cachex_client.keys import Keys
+from cachex_client.observer import (
+    ClientObserver,
+    Operation,
+    Origin,
+    Sent,
+    live_clients,
+    observe,
+    unobserve,
+)
 from cachex_client.options import Candidate, ClientOptions, ReadFrom, RetryOptions
 from cachex_client.sentinel_map import SentinelMap
 from cachex_client.timeouts import DEFAULT
@@ -39,11 +51,14 @@ __all__ = [
     "AsyncClusterClient",
     "AsyncDefaultClient",
     "AsyncExecutor",
+    "AsyncReadOnlyClient",
     "AsyncRedis",
     "AsyncSentinelClient",
     "Cache",
+    "CacheIsReadOnly",
     "Candidate",
     "ClientError",
+    "ClientObserver",
     "ClientOptions",
     "ClusterClient",
     "ClusterMap",
@@ -58,9 +73,13 @@ __all__ = [
     "LockError",
     "LockNotOwnedError",
     "NodeView",
+    "Operation",
+    "Origin",
     "ReadFrom",
+    "ReadOnlyClient",
     "Redis",
     "RetryOptions",
+    "Sent",
     "SentinelClient",
     "SentinelMap",
     "SentinelRefused",
@@ -68,4 +87,7 @@ __all__ = [
     "SlotNotCovered",
     "Spec",
     "TopologyView",
+    "live_clients",
+    "observe",
+    "unobserve",
 ]

@@ -59,3 +59,13 @@ class SlotNotCovered(ClientError, redis_errors.ClusterDownError):
         what = "a command without a key" if slot is None else f"slot {slot}"
         super().__init__(f"no server of the cluster at {name} serves {what}")
         self.slot = slot
+
+
+class CacheIsReadOnly(ClientError, RuntimeError):
+    """A write, in a cache whose LOCATION asks for the replicas of a service only."""
+
+    def __init__(self, service: str, what: str) -> None:
+        super().__init__(
+            f"{what} refused: LOCATION has ?is_master=0, so that the service {service!r} is"
+            " only read from; a second URL without it makes writing possible"
+        )

@@ -2,40 +2,38 @@
 
 from typing import Any
 
-from django_cachex import readers
-from django_cachex.given import Options, refuse
-from django_cachex.topologies import EVERY, REPLICATED, SENTINEL, Topology
+import attrs
+
+from cachex_client.config import readers
+from cachex_client.config.classes import agreed
+from cachex_client.config.given import Options, convert, refuse
+from cachex_client.config.topologies import EVERY, REPLICATED, Topology
 
 
 def chosen(options: Options) -> tuple[type, type, Topology]:
     """
     Return the client class, the factory of its connections, and the topology both are for.
 
-    Either of them says what the other is. As with django-redis, a DefaultClient also works on
-    connections that Sentinels know.
+    Either of them says what the other is.
     """
     client = _value(options, "CLIENT_CLASS")
     factory = _value(options, "CONNECTION_FACTORY")
     if client is None:
-        client = readers.imported(_topology_of(factory, options).client_class)
-        return client, factory or client.connection_factory, _topology_of(factory, options)
+        topology = REPLICATED if factory is None else _topology_of(factory, options)
+        client = readers.imported(topology.client_class)
+        return client, factory or client.connection_factory, topology
     own = getattr(client, "connection_factory", None)
     if not isinstance(own, type):
         expected = f"expected a client class such as {REPLICATED.client_class}"
         refuse(options.where("CLIENT_CLASS"), f"{expected}, got {client!r}")
-    topology = _topology_of(own, options)
+    its = _topology_of(own, options)
     if factory is None:
-        return client, own, topology
-    other = _topology_of(factory, options)
-    if other is not topology and (topology, other) != (REPLICATED, SENTINEL):
-        where = options.where("CONNECTION_FACTORY")
-        refuse(where, f"belongs to CLIENT_CLASS {other.client_class}, not to {_path(client)}")
-    return client, factory, other
+        return client, own, its
+    name = f"{client.__module__}.{client.__qualname__}"
+    return client, factory, agreed(its, _topology_of(factory, options), options, name)
 
 
 def _topology_of(factory: Any, options: Options) -> Topology:
-    if factory is None:
-        return REPLICATED
     its = getattr(factory, "topology", None)
     topology: Topology | None = next((one for one in EVERY if one is its), None)
     if topology is None:
@@ -45,8 +43,7 @@ def _topology_of(factory: Any, options: Options) -> Topology:
 
 
 def _value(options: Options, name: str) -> Any:
-    return options.given[name].value if name in options.given else None
-
-
-def _path(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+    if name not in options.given:
+        return None
+    given = options.given[name]
+    return convert(attrs.evolve(given.option, reader=readers.CLASS), given.value, given.where)

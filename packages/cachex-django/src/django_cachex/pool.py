@@ -3,10 +3,8 @@
 from typing import TYPE_CHECKING, TypeAlias
 
 import cachex_client
-from cachex_client import ClusterMap, SentinelMap
-from django_cachex._async.read_only import AsyncReadOnlyClient
-from django_cachex._sync.read_only import ReadOnlyClient
-from django_cachex.topologies import CLUSTER, REPLICATED, SENTINEL
+from cachex_client import AsyncReadOnlyClient, ReadOnlyClient
+from cachex_client.config.topologies import CLUSTER, REPLICATED, SENTINEL
 
 if TYPE_CHECKING:
     from django_cachex.settings import ClientConfig
@@ -51,15 +49,8 @@ class SentinelConnectionFactory(ConnectionFactory):
 
     def __init__(self, config: "ClientConfig") -> None:
         super().__init__(config)
-        assert config.service is not None
-        self.map = SentinelMap(
-            config.service.name,
-            config.service.sentinels,
-            config.servers[0],
-            address_remap=config.address_remap,
-            ask_within=config.service.ask_within,
-        )
-        self._read_only = config.service.read_only
+        self.map = config.sentinel_map()
+        self._read_only = config.service is not None and config.service.read_only
 
     def connect(self) -> Client:
         """Return the client for threads. Nothing is connected before it is used."""
@@ -83,7 +74,7 @@ class ClusterConnectionFactory(ConnectionFactory):
 
     def __init__(self, config: "ClientConfig") -> None:
         super().__init__(config)
-        self.map = ClusterMap(config.servers, config.address_remap)
+        self.map = config.cluster_map()
 
     def connect(self) -> Client:
         """Return the client for threads. Nothing is connected before it is used."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from cachex_client import commands
 from cachex_client._async.bulk import AsyncBulkVerbs
+from cachex_client._async.configured import AsyncConfigured
 from cachex_client._async.counters import AsyncCounterVerbs
 from cachex_client._async.expiry import AsyncExpiryVerbs
 from cachex_client._async.keyspace import AsyncKeyspaceVerbs
@@ -18,7 +19,9 @@ from cachex_client.timeouts import DEFAULT, Timeout
 NOTHING = object()  # what no cache holds
 
 
-class AsyncCache(AsyncBulkVerbs, AsyncCounterVerbs, AsyncExpiryVerbs, AsyncKeyspaceVerbs):
+class AsyncCache(
+    AsyncBulkVerbs, AsyncCounterVerbs, AsyncExpiryVerbs, AsyncKeyspaceVerbs, AsyncConfigured
+):
     """Keeps values under keys on the servers of a client.
 
     `keys` says where a value is stored, `codec` how, `timeout` how long in seconds if a call does

@@ -6,6 +6,7 @@ from typing import Any
 
 from cachex_client import commands
 from cachex_client._sync.bulk import BulkVerbs
+from cachex_client._sync.configured import Configured
 from cachex_client._sync.counters import CounterVerbs
 from cachex_client._sync.expiry import ExpiryVerbs
 from cachex_client._sync.keyspace import KeyspaceVerbs
@@ -18,7 +19,9 @@ from cachex_client.timeouts import DEFAULT, Timeout
 NOTHING = object()  # what no cache holds
 
 
-class Cache(BulkVerbs, CounterVerbs, ExpiryVerbs, KeyspaceVerbs):
+class Cache(
+    BulkVerbs, CounterVerbs, ExpiryVerbs, KeyspaceVerbs, Configured
+):
     """Keeps values under keys on the servers of a client.
 
     `keys` says where a value is stored, `codec` how, `timeout` how long in seconds if a call does

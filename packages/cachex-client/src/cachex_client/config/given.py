@@ -5,14 +5,13 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 import attrs
-from django.conf import settings as django_settings
-from django.core.exceptions import ImproperlyConfigured
 
-from django_cachex import readers
-from django_cachex.foreign import REFUSED
-from django_cachex.option import Option
-from django_cachex.options import BY_NAME, every_option
-from django_cachex.topologies import Topology
+from cachex_client.config import readers
+from cachex_client.config.foreign import REFUSED
+from cachex_client.config.option import Option
+from cachex_client.config.options import BY_NAME
+from cachex_client.config.topologies import Topology
+from cachex_client.errors import ConfigurationError
 
 GROUPS = ("cache", "client", "topology", "endpoint", "tls", "pool")
 
@@ -27,7 +26,7 @@ class Given:
 
 
 class Options:
-    """The options of one CACHES entry, from wherever they are given."""
+    """The options of one entry, from wherever they are given."""
 
     def __init__(self) -> None:
         self.given: dict[str, Given] = {}
@@ -47,17 +46,9 @@ class Options:
         """Take an option that beats what was given before."""
         self.given[given.option.name] = given
 
-    def take_global_settings(self) -> None:
-        """Take the settings for all caches where no option says anything."""
-        for option in every_option():
-            if not option.setting or option.name in self.given:
-                continue
-            for prefix in ("DJANGO_CACHEX_", "DJANGO_REDIS_"):
-                name = prefix + option.setting
-                value = getattr(django_settings, name, None)
-                if value is not None:
-                    self.given[option.name] = Given(option, convert(option, value, name), name)
-                    break
+    def take(self, option: Option, value: Any, where: str) -> None:
+        """Take one option that was given elsewhere."""
+        self.given[option.name] = Given(option, convert(option, value, where), where)
 
     def grouped(self) -> dict[str, dict[str, Any]]:
         """Return the values by what they are for, without those that mean the default."""
@@ -91,7 +82,7 @@ class Options:
 
 
 def read(name: Any, value: Any, where: str) -> Given:
-    """Return an option and its value; ImproperlyConfigured if there is none such."""
+    """Return an option and its value; ConfigurationError if there is none such."""
     option = find(name, where)
     return Given(option, convert(option, value, where), where)
 
@@ -139,5 +130,5 @@ def kind_of(value: Any) -> str:
 
 
 def refuse(where: str, what: str) -> NoReturn:
-    """Raise ImproperlyConfigured, without what led to it: that may hold secrets."""
-    raise ImproperlyConfigured(f"{where}: {what}") from None
+    """Raise ConfigurationError, without what led to it: that may hold secrets."""
+    raise ConfigurationError(f"{where}: {what}") from None

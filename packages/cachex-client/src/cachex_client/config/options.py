@@ -1,7 +1,7 @@
 """
 Every OPTIONS entry there is, each defined once.
 
-`settings.py` reads a CACHES entry by this table, and the reference is written from it.
+`entry.py` reads an entry of Django's CACHES by this table, and the reference is written from it.
 A name may be given in upper or in lower case, in OPTIONS, in CONNECTION_POOL_KWARGS or
 in the query of a LOCATION URL.
 """
@@ -9,10 +9,10 @@ in the query of a LOCATION URL.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django_cachex import readers as read
-from django_cachex.foreign import OTHERS
-from django_cachex.option import Option, Topic, option
-from django_cachex.topologies import CLUSTER, SENTINEL
+from cachex_client.config import readers as read
+from cachex_client.config.foreign import OTHERS
+from cachex_client.config.option import Option, Topic, option
+from cachex_client.config.topologies import CLUSTER, SENTINEL
 
 _CLIENT = Topic(
     "Client",
@@ -20,14 +20,14 @@ _CLIENT = Topic(
         option(
             "CLIENT_CLASS",
             "cache.client_class",
-            read.CLASS,
+            read.NAMED_CLASS,
             "django_cachex.client.DefaultClient",
             "The client: which servers there are and which of them gets a command.",
         ),
         option(
             "CONNECTION_FACTORY",
             "cache.connection_factory",
-            read.CLASS,
+            read.NAMED_CLASS,
             "that of CLIENT_CLASS",
             "What makes the client's connections from this configuration.",
             setting=True,

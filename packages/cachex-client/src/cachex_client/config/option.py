@@ -2,8 +2,8 @@
 
 import attrs
 
-from django_cachex.readers import Reader
-from django_cachex.topologies import EVERY, Topology
+from cachex_client.config.readers import Reader
+from cachex_client.config.topologies import EVERY, Topology
 
 
 @attrs.frozen(kw_only=True)
@@ -13,8 +13,8 @@ class Option:
 
     `goes` says what it sets: a group and a name in it, such as `pool.max_size`; an empty
     `goes` is checked and otherwise unused. `default` is the text of the default, for people.
-    The value of a `secret` is never shown. `setting` is the end of the global settings that
-    give the value where OPTIONS does not: DJANGO_CACHEX_..., then DJANGO_REDIS_... `of` are
+    The value of a `secret` is never shown. `setting` is the end of the name of the Django
+    setting that gives the value where OPTIONS does not. `of` are
     the topologies it makes sense for.
     """
 

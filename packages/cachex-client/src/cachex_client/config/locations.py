@@ -7,10 +7,10 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
+from cachex_client.config import readers
+from cachex_client.config.given import Given, Options, kind_of, read, refuse
+from cachex_client.config.topologies import REPLICATED, SENTINEL, Topology
 from cachex_pool import ConfigurationError, Endpoint, Tls, parse_url
-from django_cachex import readers
-from django_cachex.given import Given, Options, kind_of, read, refuse
-from django_cachex.topologies import REPLICATED, SENTINEL, Topology
 
 
 @attrs.frozen

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from django_cachex import readers as read
-from django_cachex.option import Topic, option
+from cachex_client.config import readers as read
+from cachex_client.config.option import Topic, option
 
 OTHERS = Topic(
     "Of other backends",

@@ -7,12 +7,13 @@ variables: a number or a flag may be given as text.
 
 import inspect
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 import attrs
-from django.utils.module_loading import import_string
 
-from cachex_client import ConfigurationError, RetryOptions
+from cachex_client.errors import ConfigurationError
+from cachex_client.options import RetryOptions
 from cachex_client.resolve import COMPRESSORS as COMPRESSORS_BY_NAME
 from cachex_client.resolve import SERIALIZERS as SERIALIZERS_BY_NAME
 from cachex_client.resolve import resolve_compressors, resolve_serializers
@@ -97,10 +98,19 @@ def imported(value: Any) -> Any:
     """Return what a dotted path leads to, Unreadable if nowhere; anything else as it is."""
     if not isinstance(value, str):
         return value
+    module, _, name = value.rpartition(".")
+    if not module:
+        raise Unreadable(f"{value!r} cannot be imported: it is not a dotted path")
     try:
-        return import_string(value)
-    except ImportError as error:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
         raise Unreadable(f"{value!r} cannot be imported: {error}") from None
+
+
+def _named_class(value: Any) -> type | str:
+    if not isinstance(value, type | str) or not value:
+        raise TypeError
+    return value
 
 
 def _class(value: Any) -> type:
@@ -125,6 +135,7 @@ COUNT = Reader("a whole number, 0 or above", _whole(0))
 POSITIVE = Reader("a whole number above 0", _whole(1))
 TEXT = Reader("a str", _text)
 CLASS = Reader("a class or the dotted path of one", _class)
+NAMED_CLASS = Reader(CLASS.expects, _named_class)  # that need not be there to be imported
 FUNCTION = Reader("a function or the dotted path of one", _function)
 
 

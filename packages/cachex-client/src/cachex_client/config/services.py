@@ -5,9 +5,9 @@ from typing import Any
 
 import attrs
 
+from cachex_client.config.given import Options, refuse
+from cachex_client.config.locations import Server
 from cachex_pool import ConfigurationError, Endpoint, Tls
-from django_cachex.given import Options, refuse
-from django_cachex.locations import Server
 
 
 @attrs.frozen(kw_only=True)
