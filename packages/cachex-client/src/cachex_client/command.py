@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
+if TYPE_CHECKING:
+    from cachex_client.observer import Origin
+
 T = TypeVar("T")
+U = TypeVar("U")
 T_co = TypeVar("T_co", covariant=True)
 
 Argument: TypeAlias = str | bytes | int | float
@@ -43,13 +47,15 @@ class Command(Generic[T_co]):
     `arguments` are the words of the command, the first one its name; `parse` turns a reply that is
     not an error into the result. `packed`, if given, are the very bytes that `arguments` make on
     the wire: builders of the commands sent most often fill it in, as a template costs half of
-    packing the words one by one.
+    packing the words one by one. `origin` says for which verb of a cache it is sent, if
+    anybody observes.
     """
 
     arguments: Arguments
     spec: Spec
     parse: Callable[[Any], T_co] = as_is
     packed: bytes | None = attrs.field(default=None, repr=False)
+    origin: "Origin | None" = attrs.field(default=None, repr=False, eq=False)
 
     @property
     def name(self) -> str:
@@ -66,11 +72,18 @@ class Command(Generic[T_co]):
 
     @property
     def keys(self) -> list[bytes]:
-        """All keys of a command that takes any number of them, else the first one alone."""
-        step = _KEYS_EVERY.get(self.spec.name)
-        if step is None:
+        """All keys of a command that takes several of them, else the first one alone."""
+        places = _SEVERAL_KEYS.get(self.spec.name)
+        if places is None:
             return [] if self.key is None else [self.key]
-        return [_to_bytes(one) for one in self.arguments[self.spec.key :: step]]
+        return [_to_bytes(one) for one in self.arguments[places]]
+
+    def then(self, change: Callable[[T_co], U]) -> "Command[U]":
+        """Return a command that sends the same and makes more of the result."""
+        parse = self.parse
+        if parse is as_is:
+            return Command(self.arguments, self.spec, change, self.packed)
+        return Command(self.arguments, self.spec, lambda reply: change(parse(reply)), self.packed)
 
 
 @cache
@@ -83,13 +96,19 @@ def on_primary(command: Command[T]) -> Command[T]:
     return attrs.evolve(command, spec=_for_primary(command.spec))
 
 
-_KEYS_EVERY = {"MSET": 2, "MSETNX": 2} | dict.fromkeys(
-    (
-        "DEL EXISTS MGET PFCOUNT PFMERGE RENAME RENAMENX SDIFF SDIFFSTORE SINTER SINTERSTORE SUNION"
-        " SUNIONSTORE TOUCH UNLINK WATCH"
-    ).split(),
-    1,
-)
+_ALL, _TWO = slice(1, None), slice(1, 3)
+_SEVERAL_KEYS = {
+    **dict.fromkeys(
+        (
+            "DEL EXISTS MGET PFCOUNT PFMERGE RENAME RENAMENX SDIFF SDIFFSTORE SINTER SINTERSTORE"
+            " SUNION SUNIONSTORE TOUCH UNLINK WATCH"
+        ).split(),
+        _ALL,
+    ),
+    **dict.fromkeys(("MSET", "MSETNX"), slice(1, None, 2)),
+    **dict.fromkeys(("BLMOVE", "BRPOPLPUSH", "COPY", "LMOVE", "RPOPLPUSH", "SMOVE"), _TWO),
+    **dict.fromkeys(("BLPOP", "BRPOP", "BZPOPMAX", "BZPOPMIN"), slice(1, -1)),
+}
 
 
 def _to_bytes(key: Argument) -> bytes:

@@ -1,13 +1,16 @@
 # tools/unasync.py writes the sync twin of this file.
 """What all verbs of a cache share."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from cachex_client.codec import Codec
 from cachex_client.command import Command
 from cachex_client.executor import AsyncExecutor
 from cachex_client.keys import Keys
+from cachex_client.observer import Origin, audience
 from cachex_client.timeouts import DEFAULT, Timeout, milliseconds
+
+T = TypeVar("T")
 
 
 class AsyncVerbs:
@@ -19,11 +22,14 @@ class AsyncVerbs:
         keys: Keys | None = None,
         codec: Codec | None = None,
         timeout: float | None = 300.0,
+        *,
+        name: str = "",
     ) -> None:
         self.client = client
         self.keyspace = keys or Keys()
         self.codec = codec or Codec()
         self.timeout = timeout
+        self.name = name
         self._own_px = None if timeout is None else milliseconds(timeout)
 
     def __repr__(self) -> str:
@@ -34,6 +40,12 @@ class AsyncVerbs:
         if timeout is DEFAULT:
             return self._own_px
         return None if timeout is None else milliseconds(timeout)
+
+    async def _run(self, operation: str, command: Command[T]) -> T:
+        """Execute a command on behalf of the verb `operation`."""
+        if audience.observers:
+            command.origin = Origin(self.name, operation)
+        return await self.client.execute(command)
 
     async def _all(self, *wanted: Command[Any]) -> list[Any]:
         """Run commands in one write and return the replies; the first error is raised."""

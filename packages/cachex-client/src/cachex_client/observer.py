@@ -1,0 +1,358 @@
+"""
+The seam for metrics and tracing: clients and caches tell, observers listen.
+
+`observe(observer)` is for the whole process: for clients that exist and for those to come. With no
+observer nothing is built and a call costs one look at `audience.observers`.
+
+What is told:
+
+- A `Sent` for every wire operation, as its caller sees it: retries and redirects included. A single
+  command is one; so is a transaction; `execute_many` makes one for each server it writes
+  to first. What a redirect or a retry then moves to another server stays on the `Sent` it began on,
+  which counts it, and whose `peer` is the server that answered last.
+- An `Operation` around a verb of a cache that makes several calls, or whose one call may go to
+  several servers: `get_or_set`, `incr_version`, `touch(None)`, `keys`, `delete_pattern`, `clear`,
+  `flush_db` and taking a lock everywhere; `get_many`, `set_many`, `delete_many`, `touch_many`
+  and `incr_many` in a cluster.
+- All other verbs are their `Sent`, which then has an `origin`; so are the verbs for many
+  keys where one server answers, as one call is one write there. `Sent.requested` and `Sent.found`
+  count their keys. `iter_keys` makes no `Operation`, as its caller works between its
+  steps: each SCAN has it for its origin. The parts of an `Operation` have no origin.
+- Counts of keys, for verbs of caches only: `looked_up`, `wrote`, `deleted`; after `settled`, before
+  `ended`.
+
+`sending`, `settled`, `began` and `ended` run in the thread or task and in the context of the caller,
+in pairs: the second is called once for each token that is not None, whatever happens in
+between. Background work (finding servers, filling pools) is no operation, and runs in
+an empty context.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import WeakSet
+
+import attrs
+
+from cachex_client._concurrency import StateLock
+from cachex_client.command import Command
+from cachex_pool import Endpoint, logger
+
+log = logger("cachex_client")
+
+_LOOKUPS = frozenset(("GET", "MGET"))
+
+
+@attrs.frozen(slots=True)
+class Origin:
+    """
+    The verb of a cache that a command was sent for.
+
+    `cache` is the cache's name (a Django alias), "" if it has none; `operation` the verb: "get",
+    "add", "hget", "lock.release", ...
+    """
+
+    cache: str
+    operation: str
+
+
+class Sent:
+    """
+    One wire operation as its caller sees it.
+
+    Known from the start: `server`, the address the client was given (the first one, or the first
+    Sentinel's); `commands`; `atomic` for MULTI; `origin` and `requested`, see the module. Known in
+    the end: `peer`, the server that answered last; `replies`, raw and in the commands' order,
+    errors in place; `error`, what was raised, or the first error in place, None if there is none;
+    `failed`, how many commands have an error; `retried` and `redirected`, why it was sent again:
+    the code of an error reply ("CLUSTERDOWN", "MOVED") or the name of an exception.
+    `bytes_out` are the bytes of the commands, written once; 0 if they were not counted.
+
+    Not slots, but defaults in the class: most are never set, and a `Sent` for a dormant observer
+    has to cost next to nothing.
+    """
+
+    peer: Endpoint | None = None
+    atomic: bool = False
+    origin: Origin | None = None
+    replies: Sequence[Any] = ()
+    error: BaseException | None = None
+    failed: int = 0
+    retried: tuple[str, ...] = ()
+    redirected: tuple[str, ...] = ()
+    bytes_out: int = 0
+    keys: int | None = None
+    tokens: "tuple[tuple[ClientObserver, Any], ...]" = ()
+
+    def __init__(
+        self, server: Endpoint, commands: "Sequence[Command[Any]] | Callable[[], Any]"
+    ) -> None:
+        self.server = server
+        self._commands = commands
+
+    @property
+    def commands(self) -> Sequence[Command[Any]]:
+        """The commands; where a client packed them without making any, they are made now."""
+        if callable(self._commands):
+            self._commands = self._commands()
+        return self._commands
+
+    @property
+    def size(self) -> int:
+        """How many commands these are, without MULTI and EXEC."""
+        return len(self.commands)
+
+    @property
+    def name(self) -> str:
+        """The command's name in upper case, "PIPELINE" for several, "MULTI" for a transaction."""
+        if self.atomic:
+            return "MULTI"
+        commands = self.commands
+        return commands[0].spec.name if len(commands) == 1 else "PIPELINE"
+
+    @property
+    def common(self) -> str | None:
+        """The one name that all commands share, None if they do not."""
+        names = {command.spec.name for command in self.commands}
+        return names.pop() if len(names) == 1 else None
+
+    @property
+    def attempts(self) -> int:
+        """How often it was sent; for several commands, how often any of them was, and once all."""
+        return 1 + self.retries + self.redirects
+
+    @property
+    def retries(self) -> int:
+        """How many times a failure made the client send again."""
+        return len(self.retried)
+
+    @property
+    def redirects(self) -> int:
+        """How many times MOVED or ASK was followed."""
+        return len(self.redirected)
+
+    @property
+    def code(self) -> str | None:
+        """The word an error reply begins with, "WRONGTYPE" say; None if it is no reply's."""
+        return error_code(self.error)
+
+    @property
+    def requested(self) -> int | None:
+        """How many keys were asked for, or were to be written; None if that means nothing."""
+        if self.keys is not None:
+            return self.keys
+        commands = self.commands
+        if not commands or any(command.spec.name not in _LOOKUPS for command in commands):
+            return None
+        return sum(len(command.arguments) - 1 for command in commands)
+
+    @property
+    def found(self) -> int | None:
+        """How many of the keys that GET or MGET asked for are there; None for other commands."""
+        commands = self.commands
+        if not commands or any(command.spec.name not in _LOOKUPS for command in commands):
+            return None
+        found = 0
+        for reply in self.replies:
+            if isinstance(reply, list | tuple):
+                found += sum(one is not None for one in reply)
+            elif reply is not None and not isinstance(reply, BaseException):
+                found += 1
+        return found
+
+    def __repr__(self) -> str:
+        return f"<Sent {self.name} of {self.size} to {(self.peer or self.server).name}>"
+
+
+class Operation:
+    """
+    A verb of a cache that takes several calls, or may take several servers.
+
+    `requested` and `found` count keys, None where that means nothing; `error` is what the verb
+    raised. Keys that failed while the verb went on are told by `looked_up`.
+    """
+
+    found: int | None = None
+    error: BaseException | None = None
+    tokens: "tuple[tuple[ClientObserver, Any], ...]" = ()
+
+    def __init__(self, origin: Origin, requested: int | None = None) -> None:
+        self.origin = origin
+        self.requested = requested
+
+    def __repr__(self) -> str:
+        return f"<Operation {self.origin.operation} of {self.origin.cache!r}>"
+
+
+class ClientObserver:
+    """
+    Override what you want to hear; the rest stays silent.
+
+    Methods must be quick and not block. One that raises is logged once and its observer hears
+    nothing more, but for the ends of what it gave tokens for.
+    """
+
+    def sending(self, sent: Sent) -> Any:
+        """
+        Hear of a wire operation before its first byte; return a token for `settled`.
+
+        None: do not tell me of its end. If nobody wants to know, the client does no more for it.
+        """
+
+    def settled(self, sent: Sent, token: Any) -> None:
+        """Hear of its end: after the last reply, or failure, or cancellation."""
+
+    def began(self, operation: Operation) -> Any:
+        """
+        Hear of a verb before its first part; return a token for `ended`, None for none.
+
+        Who attaches a context here has it attached for the parts, in `sending`, and for what the
+        verb calls: the `default` of `get_or_set`.
+        """
+
+    def ended(self, operation: Operation, token: Any) -> None:
+        """Hear of its end, in the context in which it began."""
+
+    def looked_up(self, cache: str, operation: str, hits: int, misses: int, errors: int) -> None:
+        """Hear how many keys were there, were not, could not be read."""
+
+    def wrote(self, cache: str, operation: str, keys: int) -> None:
+        """Hear how many keys were written, touched ones not counted."""
+
+    def deleted(self, cache: str, operation: str, keys: int) -> None:
+        """Hear how many keys were removed."""
+
+    def refreshed(
+        self, topology: str, *, trigger: str, took: float, error: Exception | None
+    ) -> None:
+        """
+        Hear that a client looked at its topology; `took` is in seconds.
+
+        `topology` names the cluster by its seeds, or the service and its Sentinels. `trigger` is
+        "first" at first use, "failure" after redirects and trouble, "announced" by a Sentinel, or
+        "timer". Not in the context of a call.
+        """
+
+    def promoted(self, topology: str, *, old: str, new: str) -> None:
+        """Hear that `new` leads where `old` did, as "host:port"; in clusters, for each shard."""
+
+
+class Audience:
+    """Who listens; looked at by every call."""
+
+    __slots__ = ("_lock", "observers")
+
+    def __init__(self) -> None:
+        self.observers: tuple[ClientObserver, ...] = ()
+        self._lock = StateLock()
+
+    def join(self, observer: ClientObserver) -> None:
+        with self._lock:
+            if observer not in self.observers:
+                self.observers = (*self.observers, observer)
+
+    def leave(self, observer: ClientObserver) -> bool:
+        with self._lock:
+            before = self.observers
+            self.observers = tuple(one for one in before if one is not observer)
+            return len(self.observers) < len(before)
+
+
+audience = Audience()
+
+
+def observe(observer: ClientObserver) -> None:
+    """Have an observer told of all clients and caches of this process, from now on; once."""
+    audience.join(observer)
+
+
+def unobserve(observer: ClientObserver) -> None:
+    """Tell it nothing more, but for the ends of what it gave tokens for."""
+    audience.leave(observer)
+
+
+# -- for those who tell
+
+
+def tell(event: str, *facts: Any, **more: Any) -> None:
+    """Call a method of every observer."""
+    for observer in audience.observers:
+        try:
+            getattr(observer, event)(*facts, **more)
+        except Exception as error:
+            detach(observer, error)
+
+
+def sending(sent: Sent) -> bool:
+    """Announce a wire operation; say whether anybody wants to hear of its end."""
+    for observer in audience.observers:
+        try:  # in one line: no interrupt comes between a token and its place
+            sent.tokens += () if (it := observer.sending(sent)) is None else ((observer, it),)
+        except Exception as error:
+            detach(observer, error)
+    return bool(sent.tokens)
+
+
+def settle(sent: Sent) -> None:
+    """Tell the end of a wire operation to those who want to know and were not told."""
+    while sent.tokens:
+        (observer, token), sent.tokens = sent.tokens[-1], sent.tokens[:-1]
+        try:
+            observer.settled(sent, token)
+        except Exception as error:
+            detach(observer, error)
+
+
+def begin(operation: Operation) -> bool:
+    """Announce a verb; say whether anybody wants to hear of its end."""
+    for observer in audience.observers:
+        try:
+            operation.tokens += (
+                () if (it := observer.began(operation)) is None else ((observer, it),)
+            )
+        except Exception as error:
+            detach(observer, error)
+    return bool(operation.tokens)
+
+
+def end(operation: Operation) -> None:
+    """Tell the end of a verb to those who want to know and were not told."""
+    while operation.tokens:
+        (observer, token), operation.tokens = operation.tokens[-1], operation.tokens[:-1]
+        try:
+            observer.ended(operation, token)
+        except Exception as error:
+            detach(observer, error)
+
+
+def detach(observer: ClientObserver, error: Exception) -> None:
+    """Tell an observer nothing more, as it raised; say so, once."""
+    if audience.leave(observer):
+        log.error("observer raised and was detached", observer=repr(observer), exc_info=error)
+
+
+def error_code(error: BaseException | None) -> str | None:
+    """Return the word an error reply begins with, None for other errors."""
+    code = getattr(error, "code", None)
+    return code if isinstance(code, str) and code else None
+
+
+# -- which clients there are
+
+_clients: "WeakSet[Any]" = WeakSet()
+_clients_lock = StateLock()
+
+
+def born(client: Any) -> None:
+    """Keep a client in mind, weakly."""
+    with _clients_lock:
+        _clients.add(client)
+
+
+def live_clients() -> list[Any]:
+    """
+    Return the clients of this process that somebody still holds, of both colours.
+
+    For telemetry: each has `view()` and `stats()`.
+    """
+    with _clients_lock:
+        return list(_clients)
