@@ -42,7 +42,7 @@ DJANGO_ATTRIBUTES = [
 ]
 DJANGO_VERBS = """
     add clear decr decr_version delete delete_many delete_pattern expire expire_at flush_db
-    get get_many get_or_set has_key incr incr_many incr_version iter_keys keys lock persist pexpire
+    get get_lock get_many get_or_set has_key incr incr_many incr_version iter_keys keys lock persist pexpire
     pexpire_at pttl set set_many touch touch_many ttl
 """.split()
 DJANGO = DJANGO_ATTRIBUTES + [(rf"(\bdef |\.)a{verb}\b", rf"\1{verb}") for verb in DJANGO_VERBS]

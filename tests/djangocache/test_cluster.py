@@ -315,7 +315,7 @@ def test_a_shard_that_is_away_costs_its_own_keys(
     assert call(cache, "get", lost[0], "default") == "default"
     assert call(cache, "get", there[0]) == 3
     assert call(cache, "set", there[0], 4)
-    assert call(cache, "delete_many", KEYS) is None
+    assert call(cache, "delete_many", KEYS) == len(there)
     assert call(cache, "get_many", KEYS) == {}
     assert cache.failures.outages == 1
 

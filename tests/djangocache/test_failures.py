@@ -41,7 +41,7 @@ ANSWERS: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = [
     ("has_key", ("k",), {}, False),
     ("get_many", (["a", "b"],), {}, {}),
     ("set_many", ({"a": 1, "b": 2},), {"timeout": 5}, ["a", "b"]),
-    ("delete_many", (["a", "b"],), {}, None),
+    ("delete_many", (["a", "b"],), {}, 0),
     ("touch_many", (["a", "b"],), {}, ["a", "b"]),
     ("incr_many", ({"a": 1},), {}, {}),
     ("get_or_set", ("k", 5), {}, 5),

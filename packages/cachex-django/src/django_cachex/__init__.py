@@ -8,7 +8,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["get_async_redis_connection", "get_redis_connection", "warm_up"]
+__all__ = [
+    "get_async_redis_connection",
+    "get_redis_connection",
+    "get_valkey_connection",
+    "warm_up",
+]
 
 
 def get_redis_connection(alias: str = "default", write: bool = True) -> "Redis":
@@ -20,6 +25,13 @@ def get_redis_connection(alias: str = "default", write: bool = True) -> "Redis":
     READ_FROM says who does. NotImplementedError if the cache is not one of this package's.
     """
     return _client(alias).get_client(write=write)
+
+
+def get_valkey_connection(
+    alias: str = "default", write: bool = True, key: object = None
+) -> "Redis":
+    """Return what `get_redis_connection` does: by this name, code for django-valkey finds it."""
+    return get_redis_connection(alias, write)
 
 
 def get_async_redis_connection(alias: str = "default", write: bool = True) -> "AsyncRedis":

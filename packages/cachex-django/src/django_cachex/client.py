@@ -48,7 +48,7 @@ class DefaultClient:
         """A `redis.asyncio.Redis` with all its methods; READ_FROM says who answers its reads."""
         return self.async_executor.redis
 
-    def get_client(self, key: object = None, write: bool = True) -> Redis:
+    def get_client(self, write: bool = True, key: object = None) -> Redis:
         """
         Return a `redis.Redis` on this client's connections.
 
@@ -57,7 +57,7 @@ class DefaultClient:
         """
         return self._primary if write else self.redis
 
-    def get_async_client(self, key: object = None, write: bool = True) -> AsyncRedis:
+    def get_async_client(self, write: bool = True, key: object = None) -> AsyncRedis:
         """Return a `redis.asyncio.Redis`: `get_client` for tasks."""
         return self._async_primary if write else self.async_redis
 
@@ -76,6 +76,13 @@ class DefaultClient:
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         await self.async_executor.aclose()
+
+    def __getattr__(self, name: str) -> Any:
+        """Say where other backends' methods are: this client knows neither prefix nor version."""
+        from django_cachex.cache import RedisCache
+
+        hint = f": write cache.{name}" if hasattr(RedisCache, name) else ""
+        raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}{hint}")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.config.name}>"

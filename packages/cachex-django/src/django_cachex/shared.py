@@ -56,11 +56,12 @@ class Shared:
         sync, asynchronous = self.client.executor, self.client.async_executor
         codec = self.config.codec
         made: list[Any] = [
-            Cache(sync, keys, codec),
+            _CacheWithClient(sync, keys, codec),
             AsyncCache(asynchronous, keys, codec),
             Cache(sync, keys, VERBATIM),
             AsyncCache(asynchronous, keys, VERBATIM),
         ]
+        made[0].get_client = self.client.get_client
         if self.config.ignore_exceptions:
             made = [
                 ForgivingCache(one, self.failures)
@@ -69,6 +70,12 @@ class Shared:
                 for one in made
             ]
         return Halves(keys, *made)
+
+
+class _CacheWithClient(Cache):
+    """Has `get_client` too: code for Django's own backend says `cache._cache.get_client()`."""
+
+    get_client: Any
 
 
 class _Verbatim(Codec):

@@ -15,14 +15,19 @@ MISSING = -2  # what a server says of a key that is not there
 class CounterVerbs(Verbs):
     """The verbs of a cache that count."""
 
-    def incr(self, key: Key, delta: int = 1, version: Version | None = None) -> int:
+    def incr(
+        self, key: Key, delta: int = 1, version: Version | None = None, *, create: bool = False
+    ) -> int:
         """Add to a stored whole number and return the sum; its end stays as it was.
 
-        One round trip, and no other client comes in between. `ValueError` if there is no such key,
-        `redis.exceptions.ResponseError` if the value is no whole number, or the sum none of 64
-        bits. Never sent twice, so that a lost connection does not count twice.
+        One round trip, and no other client comes in between. If there is no such key, `ValueError`,
+        or with `create` it begins at 0 and never ends; `redis.exceptions.ResponseError` if the
+        value is no whole number, or the sum none of 64 bits. Never sent twice, so that a lost
+        connection does not count twice.
         """
         wire = self.keyspace.wire(key, version)
+        if create:
+            return self.client.execute(commands.incrby(wire, delta))
         try:
             total = self.client.execute(increment(wire, delta))
         except NoScriptError:

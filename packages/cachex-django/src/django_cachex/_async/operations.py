@@ -9,7 +9,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.exceptions import SynchronousOnlyOperation
 
 from django_cachex._concurrency import async_encoded
-from django_cachex.core import CacheCore, Timeout, Version
+from django_cachex.core import CacheCore, Timeout, Version, held_for
 
 
 class AsyncOperations(CacheCore):
@@ -98,13 +98,16 @@ class AsyncOperations(CacheCore):
 
     # Numbers and versions
 
-    async def aincr(self, key: Any, delta: int = 1, version: Version = None) -> int:
+    async def aincr(
+        self, key: Any, delta: int = 1, version: Version = None, *, ignore_key_check: bool = False
+    ) -> int:
         """
         Add to a whole number and return the sum, atomically; the key keeps its timeout.
 
-        ValueError if the key is not there, redis-py's ResponseError if it holds something else.
+        ValueError if the key is not there, or with `ignore_key_check` a key that begins at 0 and
+        never expires; redis-py's ResponseError if it holds something else.
         """
-        return await self._acache.incr(key, delta, version)
+        return await self._acache.incr(key, delta, version, create=ignore_key_check)
 
     async def adecr(self, key: Any, delta: int = 1, version: Version = None) -> int:
         """Subtract from a whole number and return the difference, as when adding."""
@@ -139,9 +142,11 @@ class AsyncOperations(CacheCore):
             ready = dict(zip(data, stored, strict=True))
             return await self._averbatim.set_many(ready, seconds, version)
 
-    async def adelete_many(self, keys: Iterable[Any], version: Version = None) -> None:
-        """Remove many keys."""
-        await self._acache.delete_many(keys, version)
+    async def adelete_many(  # type: ignore[override]  # Django's stubs say: nothing
+        self, keys: Iterable[Any], version: Version = None
+    ) -> int:
+        """Remove many keys and return how many there were."""
+        return await self._acache.delete_many(keys, version)
 
     async def atouch_many(
         self,
@@ -198,7 +203,7 @@ class AsyncOperations(CacheCore):
         return list(found)
 
     async def aiter_keys(
-        self, pattern: str = "*", version: Version = None, itersize: int | None = None
+        self, pattern: str = "*", version: Version = None, *, itersize: int | None = None
     ) -> AsyncIterator[str]:
         """Yield the keys that match a glob pattern, fetched by `itersize`, without blocking."""
         size = self._itersize if itersize is None else itersize
@@ -206,7 +211,7 @@ class AsyncOperations(CacheCore):
             yield key
 
     async def adelete_pattern(
-        self, pattern: str, version: Version = None, itersize: int | None = None
+        self, pattern: str, version: Version = None, *, itersize: int | None = None
     ) -> int:
         """Remove the keys that match a glob pattern and return how many there were."""
         size = self._itersize if itersize is None else itersize
@@ -231,22 +236,29 @@ class AsyncOperations(CacheCore):
         blocking: bool = True,
         blocking_timeout: float | None = None,
         thread_local: bool = True,
+        *,
+        lease: float | None = None,
     ) -> Any:
         """
         Return a lock that all processes share, for `with` or `acquire` and `release`.
 
         `timeout` seconds after it was acquired it is free again, None for never; who waits for it
-        tries every `sleep` seconds, for `blocking_timeout` seconds at most. IGNORE_EXCEPTIONS does
-        not cover locks: to pretend to hold one would be worse than an error.
+        tries every `sleep` seconds, for `blocking_timeout` seconds at most. `lease` is `timeout`
+        by another name. IGNORE_EXCEPTIONS does not cover locks: to pretend to hold one would be
+        worse than an error.
         """
         return self.client.async_redis.lock(
             self._keys.wire(key, version),
-            timeout=timeout,
+            timeout=held_for(timeout, lease),
             sleep=sleep,
             blocking=blocking,
             blocking_timeout=blocking_timeout,
             thread_local=thread_local,
         )
+
+    def aget_lock(self, key: Any, version: Version = None, **options: Any) -> Any:
+        """Return a lock: `lock` by another name."""
+        return self.alock(key, version, **options)
 
     async def aclose(self, **kwargs: Any) -> None:
         """Do nothing: connections belong to the process and outlive a request."""
