@@ -12,6 +12,7 @@ import queue
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from functools import partial
 from time import monotonic, sleep
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -239,7 +240,8 @@ def spawn(work: Callable[[], object]) -> None:
             log.warning("background work failed", error=repr(error))
 
     try:
-        threading.Thread(target=guarded, name="cachex-client", daemon=True).start()
+        work_alone = partial(contextvars.Context().run, guarded)  # some Pythons pass theirs on
+        threading.Thread(target=work_alone, name="cachex-client", daemon=True).start()
     except RuntimeError as error:  # no more threads, or the interpreter is ending
         log.warning("no background work", error=repr(error))
 
@@ -248,7 +250,7 @@ _tasks: set["asyncio.Task[Any]"] = set()
 
 
 def async_spawn(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """Do the work beside the caller, in a task; what it raises is logged."""
+    """Do the work beside the caller, in a task with an empty context; what it raises is logged."""
 
     async def guarded() -> None:
         try:
@@ -256,7 +258,7 @@ def async_spawn(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
         except Exception as error:
             log.warning("background work failed", error=repr(error))
 
-    task = asyncio.get_running_loop().create_task(guarded())
+    task = asyncio.get_running_loop().create_task(guarded(), context=contextvars.Context())
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
 

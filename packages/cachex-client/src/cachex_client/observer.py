@@ -21,10 +21,9 @@ What is told:
 - Counts of keys, for verbs of caches only: `looked_up`, `wrote`, `deleted`; after `settled`, before
   `ended`.
 
-`sending`, `settled`, `began` and `ended` run in the thread or task and in the context of the caller,
-in pairs: the second is called once for each token that is not None, whatever happens in
-between. Background work (finding servers, filling pools) is no operation, and runs in
-an empty context.
+`sending`, `settled`, `began` and `ended` run in the caller's thread or task, in his context, and
+in pairs: the second is called once for each token that is not None, whatever happens in between.
+Background work (finding servers, filling pools) is no operation, and runs in an empty context.
 """
 
 from collections.abc import Callable, Sequence

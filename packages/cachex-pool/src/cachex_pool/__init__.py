@@ -22,7 +22,7 @@ from cachex_pool.errors import (
 )
 from cachex_pool.logs import logger
 from cachex_pool.multiplexer import AsyncMultiplexer
-from cachex_pool.observer import PoolObserver
+from cachex_pool.observer import PoolObserver, live_stats, observe, unobserve
 from cachex_pool.options import BreakerOptions, PoolOptions
 from cachex_pool.stats import PoolStats
 
@@ -55,8 +55,11 @@ __all__ = [
     "Tls",
     "TooManyWaiting",
     "full_jitter",
+    "live_stats",
     "logger",
+    "observe",
     "pack",
     "pack_many",
     "parse_url",
+    "unobserve",
 ]

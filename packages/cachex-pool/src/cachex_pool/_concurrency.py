@@ -7,6 +7,7 @@ in this package may import `threading` or `asyncio`.
 
 import asyncio
 import atexit
+import contextvars
 import os
 import threading
 import weakref
@@ -156,8 +157,9 @@ def _look(task: "asyncio.Task[Any]") -> None:
 
 
 def async_later(seconds: float, what: Callable[..., object], *arguments: Any) -> None:
-    """Call something later on the running loop."""
-    asyncio.get_running_loop().call_later(max(0.0, seconds), what, *arguments)
+    """Call something later on the running loop, in an empty context: it is nobody's."""
+    loop = asyncio.get_running_loop()
+    loop.call_later(max(0.0, seconds), what, *arguments, context=contextvars.Context())
 
 
 def _rescuer(rescue: Callable[[T], None]) -> Callable[["asyncio.Task[T]"], None]:
@@ -177,8 +179,9 @@ _tasks: set["asyncio.Task[Any]"] = set()
 
 
 def async_spawn(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """Do the work beside the caller, in a task."""
-    task = asyncio.get_running_loop().create_task(work())
+    """Do the work beside the caller, in a task with an empty context: it is nobody's."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work(), context=contextvars.Context())
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
 

@@ -38,7 +38,7 @@ from cachex_pool.errors import (
     TooManyWaiting,
 )
 from cachex_pool.logs import logger
-from cachex_pool.observer import PoolObserver
+from cachex_pool.observer import PoolObserver, audience, hears_of_each_call, tell
 from cachex_pool.options import PoolOptions
 from cachex_pool.stats import PoolStats
 
@@ -72,6 +72,7 @@ class Pool:
         self.observers = tuple(observers)
         self._state = PoolState(self.options)
         self._start()
+        audience.register(self)
         survive_fork(self)
 
     def _start(self) -> None:
@@ -81,7 +82,11 @@ class Pool:
         self._wait_time = self._dial_time = 0.0
         self._upkeep_at = 0.0
         self._under_way: set[Connection] = set()
-        self._watched = bool(self.observers) or self.options.leak_after is not None
+
+    def listen(self, observers: Sequence[PoolObserver]) -> None:
+        """Take the observers there are from now on."""
+        self.observers = tuple(observers)
+        self._watched = hears_of_each_call(observers) or self.options.leak_after is not None
 
     def __repr__(self) -> str:
         stats = self.stats()
@@ -395,8 +400,7 @@ class Pool:
                 state.abandon(ticket, monotonic())
             if isinstance(error, PoolTimeout):
                 self._timeouts += 1
-                for observer in self.observers:
-                    observer.timed_out(self.endpoint, waited=error.waited)
+                tell(self.observers, "timed_out", self.endpoint, waited=error.waited)
             raise
         waited = monotonic() - started
         self._wait_time += waited
@@ -405,8 +409,7 @@ class Pool:
             raise PoolClosed(self.endpoint.name)
         if isinstance(granted, Exception):
             raise self._refusal(granted)
-        for observer in self.observers:
-            observer.acquired(self.endpoint, waited=waited)
+        tell(self.observers, "acquired", self.endpoint, waited=waited)
         return granted
 
     def _usable(self, connection: Connection) -> bool:
@@ -464,6 +467,7 @@ class Pool:
         now = monotonic()
         connection.expires_at = now + self._lifetime()
         connection.idle_since = _LENT
+        connection.lent_at = 0.0
         with self._lock:
             state.opened(permit, connection, now)
             self._opened += 1
@@ -472,8 +476,7 @@ class Pool:
             self._end(connection, "pool closed", now)
             raise PoolClosed(self.endpoint.name)
         self._succeeded()
-        for observer in self.observers:
-            observer.opened(self.endpoint, took=now - started)
+        tell(self.observers, "opened", self.endpoint, took=now - started)
         return connection
 
     def _lifetime(self) -> float:
@@ -481,8 +484,7 @@ class Pool:
 
     def _dial_failed(self, error: Exception, now: float, took: float) -> None:
         self._dial_failures += 1
-        for observer in self.observers:
-            observer.dial_failed(self.endpoint, took=took, error=error)
+        tell(self.observers, "dial_failed", self.endpoint, took=took, error=error)
         self._failed(error, now)
 
     def _refusal(self, error: Exception) -> Exception:
@@ -537,8 +539,7 @@ class Pool:
             connection.close()
             with self._lock:
                 self._closes[reason] += 1
-            for observer in self.observers:
-                observer.closed(self.endpoint, reason=reason)
+            tell(self.observers, "closed", self.endpoint, reason=reason)
 
     # -- inside: the breaker and the housekeeping
 
@@ -559,8 +560,7 @@ class Pool:
 
     def _tell_breaker(self, state: str, **facts: str) -> None:
         log.warning("breaker " + state, server=self.endpoint.name, **facts)
-        for observer in self.observers:
-            observer.breaker_changed(self.endpoint, state=state)
+        tell(self.observers, "breaker_changed", self.endpoint, state=state)
 
     def _note_owner(self, connection: Connection) -> None:
         if self._watched:
@@ -569,8 +569,9 @@ class Pool:
 
     def _note_return(self, connection: Connection, now: float) -> None:
         connection.owner = None
-        for observer in self.observers:
-            observer.released(self.endpoint, used=now - connection.lent_at)
+        since, connection.lent_at = connection.lent_at, 0.0
+        if since:  # not if it was lent before anybody watched
+            tell(self.observers, "released", self.endpoint, used=now - since)
 
     def _upkeep(self, now: float) -> None:
         """Close what is past its time, report leaks, open what `min_size` asks for."""
@@ -607,8 +608,7 @@ class Pool:
             log.warning(
                 "connection leaked", server=self.endpoint.name, owner=owner, seconds=lent_for
             )
-            for observer in self.observers:
-                observer.leaked(self.endpoint, owner=owner, lent_for=lent_for)
+            tell(self.observers, "leaked", self.endpoint, owner=owner, lent_for=lent_for)
 
 
 _CANNOT = "cannot connect to {0.name}: "
