@@ -1,0 +1,341 @@
+"""
+Django's system checks: the commonest mistakes in CACHES, found without asking any server.
+
+Each has an id, `django_cachex.W...`, for SILENCED_SYSTEM_CHECKS. `apps.py` registers them.
+"""
+
+import os
+import pickle
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
+from itertools import combinations
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.cache.backends.base import InvalidCacheBackendError
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpResponse
+from django.utils.module_loading import import_string
+
+from cachex_client import Codec, SerializerError
+from cachex_client.config.given import nearest
+from cachex_client.config.options import every_option
+from cachex_client.config.topologies import CLUSTER
+from cachex_pool import Endpoint
+from django_cachex.core import CacheCore
+from django_cachex.settings import CacheConfig, read_config
+
+YEAR = 365 * 24 * 3600
+MINUTE = 60.0
+PREFIX = "DJANGO_CACHEX_"
+PAGE_CACHE = "django.middleware.cache."
+PROBE = ["probe"]
+"""A value that every serializer can store."""
+SESSIONS = "django.contrib.sessions.backends.cache"
+
+TITLES: Mapping[str, str] = {
+    "E001": "the entry cannot work: an unknown option, a value of the wrong kind",
+    "W001": "a setting `DJANGO_CACHEX_…` that nobody reads, as it is misspelled",
+    "W002": "`TIMEOUT` is more than a year: milliseconds?",
+    "W003": "the deadline, `OPTIONS['TIMEOUT']`, is more than a minute: milliseconds?",
+    "W004": "two entries share a database and a `KEY_PREFIX`: the same keys, and `clear()` of one"
+    " clears both",
+    "W005": "two entries share keys, but cannot read each other's values",
+    "W006": "sessions in a cache with `IGNORE_EXCEPTIONS`: logging in fails while it is away",
+    "W007": "sessions in a cache whose reads replicas answer",
+    "W008": "Django caches whole pages here, and the `SERIALIZER` cannot store them",
+    "W009": "`LOCATION` names one server twice",
+    "W010": "a cluster, and a database other than 0: Redis has none, Valkey has from 9 on",
+    "W011": "one Sentinel alone in `SENTINELS`",
+    "W012": "fewer connections than threads",
+    "W013": "`KEY_FUNCTION` without `REVERSE_KEY_FUNCTION`: keys cannot be listed",
+    "W014": "with `--deploy`: unsigned pickles on a server that others may reach",
+    "W015": "with `--deploy`: TLS that does not look whom it talks to",
+}
+"""All checks, for the reference: id and what it finds."""
+
+Check = Callable[[str, CacheConfig], Iterator[CheckMessage]]
+
+
+def check_caches(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Return what is wrong with the entries of CACHES and with settings that go with them."""
+    found = [*_unknown_settings(), *_invalid()]
+    configs = _readable()
+    found += [message for alias, config in configs for message in _alone(alias, config, CHECKS)]
+    return found + [
+        message for one, other in combinations(configs, 2) for message in _together(one, other)
+    ]
+
+
+def check_deployed_caches(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Return what is fine while developing, but not where others can reach servers."""
+    return [message for one in _readable() for message in _alone(*one, DEPLOYED)]
+
+
+def messages_about(alias: str) -> list[CheckMessage]:
+    """Return what all checks say about one entry, for `cachex_check`."""
+    both = [*check_caches(), *check_deployed_caches()]
+    return [one for one in both if one.obj == alias or (one.obj or "").startswith(f"{alias}, ")]
+
+
+# -- entries
+
+
+def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the entries whose BACKEND is ours or made of ours."""
+    for alias, entry in django_settings.CACHES.items():
+        try:
+            backend = import_string(entry.get("BACKEND", ""))
+        except (ImportError, InvalidCacheBackendError):
+            continue  # Django says so
+        if isinstance(backend, type) and issubclass(backend, CacheCore):
+            yield alias, entry
+
+
+def _read(alias: str, entry: Mapping[str, Any]) -> CacheConfig:
+    params = {name: value for name, value in entry.items() if name not in ("BACKEND", "LOCATION")}
+    return read_config(alias, entry.get("LOCATION", ""), params)
+
+
+def _readable() -> list[tuple[str, CacheConfig]]:
+    found = []
+    for alias, entry in _entries():
+        try:
+            found.append((alias, _read(alias, entry)))
+        except ImproperlyConfigured:
+            continue  # E001
+    return found
+
+
+def _invalid() -> Iterator[CheckMessage]:
+    for alias, entry in _entries():
+        try:
+            _read(alias, entry)
+        except ImproperlyConfigured as error:
+            yield Error(str(error), obj=alias, id="django_cachex.E001")
+
+
+def _alone(alias: str, config: CacheConfig, checks: Sequence[Check]) -> list[CheckMessage]:
+    return [message for check in checks for message in check(alias, config)]
+
+
+def _warn(alias: str, number: str, text: str, hint: str) -> CheckMessage:
+    return Warning(f"CACHES[{alias!r}]: {text}", hint=hint, obj=alias, id=f"django_cachex.{number}")
+
+
+# -- checks
+
+
+def _unknown_settings() -> Iterator[CheckMessage]:
+    known = [PREFIX + option.setting for option in every_option() if option.setting]
+    for name in dir(django_settings):
+        if name.startswith(PREFIX) and name not in known:
+            yield Warning(
+                f"{name}: there is no such setting{nearest(name, known)}",
+                hint=f"There are {', '.join(known)}.",
+                id="django_cachex.W001",
+            )
+
+
+def _lifetime(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    if config.timeout is not None and config.timeout > YEAR:
+        text = f"values live for {config.timeout:g} s, which is {config.timeout / YEAR:.1f} years."
+        yield _warn(alias, "W002", text, "TIMEOUT is in seconds; None is for ever.")
+
+
+def _deadline(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    if config.client.options.timeout > MINUTE:
+        text = f"a call may take {config.client.options.timeout:g} s."
+        hint = "TIMEOUT (SOCKET_TIMEOUT) in OPTIONS is the deadline of a call, in seconds."
+        yield _warn(alias, "W003", text, hint)
+
+
+def _sessions(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    if django_settings.SESSION_ENGINE not in (
+        SESSIONS,
+        "django.contrib.sessions.backends.cached_db",
+    ):
+        return
+    if getattr(django_settings, "SESSION_CACHE_ALIAS", "default") != alias:
+        return
+    if config.ignore_exceptions and django_settings.SESSION_ENGINE == SESSIONS:
+        yield _warn(
+            alias,
+            "W006",
+            "it holds the sessions and has IGNORE_EXCEPTIONS: while it is away users are logged"
+            " out, and logging in ends in CacheUnavailable.",
+            "Use the SESSION_ENGINE 'django.contrib.sessions.backends.cached_db', or give sessions"
+            " an entry of their own without IGNORE_EXCEPTIONS.",
+        )
+    several = len(config.client.servers) > 1 or (
+        config.client.service is not None and config.client.service.has_replicas
+    )
+    if config.client.options.read_from not in ("primary", "primary_preferred") and (
+        several or config.client.topology is CLUSTER
+    ):
+        yield _warn(
+            alias,
+            "W007",
+            "it holds the sessions, and replicas answer reads: the request after a login may not"
+            " find its session yet.",
+            "Give sessions an entry of their own with READ_FROM='primary'.",
+        )
+
+
+def _pages(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    uses = any(str(one).startswith(PAGE_CACHE) for one in django_settings.MIDDLEWARE or ())
+    if not uses or alias != django_settings.CACHE_MIDDLEWARE_ALIAS:
+        return
+    try:
+        config.codec.dumps(HttpResponse("page"))
+    except Exception:  # whatever its serializer raises
+        yield _warn(
+            alias,
+            "W008",
+            "the middleware for pages stores responses, which its SERIALIZER cannot.",
+            "Set CACHE_MIDDLEWARE_ALIAS to an entry whose SERIALIZER is pickle.",
+        )
+
+
+def _servers(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    names = [(one.path or one.host, one.port) for one in config.client.servers]
+    for one in dict.fromkeys(name for name in names if names.count(name) > 1):
+        text = f"LOCATION names {one[0]}:{one[1]} more than once."
+        hint = "The first URL is the primary, the others are its replicas: servers of their own."
+        yield _warn(alias, "W009", text, hint)
+
+
+def _database(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    db = config.client.servers[0].db
+    if config.client.topology is CLUSTER and db:
+        text = f"a cluster with the database {db}: Redis has only 0, Valkey has others from 9 on."
+        yield _warn(alias, "W010", text, "Use 0 and tell caches apart by KEY_PREFIX.")
+
+
+def _sentinels(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    service = config.client.service
+    if service is not None and len(service.sentinels) == 1:
+        text = "SENTINELS has one Sentinel: while that is away no process can start."
+        yield _warn(alias, "W011", text, "Name all of them.")
+
+
+def _threads(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    given = os.environ.get("GUNICORN_CMD_ARGS", "")
+    found = re.search(r"--threads[ =](\d+)", given)
+    size = config.client.options.pool.max_size
+    if found and int(found[1]) > size:
+        text = f"{found[1]} threads (GUNICORN_CMD_ARGS) share {size} connections."
+        yield _warn(alias, "W012", text, f"Set MAX_CONNECTIONS to {found[1]}, or expect waiting.")
+
+
+def _reverse(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    if config.key_function is not None and config.reverse_key_function is None:
+        text = "keys are made by KEY_FUNCTION and cannot be listed: keys(), iter_keys() will fail."
+        yield _warn(alias, "W013", text, "Set REVERSE_KEY_FUNCTION, which takes a full key apart.")
+
+
+def _pickles(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    if not _can_read(config.codec, pickle.dumps(PROBE)):
+        return
+    for one in config.client.servers:
+        if not (one.password or one.credentials or one.path or _is_here(one.host)):
+            yield _warn(
+                alias,
+                "W014",
+                "values are unsigned pickles on a server without a password: whoever can write to"
+                " it can run code here.",
+                "Set a password, and SIGNING_KEY=True; or SERIALIZER='json'.",
+            )
+            return
+
+
+def _tls(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    if any(_is_blind(one) for one in config.client.servers):
+        text = "SSL_CERT_REQS is 'none': whoever stands in between can pass for the server."
+        yield _warn(alias, "W015", text, "Name the authority that signed it in SSL_CA_CERTS.")
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_blind(endpoint: Endpoint) -> bool:
+    return endpoint.tls is not None and endpoint.tls.verify == "none"
+
+
+CHECKS: Sequence[Check] = (
+    _lifetime,
+    _deadline,
+    _sessions,
+    _pages,
+    _servers,
+    _database,
+    _sentinels,
+    _threads,
+    _reverse,
+)
+DEPLOYED: Sequence[Check] = (_pickles, _tls)
+
+
+# -- two entries
+
+
+def _together(
+    one: tuple[str, CacheConfig], other: tuple[str, CacheConfig]
+) -> Iterator[CheckMessage]:
+    (first, a), (second, b) = one, other
+    if a.key_prefix != b.key_prefix or not _same_database(a, b):
+        return
+    who = f"{first}, {second}"
+    if a.version == b.version and not (_reads(a, b) and _reads(b, a)):
+        yield Warning(
+            f"CACHES[{first!r}] and CACHES[{second!r}] store values under the same keys, but one"
+            " cannot read what the other writes.",
+            hint="Give each a KEY_PREFIX, or both the same SERIALIZER and SIGNING_KEY.",
+            obj=who,
+            id="django_cachex.W005",
+        )
+    yield Warning(
+        f"CACHES[{first!r}] and CACHES[{second!r}] share a database and the KEY_PREFIX"
+        f" {a.key_prefix!r}: clear() of one clears both.",
+        hint="Give each a KEY_PREFIX, or a database of its own.",
+        obj=who,
+        id="django_cachex.W004",
+    )
+
+
+def _same_database(a: CacheConfig, b: CacheConfig) -> bool:
+    if (a.client.service is None) != (b.client.service is None):
+        return False
+    if a.client.service is not None and b.client.service is not None:
+        shared = set(_addresses(a.client.service.sentinels)) & set(
+            _addresses(b.client.service.sentinels)
+        )
+        named = a.client.service.name == b.client.service.name
+        return named and bool(shared) and a.client.servers[0].db == b.client.servers[0].db
+    return bool(set(_databases(a)) & set(_databases(b)))
+
+
+def _addresses(endpoints: Sequence[Endpoint]) -> list[tuple[Any, ...]]:
+    return [(one.path or one.host, one.port) for one in endpoints]
+
+
+def _databases(config: CacheConfig) -> list[tuple[Any, ...]]:
+    servers = config.client.servers
+    return [(one.path or one.host, one.port, one.db) for one in servers]
+
+
+def _reads(reader: CacheConfig, writer: CacheConfig) -> bool:
+    return _can_read(reader.codec, writer.codec.dumps(PROBE))
+
+
+def _can_read(codec: Codec, stored: bytes) -> bool:
+    try:
+        return bool(codec.loads(stored) == PROBE)
+    except SerializerError:
+        return False

@@ -1,0 +1,105 @@
+"""Asking one server, on a connection of its own: no retries, nobody else instead."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic, perf_counter
+from typing import Any
+
+import attrs
+from redis.exceptions import RedisError
+
+from cachex_pool import BreakerOptions, Pool, PoolOptions, pack
+from django_cachex.inspection import facts
+from django_cachex.inspection.facts import Facts
+from django_cachex.inspection.places import Place
+from django_cachex.settings import ClientConfig
+
+Ask = Callable[..., Any]
+"""Sends the words of a command; returns the reply, or raises what went wrong."""
+
+
+@contextmanager
+def asking(place: Place, config: ClientConfig) -> Iterator[Ask]:
+    """Connect to a server as the cache does, but with its deadline for each question."""
+    limits = PoolOptions(
+        max_size=1,
+        connect_timeout=config.options.pool.connect_timeout,
+        breaker=BreakerOptions(enabled=False),
+    )
+    pool = Pool(place.endpoint, limits)
+
+    def ask(*words: str) -> Any:
+        reply = pool.call(pack(words), monotonic() + config.options.timeout)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    try:
+        yield ask
+    finally:
+        pool.close()
+
+
+def look(place: Place, config: ClientConfig, *, samples: int = 0) -> Facts:
+    """
+    Return what a server says of itself; `samples` round trips are measured.
+
+    An error is part of the answer: it becomes the `error` of the facts.
+    """
+    try:
+        with asking(place, config) as ask:
+            return _look(place, config, ask, samples)
+    except (RedisError, OSError) as error:
+        text = f"{type(error).__name__}: {error}"
+        return Facts(name=place.name, expected_role=place.role, error=text)
+
+
+def _look(place: Place, config: ClientConfig, ask: Ask, samples: int) -> Facts:
+    found = facts.read(place.name, place.role, facts.fields(_text(ask("INFO"))))
+    if found.mode == "sentinel":
+        found = attrs.evolve(found, role="sentinel")
+        if config.service is not None:
+            return attrs.evolve(found, sentinel=_sentinel(ask, config.service.name))
+        return found
+    if found.mode == "cluster":
+        told = facts.fields(_text(ask("CLUSTER", "INFO")))
+        ok = int(told.get("cluster_slots_ok", 0))
+        found = attrs.evolve(found, cluster_state=told.get("cluster_state", ""), slots_ok=ok)
+    measured = None
+    if samples:
+        measured = facts.latency([_round_trip(ask) for _ in range(samples)])
+    return attrs.evolve(found, idle_timeout=_idle_timeout(ask), latency=measured)
+
+
+def _round_trip(ask: Ask) -> float:
+    began = perf_counter()
+    ask("PING")
+    return perf_counter() - began
+
+
+def _idle_timeout(ask: Ask) -> int | None:
+    try:
+        told = ask("CONFIG", "GET", "timeout")
+    except RedisError:  # managed servers do not let everybody see that
+        return None
+    pairs = told if isinstance(told, dict) else dict(zip(told[::2], told[1::2], strict=True))
+    return next((int(value) for value in pairs.values()), None)
+
+
+def _sentinel(ask: Ask, service: str) -> dict[str, str]:
+    """Return what a Sentinel says of a service, and of the quorum that a failover needs."""
+    try:
+        told = ask("SENTINEL", "MASTER", service)
+    except RedisError as error:
+        return {"error": str(error)}
+    pairs = told.items() if isinstance(told, dict) else zip(told[::2], told[1::2], strict=True)
+    state = {_text(name): _text(value) for name, value in pairs}
+    try:
+        ask("SENTINEL", "CKQUORUM", service)
+    except RedisError as error:
+        state["no-quorum"] = str(error)
+    return state
+
+
+def _text(reply: Any) -> str:
+    return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else str(reply)
