@@ -39,6 +39,60 @@ async def async_sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
+def identity() -> int:
+    """Return a number that no other thread has while this one runs."""
+    return threading.get_ident()
+
+
+def async_identity() -> int:
+    """Return a number that no other task has while this one runs."""
+    return id(asyncio.current_task())
+
+
+def place() -> object:
+    """Return what those have in common who may wait for each other: threads, all of them."""
+    return None
+
+
+def async_place() -> object:
+    """Return what those have in common who may wait for each other: tasks, their loop."""
+    return asyncio.get_running_loop()
+
+
+class Arrival:
+    """Something that several threads wait for."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def come(self) -> None:
+        """Let all who wait go on."""
+        self._event.set()
+
+    def wait(self, seconds: float) -> None:
+        """Return when it has come, or after so many seconds."""
+        self._event.wait(max(0.0, seconds))
+
+
+class AsyncArrival:
+    """Something that several tasks of one loop wait for."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def come(self) -> None:
+        """Let all who wait go on."""
+        self._event.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Return when it has come, or after so many seconds."""
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._event.wait()
+        except TimeoutError:
+            return
+
+
 Enough: TypeAlias = int | Callable[[list[Any]], bool]
 """How many answers, or which, are enough."""
 
@@ -394,6 +448,8 @@ def _in_child() -> None:
 os.register_at_fork(after_in_child=_in_child)
 
 __all__ = [
+    "Arrival",
+    "AsyncArrival",
     "AsyncClosable",
     "AsyncLinked",
     "AsyncOutside",
@@ -405,13 +461,17 @@ __all__ = [
     "StateLock",
     "ask_all",
     "async_ask_all",
+    "async_identity",
+    "async_place",
     "async_sleep",
     "async_spawn",
     "close_now",
     "gather_errors",
+    "identity",
     "last_write",
     "monotonic",
     "on_fork",
+    "place",
     "sleep",
     "spawn",
 ]

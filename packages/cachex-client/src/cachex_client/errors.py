@@ -5,10 +5,14 @@ to it; trouble with connections is an error of `cachex_pool`. The rest is here.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from redis import exceptions as redis_errors
 from redis.exceptions import LockError as RedisLockError
 from redis.exceptions import LockNotOwnedError as RedisLockNotOwnedError
+
+if TYPE_CHECKING:
+    from cachex_client.limits import RateLimit
 
 
 class ClientError(Exception):
@@ -33,6 +37,29 @@ class LockError(ClientError, RedisLockError):
 
 class LockNotOwnedError(LockError, RedisLockNotOwnedError):
     """The lock is held by somebody else now, most likely because it timed out."""
+
+
+class SemaphoreError(ClientError):
+    """A semaphore is used in a way that cannot work, or one of the errors below."""
+
+
+class SemaphoreTimeoutError(SemaphoreError, TimeoutError):
+    """A semaphore had no room within the time that was given."""
+
+
+class SemaphoreLostError(SemaphoreError):
+    """A lease has ended: somebody else may be in the holder's place by now."""
+
+
+class RateLimitExceeded(ClientError):
+    """What was asked for is not allowed within the time that was given; `result` says when."""
+
+    def __init__(self, key: object, result: "RateLimit", timeout: float | None) -> None:
+        super().__init__(
+            f"{key!r} is allowed again in {result.retry_after:.3f} s, not within {timeout} s"
+        )
+        self.key = key
+        self.result = result
 
 
 class ClusterUnreachable(ClientError, redis_errors.ConnectionError):

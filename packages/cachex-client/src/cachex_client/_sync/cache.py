@@ -7,10 +7,12 @@ from typing import Any
 from cachex_client import commands
 from cachex_client._sync.bulk import BulkVerbs
 from cachex_client._sync.configured import Configured
+from cachex_client._sync.coordination import CoordinationVerbs
 from cachex_client._sync.counters import CounterVerbs
 from cachex_client._sync.expiry import ExpiryVerbs
+from cachex_client._sync.flights import flights
 from cachex_client._sync.keyspace import KeyspaceVerbs
-from cachex_client._sync.lock import Lock
+from cachex_client._concurrency import monotonic
 from cachex_client.command import on_primary
 from cachex_client.defaults import value_of
 from cachex_client.keys import Key, Version
@@ -20,7 +22,12 @@ NOTHING = object()  # what no cache holds
 
 
 class Cache(
-    BulkVerbs, CounterVerbs, ExpiryVerbs, KeyspaceVerbs, Configured
+    BulkVerbs,
+    CoordinationVerbs,
+    CounterVerbs,
+    ExpiryVerbs,
+    KeyspaceVerbs,
+    Configured,
 ):
     """Keeps values under keys on the servers of a client.
 
@@ -75,15 +82,41 @@ class Cache(
     ) -> Any:
         """Return a value; if there is none, store `default`, or what it returns if it is callable.
 
-        Two callers may both find nothing and call `default`: both get what the first one stored.
+        Of those in this process who ask for the same key side by side, one calls his `default`,
+        and all get a copy of what he got; if that fails, he gets the error and the next one tries.
+        Another process may find nothing too: then all get what was stored first.
         """
+        since = monotonic()
         value = self.get(key, NOTHING, version)
         if value is not NOTHING:
             return value
-        value = value_of(default)
-        if self.add(key, value, timeout, version):
-            return value
-        return self.get(key, value, version)
+        if not callable(default):
+            value = value_of(default)
+            if self.add(key, value, timeout, version):
+                return value
+            return self.get(key, value, version)
+        wire, px = self.keyspace.wire(key, version), self._px(timeout)
+        made: list[Any] = []
+
+        def look() -> bytes | None:
+            return self.client.execute(on_primary(commands.get(wire)))
+
+        def make() -> bytes:
+            value = value_of(default)
+            stored = self.codec.dumps(value)
+            if px == 0:
+                first = look()
+            elif self.client.execute(commands.set(wire, stored, px=px, nx=True)):
+                first = None
+            else:
+                first = look()
+            if first is not None:
+                return first
+            made.append(value)
+            return stored
+
+        stored = flights.bring((id(self.client), wire), since, look, make)
+        return made[0] if made else self.codec.loads(stored)
 
     def delete(self, key: Key, version: Version | None = None) -> bool:
         """Remove a key; return False if there was none."""
@@ -104,32 +137,6 @@ class Cache(
         if px == 0:
             return self.client.execute(commands.unlink(wire)) > 0
         return self.client.execute(commands.pexpire(wire, px))
-
-    def lock(
-        self,
-        key: Key,
-        version: Version | None = None,
-        *,
-        timeout: float | None = None,
-        sleep: float = 0.1,
-        blocking: bool = True,
-        blocking_timeout: float | None = None,
-        thread_local: bool = True,
-    ) -> Lock:
-        """Return a lock under a key of this cache, which `with` or `acquire` then takes.
-
-        `timeout` is for how many seconds the lock holds at most, None for ever; `blocking_timeout`
-        how many to wait for it, pausing for about `sleep` between attempts.
-        """
-        return Lock(
-            self.client.redis,
-            self.keyspace.wire(key, version),
-            timeout=timeout,
-            sleep=sleep,
-            blocking=blocking,
-            blocking_timeout=blocking_timeout,
-            thread_local=thread_local,
-        )
 
     def _store_nothing(self, wire: bytes, *, nx: bool, xx: bool) -> bool:
         """Do as if a value had been stored and its time were over."""

@@ -23,11 +23,13 @@ from cachex_client.commands.keys import (
 )
 from cachex_client.commands.scripts import (
     Script,
+    Scripted,
     eval_,
     evalsha,
     script_exists,
     script_flush,
     script_load,
+    script_of,
 )
 from cachex_client.commands.server import config_get, dbsize, flushdb, info, ping, role
 from cachex_client.commands.strings import (
@@ -69,11 +71,13 @@ __all__ = [
     "unlink",
     # scripts
     "Script",
+    "Scripted",
     "eval_",
     "evalsha",
     "script_exists",
     "script_flush",
     "script_load",
+    "script_of",
     # server
     "config_get",
     "dbsize",

@@ -1,8 +1,9 @@
 """Scripts in Lua, sent by digest."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import sha1
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 
@@ -30,6 +31,34 @@ class Script:
     def __attrs_post_init__(self) -> None:
         digest = sha1(self.text, usedforsecurity=False).hexdigest()  # the server's choice
         object.__setattr__(self, "digest", digest.encode())
+
+
+@lru_cache(maxsize=1_000)
+def script_of(text: str | bytes) -> Script:
+    """Return the script with a text, whose digest is made once."""
+    return Script(text.encode() if isinstance(text, str) else text)
+
+
+@attrs.frozen(slots=True)
+class Scripted(Generic[T]):
+    """
+    One run of a script: what to send first, and what to a server that does not know it.
+
+    It is sent by digest. After `NoScriptError` the server has done nothing, and wants it by text.
+    """
+
+    script: Script
+    keys: Sequence[bytes] = ()
+    arguments: Sequence[bytes] = ()
+    parse: Callable[[Any], T] = as_is
+
+    def by_digest(self) -> Command[T]:
+        """Return EVALSHA."""
+        return evalsha(self.script.digest, self.keys, self.arguments, self.parse)
+
+    def by_text(self) -> Command[T]:
+        """Return EVAL."""
+        return eval_(self.script.text, self.keys, self.arguments, self.parse)
 
 
 def eval_(

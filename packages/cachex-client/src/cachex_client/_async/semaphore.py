@@ -1,0 +1,179 @@
+# tools/unasync.py writes the sync twin of this file.
+"""A semaphore that processes and machines share."""
+
+from math import inf
+from random import random
+from types import TracebackType
+from uuid import uuid4
+
+from cachex_client import _concurrency
+from cachex_client._async.scripting import async_run
+from cachex_client._concurrency import monotonic
+from cachex_client._core import semaphore as decide
+from cachex_client.errors import (
+    ConfigurationError,
+    SemaphoreError,
+    SemaphoreLostError,
+    SemaphoreTimeoutError,
+)
+from cachex_client.executor import AsyncExecutor
+from cachex_client.timeouts import milliseconds
+
+_SHORTEST = 0.1  # seconds an attempt is given even if the caller's patience ends sooner
+
+
+class AsyncSemaphore:
+    """
+    Room for so many at a time under one key, on one server and in a cluster alike.
+
+    Each holder takes `weight` of the `capacity`, which all users of a key should agree on. What
+    somebody holds is free again after `lease` seconds unless `extend` is called, so that who dies
+    keeps nothing for ever; work that may take longer has to extend, or there may be more at work
+    than there is room for. `timeout` is for how many seconds to wait for room, None for ever.
+
+    Who came first gets in first: a heavy one is not overtaken by light ones for which there would
+    be room. Who has not asked for two seconds has left the queue. The server's clock counts.
+
+    One object may be shared by threads or tasks; each holds a share of its own, and nobody two.
+    """
+
+    def __init__(
+        self,
+        client: AsyncExecutor,
+        key: bytes,
+        capacity: int,
+        *,
+        weight: int = 1,
+        lease: float | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        if not 1 <= capacity <= decide.LARGEST:
+            raise ConfigurationError(
+                f"a semaphore's capacity is 1 to {decide.LARGEST}, not {capacity!r}"
+            )
+        if not 1 <= weight <= capacity:
+            raise ConfigurationError(f"a weight of {weight!r} is not 1 to the capacity {capacity}")
+        if lease is None or lease <= 0:
+            raise ConfigurationError(
+                "a semaphore needs a lease above 0, the seconds after which what a dead holder"
+                f" held is free again, not {lease!r}"
+            )
+        self.capacity = capacity
+        self.weight = weight
+        self.lease = lease
+        self.timeout = timeout
+        self._client = client
+        self._key = key
+        self._name = key.decode("utf-8", "backslashreplace")
+        # By who acquired it; with until when it is held for all this side knows.
+        self._claims: dict[int, tuple[bytes, float]] = {}
+
+    def __repr__(self) -> str:
+        held = f", held {len(self._claims)} times" if self._claims else ""
+        return f"<AsyncSemaphore {self._name!r} of {self.capacity}{held}>"
+
+    async def __aenter__(self) -> "AsyncSemaphore":
+        await self.acquire()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await self.release()
+        except SemaphoreLostError:
+            if error is None:
+                raise
+
+    async def acquire(self, *, blocking: bool = True, timeout: float | None = None) -> bool:
+        """
+        Take a share; True, or False if there is no room and `blocking` is off.
+
+        `timeout` is for how many seconds to wait, that of the semaphore if not given. Raises
+        SemaphoreTimeoutError after that, and SemaphoreError if this thread or task holds a share
+        of this object already. If it is cancelled, or the connection breaks, what may have been
+        taken is given back beside, or is free again when the lease ends.
+        """
+        me = _concurrency.async_identity()
+        if me in self._claims and monotonic() < self._claims[me][1]:
+            raise SemaphoreError(f"{self._name!r} is held already, and a holder takes no second")
+        patience = self.timeout if timeout is None else timeout
+        until = inf if patience is None else monotonic() + patience
+        claim = decide.claim_of(self.weight, uuid4().hex.encode())
+        attempt = 0
+        try:
+            while True:
+                asked = monotonic()
+                left = until - asked
+                ahead = await self._ask(claim, left, queue=blocking and left > 0)
+                if ahead < 0:
+                    self._claims[me] = claim, asked + self.lease
+                    return True
+                if not blocking:
+                    return False
+                if left <= 0:
+                    break
+                rest = decide.pause(attempt, ahead, self.capacity, random())
+                await _concurrency.async_sleep(max(0.0, min(rest, until - monotonic())))
+                attempt += 1
+        except BaseException as error:
+            if not isinstance(error, Exception) or getattr(error, "written", False):
+                self._leave(claim)
+            raise
+        raise SemaphoreTimeoutError(
+            f"no room for {self.weight} of {self.capacity} under {self._name!r} within {patience} s"
+        )
+
+    async def release(self) -> None:
+        """
+        Give the share back that this thread or task holds, or else the oldest one.
+
+        Raises SemaphoreError if there is none, SemaphoreLostError if its lease had ended.
+        """
+        who, claim = self._held("release")
+        self._claims.pop(who, None)
+        if not await async_run(self._client, decide.release(self._key, claim)):
+            raise SemaphoreLostError(
+                f"the lease of {self.lease} s on {self._name!r} had ended before the release"
+            )
+
+    async def extend(self, lease: float | None = None) -> None:
+        """
+        Let the lease end in `lease` seconds from now, as many as at first if not given.
+
+        Raises SemaphoreLostError if it has ended, SemaphoreError if there is none.
+        """
+        who, claim = self._held("extend")
+        asked = monotonic()
+        seconds = self.lease if lease is None else lease
+        if seconds <= 0:
+            raise ConfigurationError(f"a lease is above 0, not {seconds!r}")
+        extend = decide.extend(self._key, claim, milliseconds(seconds))
+        if not await async_run(self._client, extend):
+            raise SemaphoreLostError(f"the lease on {self._name!r} has ended, nothing to extend")
+        if who in self._claims:
+            self._claims[who] = claim, asked + seconds
+
+    # -- inside
+
+    async def _ask(self, claim: bytes, left: float, *, queue: bool) -> int:
+        lease = milliseconds(self.lease)
+        call = decide.acquire(self._key, claim, self.weight, self.capacity, lease, queue=queue)
+        timeout = min(self._client.redis.timeout, max(left, _SHORTEST))
+        return await async_run(self._client, call, timeout=timeout)
+
+    def _leave(self, claim: bytes) -> None:
+        """Have the share or the place in the queue given back that nobody knows of."""
+        _concurrency.async_spawn(lambda: async_run(self._client, decide.release(self._key, claim)))
+
+    def _held(self, verb: str) -> tuple[int, bytes]:
+        """Return whose share is meant, and which it is."""
+        me = _concurrency.async_identity()
+        claims = dict(self._claims)
+        for who in (me, *claims):
+            if who in claims:
+                return who, claims[who][0]
+        raise SemaphoreError(f"cannot {verb} {self._name!r}: no share of it is held here")

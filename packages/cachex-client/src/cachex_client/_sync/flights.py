@@ -1,0 +1,101 @@
+# Written by tools/unasync.py from _async/flights.py: edit that file instead.
+"""One caller at a time makes what several want: the others wait and get it, too."""
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, TypeAlias
+
+from cachex_client import _concurrency
+from cachex_client._concurrency import monotonic
+
+PATIENCE = 30.0
+"""Seconds for which a follower waits before he makes the value himself."""
+
+FLIGHTS = 3
+"""How many leaders may fail a follower before he does."""
+
+REMEMBERED = 1_000  # keys
+LAG = 0.5  # seconds in which a replica may not know yet what was stored
+
+Look: TypeAlias = Callable[[], Awaitable[bytes | None]]
+Make: TypeAlias = Callable[[], Awaitable[bytes]]
+
+
+class _Flight:
+    """What one caller makes, for all who follow."""
+
+    def __init__(self) -> None:
+        self.arrival = _concurrency.Arrival()
+        self.began = monotonic()
+        self.stored: bytes | None = None  # once there is something to have
+
+
+_leading: ContextVar[tuple[_Flight, ...]] = ContextVar("cachex_leading", default=())
+
+
+class Flights:
+    """
+    The values that are being made in this process.
+
+    A flight begins with the caller who finds that nobody makes his value, and ends with what he
+    made, or with his failure: raised, cancelled, killed. Then the next of those who waited begins
+    another. Whoever has waited long enough, or is asked by the very function that makes the
+    value, makes it alone.
+    """
+
+    def __init__(self) -> None:
+        self.after_fork()
+        _concurrency.on_fork(self)
+
+    def after_fork(self) -> None:
+        """Wait for nobody in a child process: who makes values in the parent does so there."""
+        self._flights: dict[Any, _Flight] = {}
+        self._landed: dict[Any, float] = {}
+
+    def bring(self, key: Any, since: float, look: Look, make: Make) -> bytes:
+        """
+        Return what `make` returns here or for somebody who wants the same, as it is stored.
+
+        `key` says what is the same. `since` is when, by `monotonic`, the caller began to look in
+        vain: if somebody has stored it after that, `look` finds it. What `make` raises is raised.
+        """
+        mine, flying = _Flight(), (_concurrency.place(), key)
+        token = _leading.set((*_leading.get(), mine))
+        try:
+            for _ in range(FLIGHTS):
+                flight = self._flights.setdefault(flying, mine)
+                if flight is mine:
+                    mine.stored = self._made(key, since, look, make)
+                    return mine.stored
+                if flight in _leading.get():
+                    break
+                stored = self._follow(flight, flying, mine.began + PATIENCE)
+                if stored is not None:
+                    return stored
+            return make()
+        finally:  # not left out even by a signal that raises
+            if self._flights.get(flying) is mine:
+                del self._flights[flying]
+            mine.arrival.come()
+            _leading.reset(token)
+
+    def _made(self, key: Any, since: float, look: Look, make: Make) -> bytes:
+        if self._landed.get(key, 0.0) > since - LAG:
+            stored = look()
+            if stored is not None:
+                return stored
+        stored = make()
+        if len(self._landed) >= REMEMBERED:
+            self._landed.clear()
+        self._landed[key] = monotonic()
+        return stored
+
+    def _follow(self, flight: _Flight, flying: Any, until: float) -> bytes | None:
+        flight.arrival.wait(until - monotonic())
+        too_long = flight.stored is None and monotonic() - flight.began >= PATIENCE
+        if too_long and self._flights.get(flying) is flight:
+            self._flights.pop(flying, None)  # nobody has to wait for it any longer
+        return flight.stored
+
+
+flights = Flights()

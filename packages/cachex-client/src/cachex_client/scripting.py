@@ -1,0 +1,129 @@
+"""What `eval_script` does with keys, arguments and replies, and what may be done instead.
+
+Of a script's arguments, numbers and text are the script's own affair; what is to be a value of
+the cache is wrapped in `Encoded`. A pre-hook takes the place of that rule, a post-hook makes
+values of a reply.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import attrs
+
+from cachex_client.codec import Codec
+from cachex_client.keys import ERRORS, Key, Keys, Version
+
+
+@attrs.frozen(slots=True)
+class Encoded:
+    """An argument of a script that is sent as the cache would store it."""
+
+    value: Any
+
+
+@attrs.frozen(slots=True)
+class ScriptHelpers:
+    """What hooks need of a cache: how its keys and its values look on the server."""
+
+    keyspace: Keys
+    codec: Codec
+    version: Version | None = None
+
+    def make_key(self, key: Key, version: Version | None = None) -> bytes:
+        """Return the full key, of the version of the call unless another one is given."""
+        return self.keyspace.wire(key, self.version if version is None else version)
+
+    def make_keys(self, keys: Iterable[Key]) -> list[Any]:
+        """Return the full keys."""
+        return self.keyspace.wire_many(keys, self.version)
+
+    def encode(self, value: Any) -> bytes:
+        """Return what the cache would store."""
+        return self.codec.dumps(value)
+
+    def encode_values(self, values: Iterable[Any]) -> list[Any]:
+        """Return what the cache would store for each value."""
+        return self.codec.dumps_many(values)
+
+    def decode(self, stored: Any) -> Any:
+        """Return the value of what a script found; a number or None of its own as it is."""
+        return self.codec.loads(stored) if isinstance(stored, bytes) else stored
+
+    def decode_values(self, values: Iterable[Any]) -> list[Any]:
+        """Return the value of each."""
+        return [self.decode(stored) for stored in values]
+
+    def as_sent(self, words: Iterable[Any]) -> tuple[bytes, ...]:
+        """Return keys or arguments as bytes; TypeError for what is no text, bytes or number."""
+        return tuple(map(_word, words))
+
+
+PreHook: TypeAlias = Callable[
+    [ScriptHelpers, Sequence[Any], Sequence[Any]], tuple[Sequence[Any], Sequence[Any]]
+]
+"""Called with keys and arguments as given; returns both as they are to be sent."""
+
+PostHook: TypeAlias = Callable[[ScriptHelpers, Any], Any]
+"""Called with the reply; returns what the caller gets."""
+
+
+def encoded_pre(
+    helpers: ScriptHelpers, keys: Sequence[Any], args: Sequence[Any]
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Make full keys, and encode the arguments that are wrapped in `Encoded`: the rule itself."""
+    words = [helpers.encode(one.value) if isinstance(one, Encoded) else one for one in args]
+    return helpers.make_keys(keys), words
+
+
+def keys_only_pre(
+    helpers: ScriptHelpers, keys: Sequence[Any], args: Sequence[Any]
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Make full keys, and leave the arguments alone."""
+    return helpers.make_keys(keys), args
+
+
+def full_encode_pre(
+    helpers: ScriptHelpers, keys: Sequence[Any], args: Sequence[Any]
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Make full keys, and encode every argument."""
+    return helpers.make_keys(keys), helpers.encode_values(args)
+
+
+def decode_single_post(helpers: ScriptHelpers, reply: Any) -> Any:
+    """Return the value that a script found, None if it found none."""
+    return helpers.decode(reply)
+
+
+def decode_list_post(helpers: ScriptHelpers, reply: Any) -> list[Any]:
+    """Return the values that a script found, none of them if it found nothing."""
+    return [] if reply is None else helpers.decode_values(reply)
+
+
+def _word(word: Any) -> bytes:
+    if isinstance(word, bytes):
+        return word
+    if isinstance(word, str):
+        return word.encode("utf-8", ERRORS)
+    if isinstance(word, int) and not isinstance(word, bool):
+        return b"%d" % word
+    if isinstance(word, float):
+        return repr(float(word)).encode()
+    if isinstance(word, (bytearray, memoryview)):
+        return bytes(word)
+    raise TypeError(
+        f"a script takes text, bytes and numbers, not {type(word).__name__};"
+        " wrap what is to be stored as a value in Encoded()"
+    )
+
+
+__all__ = [
+    "Encoded",
+    "PostHook",
+    "PreHook",
+    "ScriptHelpers",
+    "decode_list_post",
+    "decode_single_post",
+    "encoded_pre",
+    "full_encode_pre",
+    "keys_only_pre",
+]
