@@ -1,0 +1,145 @@
+"""Turning telemetry on and off, for the whole process."""
+
+from typing import Any
+
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+
+import cachex_client
+import cachex_pool
+from cachex_otel._concurrency import StateLock, in_every_child
+from cachex_otel.observer import Telemetry
+from cachex_otel.options import TelemetryOptions
+from cachex_otel.pools import FullPoolTelemetry, PoolTelemetry
+from cachex_otel.providers import (
+    global_meter_provider,
+    global_tracer_provider,
+    meters_of,
+    reset_counts,
+    tracer_of,
+)
+
+_lock = StateLock()
+_running: "Instrumentation | None" = None
+
+
+class Instrumentation:
+    """Our observers, and the providers they report to as soon as there are some."""
+
+    def __init__(
+        self,
+        tracer_provider: TracerProvider | None,
+        meter_provider: MeterProvider | None,
+        options: TelemetryOptions,
+    ) -> None:
+        self.asked = (tracer_provider, meter_provider, options)
+        self._tracer_provider, self._meter_provider = tracer_provider, meter_provider
+        self._wants_spans = options.spans != "off"
+        self._wants_metrics = options.metrics != "off"
+        self._on_pools = FullPoolTelemetry if options.metrics == "full" else PoolTelemetry
+        self._pools: PoolTelemetry | None = None
+        self._telemetry = Telemetry(options, self.look)
+        self._stopped = False
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self.look()
+        cachex_client.observe(self._telemetry)
+
+    def stop(self) -> None:
+        """Stop listening; what is under way is still told to the end."""
+        self._stopped = True
+        cachex_client.unobserve(self._telemetry)
+        if self._pools is not None:
+            cachex_pool.unobserve(self._pools)
+        if self._telemetry.meters is not None:
+            self._telemetry.meters.active = False
+        self._telemetry.tracer = self._telemetry.meters = None
+
+    def look(self) -> bool:
+        """Take the providers that have come; return whether one may still come."""
+        with _lock:
+            if self._stopped:
+                return False
+            if self._wants_spans:
+                self._wants_spans = not self._found_tracer()
+            if self._wants_metrics:
+                self._wants_metrics = not self._found_meters()
+            return self._wants_spans or self._wants_metrics
+
+    def look_again(self) -> None:
+        """Look at the next call, in a child process that may have got providers of its own."""
+        self._telemetry.look_again()
+
+    def _found_tracer(self) -> bool:
+        provider = self._tracer_provider or global_tracer_provider()
+        if provider is None:
+            return False
+        self._telemetry.tracer = tracer_of(provider, _version())
+        return True
+
+    def _found_meters(self) -> bool:
+        provider = self._meter_provider or global_meter_provider()
+        if provider is None:
+            return False
+        meters = self._telemetry.meters = meters_of(provider, _version())
+        if meters is not None:
+            meters.active = True
+            self._pools = self._on_pools(meters)
+            cachex_pool.observe(self._pools)
+        return True
+
+
+def instrument(
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    **options: Any,
+) -> None:
+    """
+    Make spans and metrics of what all clients, caches and pools of this process do.
+
+    Without providers the global ones are used; if they are set later, they are found within a tenth
+    of a second, and until then nothing is told. `options` are those of `TelemetryOptions`.
+
+    To call it again with the same arguments changes nothing; with others, they replace
+    those of before. Raises TypeError for an unknown option, ValueError for a wrong value.
+    """
+    global _running
+    made = Instrumentation(tracer_provider, meter_provider, TelemetryOptions.of(options))
+    with _lock:
+        if _running is not None:
+            if _running.asked == made.asked:
+                return
+            _running.stop()
+        _running = made
+        made.start()
+
+
+def uninstrument() -> None:
+    """Tell nothing any more; calls then cost what they cost before `instrument`."""
+    global _running
+    with _lock:
+        if _running is not None:
+            _running.stop()
+            _running = None
+
+
+def is_instrumented() -> bool:
+    """Say whether `instrument` is in force."""
+    return _running is not None
+
+
+def _version() -> str:
+    from cachex_otel import __version__  # here, because that module imports this one
+
+    return __version__
+
+
+def _in_child() -> None:
+    _lock.after_fork()
+    reset_counts()
+    if _running is not None:
+        _running.look_again()
+
+
+in_every_child(_in_child)

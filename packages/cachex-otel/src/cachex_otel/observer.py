@@ -1,0 +1,314 @@
+"""What clients and caches tell, as spans and metrics."""
+
+from collections.abc import Callable, Sequence
+from time import monotonic, perf_counter
+from typing import Any
+
+from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.trace import (
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    get_current_span,
+    set_span_in_context,
+)
+
+from cachex_client import ClientObserver, Operation, Origin, Sent
+from cachex_otel import attributes as names
+from cachex_otel.failures import class_name, error_type, retry_reason
+from cachex_otel.metrics import Labels, Meters
+from cachex_otel.options import TelemetryOptions
+from cachex_otel.suppression import is_suppressed
+from cachex_otel.tracing import (
+    Attributes,
+    Shape,
+    Shapes,
+    counted,
+    ending,
+    failure,
+    peer_attributes,
+    verb_name,
+    verdict,
+)
+from cachex_pool import logger
+
+log = logger("cachex_otel")
+
+LOOK_EVERY = 0.1
+"""Seconds between looks for a provider that was not there yet."""
+FAILED = Status(StatusCode.ERROR)
+
+
+class Telemetry(ClientObserver):
+    """
+    Tells OpenTelemetry what clients do.
+
+    `tracer` and `meters` are None as long as nobody wants spans, or metrics. `look` is called now
+    and then while one of them may still come; without both this costs a look at the clock.
+    """
+
+    def __init__(self, options: TelemetryOptions, look: Callable[[], bool]) -> None:
+        self.options = options
+        self.tracer: Tracer | None = None
+        self.meters: Meters | None = None
+        self._look = look
+        self.look_again()
+        self._shapes = Shapes(options)
+        spans = options.spans
+        self._commands = spans in ("auto", "command", "both")
+        self._verbs = spans in ("auto", "cache", "both")
+        self._outer = spans in ("cache", "both")
+        self._full = options.metrics == "full"
+        # Where nothing differs from call to call but the numbers, spans start with what they share.
+        self._plain = options.query_text == "off" and options.key_attribute == "off"
+        self._told: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<Telemetry {'live' if self.tracer or self.meters else 'dormant'}>"
+
+    def look_again(self) -> None:
+        """Look for providers at the next call."""
+        self._looking, self._look_at = True, 0.0
+
+    # -- wire operations
+
+    def sending(self, sent: Sent) -> Any:
+        if self._looking and monotonic() >= self._look_at:
+            self._look_at = monotonic() + LOOK_EVERY
+            self._looking = self._look()
+        tracer, meters = self.tracer, self.meters
+        if tracer is None and meters is None:
+            return None
+        context = get_current()
+        if context and is_suppressed(context):
+            return None
+        shape = self._shapes.of(sent)
+        if shape is None:
+            return None
+        span = outer = None
+        if tracer is not None:
+            if self._outer and shape.outer is not None:
+                outer, context = self._start_outer(tracer, shape.outer, context)
+            if self._commands:
+                span = self._start(tracer, shape, sent, context)
+        if span is None and outer is None and meters is None:
+            return None
+        return shape, span, outer, perf_counter()
+
+    def _start(self, tracer: Tracer, shape: Shape, sent: Sent, context: Context) -> Span | None:
+        """Start a span; None if it is not recorded, as it has no children that have to know."""
+        if (self.options.require_parent or shape.quiet) and not _has_span(context):
+            return None
+        single = self._plain and len(sent.commands) == 1
+        labels = shape.labels if single else self._shapes.asked_for(sent, shape)
+        span = tracer.start_span(shape.name, context, SpanKind.CLIENT, labels)
+        if not span.is_recording():
+            return None
+        if self.options.request_hook is not None:
+            self._call("request_hook", span, sent)
+        return span
+
+    def _start_outer(
+        self, tracer: Tracer, outer: tuple[str, Attributes], context: Context
+    ) -> tuple[Span | None, Context]:
+        if self.options.require_parent and not _has_span(context):
+            return None, context
+        span = tracer.start_span(outer[0], context, SpanKind.INTERNAL, outer[1])
+        return span, set_span_in_context(span, context)
+
+    def settled(self, sent: Sent, token: Any) -> None:
+        shape, span, outer, started = token
+        if self.meters is not None:
+            self._measure(self.meters, sent, shape, perf_counter() - started, span or outer)
+        if span is not None:
+            span.set_attributes(ending(sent, shape, sentry=self.options.sentry_compat))
+            if sent.retried or sent.redirected or sent.error is not None or shape.counts:
+                span.set_attributes(_more(sent, shape))
+            if self.options.sentry_compat:
+                span.set_attributes(_size(sent, shape))
+            if sent.error is not None:
+                span.set_status(FAILED)
+            if self.options.response_hook is not None:
+                self._call("response_hook", span, sent)
+            span.end()
+        if outer is not None:
+            self._end_outer(outer, sent, shape)
+
+    def _end_outer(self, outer: Span, sent: Sent, shape: Shape) -> None:
+        if outer.is_recording():
+            outer.set_attributes(verdict(sent, shape, sentry=self.options.sentry_compat))
+            outer.set_attributes(counted(sent) if shape.counts else {})
+            if self.options.sentry_compat:
+                outer.set_attributes(_size(sent, shape))
+            if sent.error is not None:
+                outer.set_attribute(names.ERROR_TYPE, error_type(sent.error))
+                outer.set_status(FAILED)
+        outer.end()
+
+    def _measure(
+        self, meters: Meters, sent: Sent, shape: Shape, took: float, span: Span | None
+    ) -> None:
+        error = sent.error
+        labels = shape.measures
+        if error is not None:
+            labels = {**labels, **failure(error)}
+        if self.options.metric_peer:
+            labels = {**labels, **peer_attributes(sent.peer)}
+        # In the span's context, so that a slow one can be found by the histogram's exemplar.
+        context = None if span is None else set_span_in_context(span)
+        meters.duration.record(took, labels, context)
+        if self._full and shape.verb is not None:
+            meters.cache_duration.record(took, _of_verb(shape.verb, error), context)
+        if sent.bytes_out:
+            meters.io[SENT] += sent.bytes_out
+        if received := _bytes_in(sent.replies):
+            meters.io[RECEIVED] += received
+        for reason in sent.retried:
+            meters.retries[((names.RETRY_REASON, retry_reason(reason)),)] += 1
+        for kind in sent.redirected:
+            meters.redirects[((names.REDIRECT_TYPE, kind.lower()),)] += 1
+
+    # -- verbs that take several
+
+    def began(self, operation: Operation) -> Any:
+        if self._looking and monotonic() >= self._look_at:
+            self._look_at = monotonic() + LOOK_EVERY
+            self._looking = self._look()
+        if self.tracer is None and self.meters is None:
+            return None
+        context = get_current()
+        if context and is_suppressed(context):
+            return None
+        span = attached = None
+        wanted = self._verbs and not (self.options.require_parent and not _has_span(context))
+        if self.tracer is not None and wanted:
+            origin = operation.origin
+            labels = self._shapes.of_verb(origin)
+            if operation.requested is not None:
+                labels[names.KEYS_REQUESTED] = operation.requested
+            span = self.tracer.start_span(verb_name(origin), context, attributes=labels)
+            # A span that is not recorded too: so its parts know that they are not either.
+            attached = attach(set_span_in_context(span, context))
+        elif self.meters is None:
+            return None
+        return span, attached, perf_counter()
+
+    def ended(self, operation: Operation, token: Any) -> None:
+        span, attached, started = token
+        took = perf_counter() - started
+        if attached is not None:
+            detach(attached)
+        error = operation.error
+        if self.meters is not None:
+            context = None if span is None else set_span_in_context(span)
+            self.meters.cache_duration.record(took, _of_verb(operation.origin, error), context)
+        if span is None:
+            return
+        if span.is_recording():
+            span.set_attributes(counted(operation))
+            if error is not None:
+                span.set_attribute(names.ERROR_TYPE, error_type(error))
+                span.set_status(FAILED)
+        span.end()
+
+    # -- counts
+
+    def looked_up(self, cache: str, operation: str, hits: int, misses: int, errors: int) -> None:
+        if self.meters is None:
+            return
+        lookups = self.meters.lookups
+        if hits:
+            lookups[_lookup(cache, names.HIT)] += hits
+        if misses:
+            lookups[_lookup(cache, names.MISS)] += misses
+        if errors:
+            lookups[_lookup(cache, names.ERROR)] += errors
+
+    def wrote(self, cache: str, operation: str, keys: int) -> None:
+        if self.meters is not None:
+            self.meters.writes[_of_cache(cache)] += keys
+
+    def deleted(self, cache: str, operation: str, keys: int) -> None:
+        if self.meters is not None:
+            self.meters.deletes[_of_cache(cache)] += keys
+
+    def refreshed(
+        self, topology: str, *, trigger: str, took: float, error: Exception | None
+    ) -> None:
+        if self.meters is None:
+            return
+        labels: Labels = ((names.REFRESH_TRIGGER, trigger),)
+        if error is not None:
+            labels += ((names.ERROR_TYPE, error_type(error)),)
+        self.meters.refreshes[labels] += 1
+
+    def promoted(self, topology: str, *, old: str, new: str) -> None:
+        if self.meters is not None:
+            self.meters.failovers[()] += 1
+
+    def _call(self, hook: str, span: Span, sent: Sent) -> None:
+        """Call a hook; one that raises is told of once, and called again next time."""
+        try:
+            getattr(self.options, hook)(span, sent)
+        except Exception as error:
+            if hook not in self._told:
+                self._told.add(hook)
+                # Without its text, which may quote what was sent.
+                log.error("hook raised", hook=hook, error=class_name(type(error)))
+
+
+SENT: Labels = ((names.NETWORK_IO_DIRECTION, names.TRANSMIT),)
+RECEIVED: Labels = ((names.NETWORK_IO_DIRECTION, names.RECEIVE),)
+
+
+def _has_span(context: Context) -> bool:
+    return get_current_span(context).get_span_context().is_valid
+
+
+def _more(sent: Sent, shape: Shape) -> Attributes:
+    """Return what is said of few operations only."""
+    more = counted(sent) if shape.counts else {}
+    if sent.retried:
+        more[names.RETRY_COUNT] = sent.retries
+    if sent.redirected:
+        more[names.REDIRECT_COUNT] = sent.redirects
+    if sent.error is not None:
+        more |= failure(sent.error)
+    return more
+
+
+def _size(sent: Sent, shape: Shape) -> Attributes:
+    if shape.lookup and sent.replies and type(sent.replies[0]) is bytes:
+        return {names.SENTRY_ITEM_SIZE: len(sent.replies[0])}
+    return {}
+
+
+def _bytes_in(replies: Sequence[Any]) -> int:
+    """Return how many bytes of strings were received; lists are looked into, once."""
+    total = 0
+    for reply in replies:
+        if type(reply) is bytes:
+            total += len(reply)
+        elif type(reply) is list:
+            total += sum([len(one) for one in reply if type(one) is bytes])
+    return total
+
+
+def _of_verb(origin: Origin, error: BaseException | None) -> Attributes:
+    labels: Attributes = {names.OPERATION_NAME: origin.operation, **dict(_of_cache(origin.cache))}
+    if error is not None:
+        labels[names.ERROR_TYPE] = error_type(error)
+    return labels
+
+
+def _of_cache(cache: str) -> Labels:
+    return ((names.CACHE_NAME, cache),) if cache else ()
+
+
+def _lookup(cache: str, result: str) -> Labels:
+    return (*_of_cache(cache), (names.LOOKUP_RESULT, result), _TIER)
+
+
+_TIER = (names.TIER, names.TIER_SERVER)
