@@ -234,7 +234,9 @@ def _beside_options(params: Mapping[str, Any], where: str) -> dict[str, Any]:
     checked: dict[str, Any] = {}
     for name, value in params.items():
         if name not in _BESIDE_OPTIONS:
-            refuse(where, f"there is no setting {name!r}{nearest(name, _BESIDE_OPTIONS)}")
+            refuse(
+                where, f"there is no setting {name!r}{nearest(str(name).upper(), _BESIDE_OPTIONS)}"
+            )
         reader = _BESIDE_OPTIONS[name]
         if reader is not _ANYTHING:
             option = Option(name=name, reader=reader, doc="")
