@@ -16,6 +16,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import verbs
+
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_LINE = "# tools/unasync.py writes the sync twin of this file."
 BANNER = "# Written by tools/unasync.py from {source}: edit that file instead."
@@ -42,9 +44,9 @@ DJANGO_ATTRIBUTES = [
 ]
 DJANGO_VERBS = """
     add clear decr decr_version delete delete_many delete_pattern expire expire_at flush_db
-    get get_lock get_many get_or_set has_key incr incr_many incr_version iter_keys keys lock persist pexpire
-    pexpire_at pttl set set_many touch touch_many ttl
-""".split()
+    get get_lock get_many get_or_set has_key hscan_iter incr incr_many incr_version iter_keys keys
+    lock persist pexpire pexpire_at pipeline pttl set set_many touch touch_many ttl
+""".split() + verbs.verbs()
 DJANGO = DJANGO_ATTRIBUTES + [(rf"(\bdef |\.)a{verb}\b", rf"\1{verb}") for verb in DJANGO_VERBS]
 
 COMPILED = {pattern: (re.compile(pattern), text) for pattern, text in COMMON + DJANGO}
@@ -124,10 +126,12 @@ def main(arguments: list[str]) -> int:
     if set(arguments) - {"--check"}:
         print(__doc__, file=sys.stderr)
         return 2
+    check = "--check" in arguments
+    problems = verbs.run(ROOT, check=check)
     try:
-        problems = run(ROOT, check="--check" in arguments)
+        problems += run(ROOT, check=check)
     except BadSource as error:
-        problems = [str(error)]
+        problems.append(str(error))
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

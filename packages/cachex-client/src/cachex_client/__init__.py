@@ -1,12 +1,14 @@
 """Redis and Valkey client for caches; needs no Django."""
 
 from cachex_client._async.cache import AsyncCache
+from cachex_client._async.cache_pipeline import AsyncCachePipeline
 from cachex_client._async.cluster import AsyncClusterClient
 from cachex_client._async.default import AsyncDefaultClient
 from cachex_client._async.facade import AsyncRedis
 from cachex_client._async.read_only import AsyncReadOnlyClient
 from cachex_client._async.sentinel import AsyncSentinelClient
 from cachex_client._sync.cache import Cache
+from cachex_client._sync.cache_pipeline import CachePipeline
 from cachex_client._sync.cluster import ClusterClient
 from cachex_client._sync.default import DefaultClient
 from cachex_client._sync.facade import Redis
@@ -40,6 +42,7 @@ from cachex_client.observer import (
 )
 from cachex_client.options import Candidate, ClientOptions, ReadFrom, RetryOptions
 from cachex_client.sentinel_map import SentinelMap
+from cachex_client.structures import CacheCommands
 from cachex_client.timeouts import DEFAULT
 from cachex_client.view import NodeView, TopologyView
 
@@ -48,6 +51,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DEFAULT",
     "AsyncCache",
+    "AsyncCachePipeline",
     "AsyncClusterClient",
     "AsyncDefaultClient",
     "AsyncExecutor",
@@ -55,6 +59,8 @@ __all__ = [
     "AsyncRedis",
     "AsyncSentinelClient",
     "Cache",
+    "CacheCommands",
+    "CachePipeline",
     "CacheIsReadOnly",
     "Candidate",
     "ClientError",

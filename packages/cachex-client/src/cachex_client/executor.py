@@ -8,12 +8,18 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from cachex_client.command import Command
+from cachex_client.options import ClientOptions
 
 T = TypeVar("T")
 
 
 class Executor(Protocol):
     """Sends commands to the servers that have to answer them, and waits for the replies."""
+
+    @property
+    def options(self) -> ClientOptions:
+        """The client's options, of which `timeout` is the deadline of calls that have no other."""
+        ...
 
     def execute(self, command: Command[T], *, timeout: float | None = None) -> T:
         """Send one command and return its parsed reply.
@@ -29,6 +35,16 @@ class Executor(Protocol):
         """Send all commands, one write per server, and return as many results in their order.
 
         A command that failed has its exception in its place.
+        """
+        ...
+
+    def execute_atomic(
+        self, commands: Sequence[Command[Any]], *, timeout: float | None = None
+    ) -> list[Any]:
+        """Run all commands as one transaction on a primary, and return their results.
+
+        What keeps the transaction from running is raised; a command that failed in it has its
+        exception in its place.
         """
         ...
 
@@ -77,9 +93,16 @@ class Executor(Protocol):
 class AsyncExecutor(Protocol):
     """`Executor`, awaited."""
 
+    @property
+    def options(self) -> ClientOptions: ...
+
     async def execute(self, command: Command[T], *, timeout: float | None = None) -> T: ...
 
     async def execute_many(
+        self, commands: Sequence[Command[Any]], *, timeout: float | None = None
+    ) -> list[Any]: ...
+
+    async def execute_atomic(
         self, commands: Sequence[Command[Any]], *, timeout: float | None = None
     ) -> list[Any]: ...
 

@@ -20,6 +20,7 @@ from cachex_client import ClusterUnreachable, SentinelRefused
 from cachex_pool import ConfigurationError, HandshakeRefused, PoolError
 from django_cachex._concurrency import ForkSafeLock
 from django_cachex.errors import CacheUnavailable
+from django_cachex.fallbacks import FALLBACKS_OF_STRUCTURES
 
 logging.getLogger("django_cachex").addHandler(logging.NullHandler())
 
@@ -178,6 +179,7 @@ FALLBACKS: Mapping[str, Callable[..., Any]] = {
     "delete_pattern": _always(0),
     "clear": _always(0),
     "flush_db": _always(None),
+    **FALLBACKS_OF_STRUCTURES,
 }
 """
 What each verb answers instead: what it would answer if nothing were in the cache. Called with
@@ -193,3 +195,9 @@ FALLBACKS_OF_BULK: Mapping[str, Callable[..., Any]] = {
     "incr_many": _new(dict),
 }
 """The same where each key has an answer of its own, if not even that can be had."""
+
+ENDING_EARLY = ("iter_keys", "hscan_iter")
+"""Iterators, which end where the server does."""
+
+FALLBACKS_IN_PIPELINES: Mapping[str, Callable[..., Any]] = {**FALLBACKS, "decr": _missing}
+"""What each result of a pipeline is instead: what its verb would answer alone."""

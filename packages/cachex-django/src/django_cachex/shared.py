@@ -11,6 +11,7 @@ from cachex_client.keys import Keys
 from django_cachex._async.forgiving import AsyncForgivingCache
 from django_cachex._sync.forgiving import ForgivingCache
 from django_cachex.client import DefaultClient
+from django_cachex.commands import DjangoCommands
 from django_cachex.failures import Failures
 from django_cachex.keys import DjangoKeys
 from django_cachex.settings import CacheConfig
@@ -61,6 +62,8 @@ class Shared:
             Cache(sync, keys, VERBATIM),
             AsyncCache(asynchronous, keys, VERBATIM),
         ]
+        for one in made[:2]:
+            one.commands = DjangoCommands(keys, codec, self.config.timeout)
         made[0].get_client = self.client.get_client
         if self.config.ignore_exceptions:
             made = [

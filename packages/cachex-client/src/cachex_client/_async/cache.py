@@ -6,12 +6,15 @@ from typing import Any
 
 from cachex_client import commands
 from cachex_client._async.bulk import AsyncBulkVerbs
+from cachex_client._async.cache_pipeline import AsyncPipelineVerbs
 from cachex_client._async.configured import AsyncConfigured
 from cachex_client._async.coordination import AsyncCoordinationVerbs
 from cachex_client._async.counters import AsyncCounterVerbs
 from cachex_client._async.expiry import AsyncExpiryVerbs
 from cachex_client._async.flights import async_flights
 from cachex_client._async.keyspace import AsyncKeyspaceVerbs
+from cachex_client._async.scans import AsyncScanVerbs
+from cachex_client._async.structures import AsyncStructureVerbs
 from cachex_client._concurrency import monotonic
 from cachex_client.command import on_primary
 from cachex_client.defaults import async_value_of
@@ -27,6 +30,9 @@ class AsyncCache(
     AsyncCounterVerbs,
     AsyncExpiryVerbs,
     AsyncKeyspaceVerbs,
+    AsyncPipelineVerbs,
+    AsyncScanVerbs,
+    AsyncStructureVerbs,
     AsyncConfigured,
 ):
     """Keeps values under keys on the servers of a client.

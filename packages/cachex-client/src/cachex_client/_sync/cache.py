@@ -6,12 +6,15 @@ from typing import Any
 
 from cachex_client import commands
 from cachex_client._sync.bulk import BulkVerbs
+from cachex_client._sync.cache_pipeline import PipelineVerbs
 from cachex_client._sync.configured import Configured
 from cachex_client._sync.coordination import CoordinationVerbs
 from cachex_client._sync.counters import CounterVerbs
 from cachex_client._sync.expiry import ExpiryVerbs
 from cachex_client._sync.flights import flights
 from cachex_client._sync.keyspace import KeyspaceVerbs
+from cachex_client._sync.scans import ScanVerbs
+from cachex_client._sync.structures import StructureVerbs
 from cachex_client._concurrency import monotonic
 from cachex_client.command import on_primary
 from cachex_client.defaults import value_of
@@ -27,6 +30,9 @@ class Cache(
     CounterVerbs,
     ExpiryVerbs,
     KeyspaceVerbs,
+    PipelineVerbs,
+    ScanVerbs,
+    StructureVerbs,
     Configured,
 ):
     """Keeps values under keys on the servers of a client.

@@ -3,11 +3,13 @@
 
 from typing import Any, TypeVar
 
+from cachex_client._core.routes import wait_of
 from cachex_client.codec import Codec
 from cachex_client.command import Command
 from cachex_client.executor import Executor
 from cachex_client.keys import Keys
 from cachex_client.observer import Origin, audience
+from cachex_client.structures import CacheCommands
 from cachex_client.timeouts import DEFAULT, Timeout, milliseconds
 
 T = TypeVar("T")
@@ -30,6 +32,7 @@ class Verbs:
         self.codec = codec or Codec()
         self.timeout = timeout
         self.name = name
+        self.commands = CacheCommands(self.keyspace, self.codec, timeout)
         self._own_px = None if timeout is None else milliseconds(timeout)
 
     def __repr__(self) -> str:
@@ -42,9 +45,15 @@ class Verbs:
         return None if timeout is None else milliseconds(timeout)
 
     def _run(self, operation: str, command: Command[T]) -> T:
-        """Execute a command on behalf of the verb `operation`."""
+        """Execute a command on behalf of the verb `operation`.
+
+        One that waits at the server may take that long besides the client's own deadline.
+        """
         if audience.observers:
             command.origin = Origin(self.name, operation)
+        if command.spec.blocking:
+            deadline = self.client.options.timeout + wait_of(command.arguments)
+            return self.client.execute(command, timeout=deadline)
         return self.client.execute(command)
 
     def _all(self, *wanted: Command[Any]) -> list[Any]:

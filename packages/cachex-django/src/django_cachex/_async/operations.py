@@ -8,11 +8,14 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.exceptions import SynchronousOnlyOperation
 
+from cachex_client import AsyncCachePipeline
+from django_cachex._async.scans import AsyncScans
+from django_cachex._async.structures import AsyncStructures
 from django_cachex._concurrency import async_encoded
-from django_cachex.core import CacheCore, Timeout, Version, held_for
+from django_cachex.core import Timeout, Version, held_for
 
 
-class AsyncOperations(CacheCore):
+class AsyncOperations(AsyncScans, AsyncStructures):
     """
     The verbs of a cache, each on one call of `cachex_client`.
 
@@ -226,6 +229,15 @@ class AsyncOperations(CacheCore):
         return await self._acache.flush_db()
 
     # The rest
+
+    def apipeline(self, transaction: bool = False, version: Version = None) -> AsyncCachePipeline:
+        """
+        Return a pipeline: methods that are kept until its `execute`, then sent in one write.
+
+        With `transaction` they run between MULTI and EXEC; `version` is that of all keys for which
+        a call names no other. With IGNORE_EXCEPTIONS each result is what its method would answer.
+        """
+        return self._acache.pipeline(transaction, version)
 
     def alock(
         self,

@@ -1,13 +1,16 @@
 # Written by tools/unasync.py from _async/forgiving.py: edit that file instead.
 """A cache that answers when no server does, for IGNORE_EXCEPTIONS."""
 
-from collections.abc import Iterator, Callable
+from collections.abc import Iterator, Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from cachex_client import Cache
+from cachex_client import Cache, CachePipeline, Command
+from cachex_client.keys import Version
 from django_cachex.failures import (
+    ENDING_EARLY,
     FALLBACKS,
+    FALLBACKS_IN_PIPELINES,
     FALLBACKS_OF_BULK,
     TROUBLE,
     Failures,
@@ -30,13 +33,32 @@ class ForgivingCache:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def iter_keys(self, *args: Any, **kwargs: Any) -> Iterator[str]:
-        """Yield keys until there are no more, or no server."""
-        try:
-            for key in self._inner.iter_keys(*args, **kwargs):
-                yield key
-        except TROUBLE as error:
-            self._failures.ignore("iter_keys", error)
+    def pipeline(
+        self, transaction: bool = False, version: Version | None = None
+    ) -> CachePipeline:
+        """Return a pipeline each of whose results is answered for where no server can."""
+        return ForgivingPipeline(self._inner, transaction, version, self._failures)
+
+
+class ForgivingPipeline(CachePipeline):
+    """A pipeline whose results are what the verbs would answer one by one."""
+
+    def __init__(
+        self, cache: Cache, transaction: bool, version: Version | None, failures: Failures
+    ) -> None:
+        super().__init__(cache, transaction, cache.commands.at(version))
+        self._failures = failures
+        self.instead = self._answer
+
+    def _answer(self, verb: str, error: Exception, arguments: tuple[Any, ...]) -> Any:
+        self._failures.ignore(verb, error)
+        return FALLBACKS_IN_PIPELINES[verb](error, *arguments)
+
+    def _send(self, commands: Sequence[Command[Any]]) -> Sequence[Any]:
+        replies = super()._send(commands)
+        if self._failures.away and not any(isinstance(one, TROUBLE) for one in replies):
+            self._failures.succeeded()
+        return replies
 
 
 def _forgiving(name: str, fallback: Callable[..., Any]) -> Any:
@@ -82,7 +104,23 @@ def _forgiving_in_part(name: str, fallback: Callable[..., Any]) -> Any:
     return forgiving
 
 
+def _ending_early(name: str) -> Any:
+    verb = getattr(Cache, name)
+
+    @wraps(verb)
+    def forgiving(self: ForgivingCache, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        try:
+            for item in verb(self._inner, *args, **kwargs):
+                yield item
+        except TROUBLE as error:
+            self._failures.ignore(name, error)
+
+    return forgiving
+
+
 for _name, _fallback in FALLBACKS.items():
     setattr(ForgivingCache, _name, _forgiving(_name, _fallback))
 for _name, _fallback in FALLBACKS_OF_BULK.items():
     setattr(ForgivingCache, _name, _forgiving_in_part(_name, _fallback))
+for _name in ENDING_EARLY:
+    setattr(ForgivingCache, _name, _ending_early(_name))

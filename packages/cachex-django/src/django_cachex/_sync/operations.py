@@ -8,11 +8,14 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.exceptions import SynchronousOnlyOperation
 
+from cachex_client import CachePipeline
+from django_cachex._sync.scans import Scans
+from django_cachex._sync.structures import Structures
 from django_cachex._concurrency import encoded
-from django_cachex.core import CacheCore, Timeout, Version, held_for
+from django_cachex.core import Timeout, Version, held_for
 
 
-class Operations(CacheCore):
+class Operations(Scans, Structures):
     """
     The verbs of a cache, each on one call of `cachex_client`.
 
@@ -226,6 +229,15 @@ class Operations(CacheCore):
         return self._cache.flush_db()
 
     # The rest
+
+    def pipeline(self, transaction: bool = False, version: Version = None) -> CachePipeline:
+        """
+        Return a pipeline: methods that are kept until its `execute`, then sent in one write.
+
+        With `transaction` they run between MULTI and EXEC; `version` is that of all keys for which
+        a call names no other. With IGNORE_EXCEPTIONS each result is what its method would answer.
+        """
+        return self._cache.pipeline(transaction, version)
 
     def lock(
         self,

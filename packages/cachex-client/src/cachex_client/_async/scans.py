@@ -1,0 +1,34 @@
+# tools/unasync.py writes the sync twin of this file.
+"""Going through large hashes, sets and sorted sets in steps."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from cachex_client._async.verbs import AsyncVerbs
+from cachex_client.keys import Key, Version
+
+
+class AsyncScanVerbs(AsyncVerbs):
+    """The verbs of a cache that go through all that is under one key.
+
+    Each step is a round trip and looks at about `count` members; `match` is a glob pattern. What
+    comes or goes meanwhile may or may not be seen, and something may come twice. The primary
+    answers.
+    """
+
+    async def hscan_iter(
+        self,
+        key: Key,
+        match: str | None = None,
+        count: int | None = None,
+        version: Version | None = None,
+    ) -> AsyncIterator[tuple[str, Any]]:
+        """Yield the fields of a hash with their values; `match` is about fields. Redis: HSCAN."""
+        cursor = 0
+        while True:
+            step = self.commands.hscan(key, cursor, match, count, version)
+            cursor, found = await self._run("hscan_iter", step)
+            for item in found.items():
+                yield item
+            if cursor == 0:
+                break

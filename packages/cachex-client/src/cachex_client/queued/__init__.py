@@ -1,0 +1,11 @@
+"""All methods of a pipeline that queue a command.
+
+Written by tools/verbs.py from cachex_client/structures: edit that instead.
+"""
+
+from cachex_client.queued.hashes import QueuedHashVerbs
+from cachex_client.queued.values import QueuedValueVerbs
+
+
+class QueuedVerbs(QueuedHashVerbs, QueuedValueVerbs):
+    """All methods of a pipeline that queue a command."""

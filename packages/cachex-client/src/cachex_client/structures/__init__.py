@@ -1,0 +1,38 @@
+"""The verbs of a cache as commands: keys and values in, one `Command` out, nothing sent.
+
+`tools/verbs.py` makes of each method here a verb of `AsyncCache` and `Cache`, one that a pipeline
+queues, and one of Django's cache.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from cachex_client.keys import Keys, Version
+from cachex_client.structures.hashes import HashCommands
+from cachex_client.structures.values import ValueCommands
+
+
+class CacheCommands(HashCommands, ValueCommands):
+    """Every verb of a cache that is one command, on a cache's keys and formats."""
+
+    def at(self, version: Version | None) -> "CacheCommands":
+        """Return the commands for another version, where a call does not name one."""
+        if version is None:
+            return self
+        other = type(self)(_AtVersion(self.keyspace, version), self.codec, None)
+        other.own_px = self.own_px
+        return other
+
+
+class _AtVersion(Keys):
+    """A cache's keys with another version of their own."""
+
+    def __init__(self, keys: Keys, version: Version) -> None:
+        super().__init__(keys.prefix, version, keys.function, keys.reverse)
+        self._keys = keys
+
+    def wire(self, key: object, version: Version | None = None) -> bytes:
+        return self._keys.wire(key, self.version if version is None else version)
+
+    def wire_many(self, keys: Iterable[Any], version: Version | None = None) -> list[bytes]:
+        return self._keys.wire_many(keys, self.version if version is None else version)

@@ -1,0 +1,111 @@
+"""What all commands of a cache share: how callers' words are sent, and servers' words are read.
+
+- A key goes to the server with prefix and version; where a server names keys, the caller gets back
+  the ones that he gave.
+- Values, and the members of lists, sets and sorted sets, go through the codec: whole numbers as
+  their digits, everything else serialized. They come back as they were.
+- Fields of hashes, entries and groups of streams and other names are text, as they are: no prefix,
+  no serializer. Half characters come back as they went out.
+- Scores are floats.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+from cachex_client.codec import Codec
+from cachex_client.keys import ERRORS, Key, Keys, Version
+from cachex_client.timeouts import DEFAULT, Timeout, milliseconds
+
+Field: TypeAlias = str
+"""The name of something inside a key; anything else but bytes counts as its `str()`."""
+
+
+class Terms:
+    """Where keys are stored, how values are, and for how long if a call does not say."""
+
+    def __init__(self, keyspace: Keys, codec: Codec, timeout: float | None) -> None:
+        self.keyspace = keyspace
+        self.codec = codec
+        self.own_px = None if timeout is None else milliseconds(timeout)
+
+    def _value(self, stored: bytes | None) -> Any:
+        """Read a value; None stands for nothing."""
+        return None if stored is None else self.codec.loads(stored)
+
+    def _values(self, stored: Iterable[bytes | None]) -> list[Any]:
+        loads = self.codec.loads
+        return [None if one is None else loads(one) for one in stored]
+
+    def _value_or_values(self, stored: Any) -> Any:
+        """Read what a command answers that takes a count: one value without it, else a list."""
+        return self._values(stored) if isinstance(stored, list) else self._value(stored)
+
+    def _set(self, stored: Iterable[bytes]) -> set[Any]:
+        values = self._values(stored)
+        try:
+            return set(values)
+        except TypeError as error:
+            kinds = ", ".join(sorted({type(one).__name__ for one in values if not _hashable(one)}))
+            raise TypeError(
+                f"members of the type {kinds} were found, which no set of Python's can hold:"
+                " sscan_iter and srandmember with a count give them one by one"
+            ) from error
+
+    def _px(self, timeout: Timeout) -> int | None:
+        """Return a timeout in milliseconds: None for ever, 0 if it is over."""
+        if timeout is DEFAULT:
+            return self.own_px
+        return None if timeout is None else milliseconds(timeout)
+
+    def _wires(self, keys: Sequence[Key], version: Version | None) -> list[bytes]:
+        return self.keyspace.wire_many(keys, version)
+
+
+def name(field: Any) -> bytes:
+    """Return the name of a field as it is sent."""
+    return field if type(field) is bytes else str(field).encode("utf-8", ERRORS)
+
+
+def names(fields: Iterable[Any]) -> list[bytes]:
+    return [name(field) for field in fields]
+
+
+def text(sent: bytes) -> str:
+    """Return the name of a field as the caller knows it."""
+    return sent.decode("utf-8", ERRORS)
+
+
+def texts(sent: Iterable[bytes]) -> list[str]:
+    return [one.decode("utf-8", ERRORS) for one in sent]
+
+
+def score(number: float | str) -> bytes:
+    """Return a score, or a bound such as `"(1.5"` or `"-inf"`, as it is sent."""
+    return number.encode() if isinstance(number, str) else repr(number).encode()
+
+
+def several(
+    first: Key | Iterable[Key], rest: tuple[Any, ...], version: Version | None = None
+) -> tuple[list[Key], Version | None]:
+    """Read keys that come as one collection, or one by one; return them and the version.
+
+    A collection may be followed by the version, which is then the only other argument.
+    """
+    if isinstance(first, Iterable) and not isinstance(first, (str, bytes)):
+        if len(rest) > 1:
+            raise TypeError("a collection of keys is followed by the version alone")
+        keys = list(first)
+        version = rest[0] if rest else version
+    else:
+        keys = [first, *rest]
+    if not keys:
+        raise ValueError("at least one key is needed")
+    return keys, version
+
+
+def _hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,269 @@
+# tools/unasync.py writes the sync twin of this file.
+"""Hashes, on Django's cache object.
+
+Written by tools/verbs.py from cachex_client/structures: edit that instead.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+
+from cachex_client.keys import Key, Version
+from cachex_client.structures.terms import Field
+from django_cachex.core import CacheCore, Timeout
+
+
+class AsyncHashMethods(CacheCore):
+    """Methods for hashes."""
+
+    async def ahset(
+        self,
+        key: Key,
+        field: Field | None = None,
+        value: Any = None,
+        version: Version | None = None,
+        mapping: Mapping[Field, Any] | None = None,
+        items: Iterable[Any] | None = None,
+    ) -> int:
+        """Store fields of a hash and return how many of them are new.
+
+        One `field` and its `value`, a `mapping` of them, `items` as a flat list of fields and
+        values, or all of these. ValueError if there is none. Redis: HSET.
+        """
+        return await self._acache.hset(key, field, value, version, mapping, items)
+
+    async def ahmset(
+        self, key: Key, mapping: Mapping[Field, Any], version: Version | None = None
+    ) -> bool:
+        """Store fields of a hash and return True; `hset` says how many are new. Redis: HSET."""
+        return await self._acache.hmset(key, mapping, version)
+
+    async def ahsetnx(
+        self, key: Key, field: Field, value: Any, version: Version | None = None
+    ) -> bool:
+        """Store a field if it is not there, and return whether it was stored. Redis: HSETNX."""
+        return await self._acache.hsetnx(key, field, value, version)
+
+    async def ahget(self, key: Key, field: Field, version: Version | None = None) -> Any:
+        """Return the value of a field, None if there is none. Redis: HGET."""
+        return await self._acache.hget(key, field, version)
+
+    async def ahgetall(self, key: Key, version: Version | None = None) -> dict[str, Any]:
+        """Return all fields of a hash and their values. Redis: HGETALL."""
+        return await self._acache.hgetall(key, version)
+
+    async def ahmget(self, key: Key, *fields: Field, version: Version | None = None) -> list[Any]:
+        """Return the values of fields in their order, None where there is none. Redis: HMGET."""
+        return await self._acache.hmget(key, *fields, version=version)
+
+    async def ahdel(self, key: Key, *fields: Field, version: Version | None = None) -> int:
+        """Remove fields and return how many there were. Redis: HDEL."""
+        return await self._acache.hdel(key, *fields, version=version)
+
+    async def ahlen(self, key: Key, version: Version | None = None) -> int:
+        """Return how many fields a hash has, 0 if there is no such key. Redis: HLEN."""
+        return await self._acache.hlen(key, version)
+
+    async def ahkeys(self, key: Key, version: Version | None = None) -> list[str]:
+        """Return the fields of a hash. Redis: HKEYS."""
+        return await self._acache.hkeys(key, version)
+
+    async def ahvals(self, key: Key, version: Version | None = None) -> list[Any]:
+        """Return the values of all fields of a hash. Redis: HVALS."""
+        return await self._acache.hvals(key, version)
+
+    async def ahexists(self, key: Key, field: Field, version: Version | None = None) -> bool:
+        """Return whether a hash has a field. Redis: HEXISTS."""
+        return await self._acache.hexists(key, field, version)
+
+    async def ahincrby(
+        self, key: Key, field: Field, amount: int = 1, version: Version | None = None
+    ) -> int:
+        """Add to a whole number in a field and return the sum; a missing one counts as 0.
+
+        Never sent twice. ResponseError if the field holds something else. Redis: HINCRBY.
+        """
+        return await self._acache.hincrby(key, field, amount, version)
+
+    async def ahincrbyfloat(
+        self, key: Key, field: Field, amount: float = 1.0, version: Version | None = None
+    ) -> float:
+        """Add to a number in a field and return the sum; a missing one counts as 0.
+
+        Never sent twice. ResponseError if the field holds something else: a float that `hset`
+        stored is serialized, and thus no number to the server. Redis: HINCRBYFLOAT.
+        """
+        return await self._acache.hincrbyfloat(key, field, amount, version)
+
+    async def ahscan(
+        self,
+        key: Key,
+        cursor: int = 0,
+        match: str | None = None,
+        count: int | None = None,
+        version: Version | None = None,
+    ) -> tuple[int, dict[str, Any]]:
+        """Return the next cursor, 0 at the end, and some fields with their values.
+
+        `match` is a glob pattern of fields, `count` how many to look at, about. The primary
+        answers, as a cursor means nothing to another server. Redis: HSCAN.
+        """
+        return await self._acache.hscan(key, cursor, match, count, version)
+
+    async def ahexpire(
+        self,
+        key: Key,
+        timeout: float | timedelta,
+        *fields: Field,
+        version: Version | None = None,
+        nx: bool = False,
+        xx: bool = False,
+        gt: bool = False,
+        lt: bool = False,
+    ) -> list[int]:
+        """Let fields end in `timeout` seconds, at once if there are none.
+
+        `nx` only fields that never end, `xx` only those that do, `gt` only to a later end, `lt`
+        only to an earlier one. For each field 1 if it will, 0 if it was kept from it, 2 if it
+        ended at once, -2 if it is missing. Redis: HPEXPIRE.
+        """
+        return await self._acache.hexpire(
+            key, timeout, *fields, version=version, nx=nx, xx=xx, gt=gt, lt=lt
+        )
+
+    async def ahpexpire(
+        self,
+        key: Key,
+        timeout: int | timedelta,
+        *fields: Field,
+        version: Version | None = None,
+        nx: bool = False,
+        xx: bool = False,
+        gt: bool = False,
+        lt: bool = False,
+    ) -> list[int]:
+        """Let fields end in `timeout` milliseconds; else as `hexpire`. Redis: HPEXPIRE."""
+        return await self._acache.hpexpire(
+            key, timeout, *fields, version=version, nx=nx, xx=xx, gt=gt, lt=lt
+        )
+
+    async def ahexpireat(
+        self,
+        key: Key,
+        when: float | datetime,
+        *fields: Field,
+        version: Version | None = None,
+        nx: bool = False,
+        xx: bool = False,
+        gt: bool = False,
+        lt: bool = False,
+    ) -> list[int]:
+        """Let fields end at a date or a Unix time in seconds; else as `hexpire`.
+
+        Redis: HPEXPIREAT.
+        """
+        return await self._acache.hexpireat(
+            key, when, *fields, version=version, nx=nx, xx=xx, gt=gt, lt=lt
+        )
+
+    async def ahpexpireat(
+        self,
+        key: Key,
+        when: int | datetime,
+        *fields: Field,
+        version: Version | None = None,
+        nx: bool = False,
+        xx: bool = False,
+        gt: bool = False,
+        lt: bool = False,
+    ) -> list[int]:
+        """Let fields end at a date or a Unix time in milliseconds; else as `hexpire`.
+
+        Redis: HPEXPIREAT.
+        """
+        return await self._acache.hpexpireat(
+            key, when, *fields, version=version, nx=nx, xx=xx, gt=gt, lt=lt
+        )
+
+    async def ahttl(
+        self, key: Key, *fields: Field, version: Version | None = None
+    ) -> list[int | None]:
+        """Return the seconds that fields have left, None for ever, -2 if missing. Redis: HTTL."""
+        return await self._acache.httl(key, *fields, version=version)
+
+    async def ahpttl(
+        self, key: Key, *fields: Field, version: Version | None = None
+    ) -> list[int | None]:
+        """Return the milliseconds that fields have left, None for ever, -2 if missing.
+
+        Redis: HPTTL.
+        """
+        return await self._acache.hpttl(key, *fields, version=version)
+
+    async def ahexpiretime(
+        self, key: Key, *fields: Field, version: Version | None = None
+    ) -> list[int | None]:
+        """Return the Unix times in seconds at which fields end, None for never, -2 if missing.
+
+        Redis: HEXPIRETIME.
+        """
+        return await self._acache.hexpiretime(key, *fields, version=version)
+
+    async def ahpersist(
+        self, key: Key, *fields: Field, version: Version | None = None
+    ) -> list[int]:
+        """Let fields never end: 1 for each that had an end, -1 if it had none, -2 if missing.
+
+        Redis: HPERSIST.
+        """
+        return await self._acache.hpersist(key, *fields, version=version)
+
+    async def ahsetex(
+        self,
+        key: Key,
+        field: Field | None = None,
+        value: Any = None,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: Version | None = None,
+        mapping: Mapping[Field, Any] | None = None,
+        items: Iterable[Any] | None = None,
+        *,
+        fnx: bool = False,
+        fxx: bool = False,
+        keepttl: bool = False,
+    ) -> bool:
+        """Store fields that end in `timeout` seconds; return whether they were stored.
+
+        Fields as in `hset`, the timeout as in `set`. `fnx` stores only if none of the fields is
+        there, `fxx` only if all are; `keepttl` leaves their ends as they are. Redis: HSETEX.
+        """
+        return await self._acache.hsetex(
+            key,
+            field,
+            value,
+            self.get_backend_timeout(timeout),
+            version,
+            mapping,
+            items,
+            fnx=fnx,
+            fxx=fxx,
+            keepttl=keepttl,
+        )
+
+    async def ahgetex(
+        self,
+        key: Key,
+        *fields: Field,
+        timeout: float | timedelta | None = None,
+        persist: bool = False,
+        version: Version | None = None,
+    ) -> list[Any]:
+        """Return the values of fields and let these end in `timeout` seconds, or never.
+
+        Without `timeout` and `persist` their ends stay as they are. Redis: HGETEX.
+        """
+        return await self._acache.hgetex(
+            key, *fields, timeout=timeout, persist=persist, version=version
+        )

@@ -1,0 +1,28 @@
+# Written by tools/unasync.py from _async/scans.py: edit that file instead.
+"""Going through large hashes, sets and sorted sets in steps, on Django's cache object."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django_cachex.core import CacheCore, Version
+
+
+class Scans(CacheCore):
+    """
+    Methods that go through all that is under one key, in steps.
+
+    Each step is a round trip and looks at about `count` members; `match` is a glob pattern. What
+    comes or goes meanwhile may or may not be seen, and something may come twice. The primary
+    answers.
+    """
+
+    def hscan_iter(
+        self,
+        key: Any,
+        match: str | None = None,
+        count: int | None = None,
+        version: Version = None,
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield the fields of a hash with their values; `match` is about fields. Redis: HSCAN."""
+        for item in self._cache.hscan_iter(key, match, count, version):
+            yield item
