@@ -1,0 +1,190 @@
+"""Django's system checks of CACHES: each mistake is found, and what is right is left alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from django_cachex import checks
+from djangocache import project
+
+SENTINEL = {
+    "client_class": "django_cachex.client.SentinelClient",
+    "sentinels": [("sentinel-1", 26379), ("sentinel-2", 26379)],
+}
+CLUSTER = {"client_class": "django_cachex.client.ClusterClient"}
+URL = "redis://127.0.0.1:6379/1"
+OTHER = "redis://127.0.0.1:6379/2"
+PAGES = ["django.middleware.cache.UpdateCacheMiddleware"]
+CACHED = "django.contrib.sessions.backends.cache"
+
+
+def full_key(key: str, prefix: str, version: int) -> str:
+    return f"{prefix}-{version}-{key}"
+
+
+def found(caches: dict[str, Any], **settings: Any) -> list[str]:
+    with override_settings(CACHES=caches, **settings):
+        every = [*checks.check_caches(), *checks.check_deployed_caches()]
+    for one in every:
+        assert str(one.id).startswith("django_cachex.")
+        assert one.msg
+    return [str(one.id).removeprefix("django_cachex.") for one in every]
+
+
+def one(location: Any = URL, **rest: Any) -> dict[str, Any]:
+    return {"default": project.entry(location, **rest)}
+
+
+def two(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    return {"default": project.entry(**first), "other": project.entry(**second)}
+
+
+WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("E001", one(max_conections=3), {}),
+    ("E001", one("redis://:port"), {}),
+    ("W001", one(), {"DJANGO_CACHEX_IGNORE_EXCEPTION": True}),
+    ("W002", one(TIMEOUT=3_600_000_000), {}),
+    ("W003", one(timeout=2000), {}),
+    ("W003", one(socket_timeout=500), {}),
+    ("W006", one(ignore_exceptions=True), {"SESSION_ENGINE": CACHED}),
+    ("W007", one([URL, "redis://127.0.0.1:6378/1"]), {"SESSION_ENGINE": CACHED}),
+    ("W008", one(serializer="json"), {"MIDDLEWARE": PAGES}),
+    ("W009", one([URL, OTHER]), {}),
+    ("W010", one("redis://127.0.0.1:7000/3", **CLUSTER), {}),
+    (
+        "W011",
+        one("redis://mymaster/0", password="p", **{**SENTINEL, "sentinels": [("a", 1)]}),
+        {},
+    ),
+    ("W013", one(KEY_FUNCTION="djangocache.test_checks.full_key"), {}),
+    ("W014", one("redis://cache-1:6379/1"), {}),
+    ("W015", one("rediss://:p@cache-1:6379/1", ssl_cert_reqs="none"), {}),
+]
+
+
+@pytest.mark.parametrize(("number", "caches", "settings"), WRONG)
+def test_a_mistake_is_found(number: str, caches: dict[str, Any], settings: dict[str, Any]) -> None:
+    assert found(caches, **settings) == [number]
+
+
+RIGHT: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (one(), {}),
+    (one(TIMEOUT=None), {}),
+    (one(TIMEOUT=30 * 24 * 3600), {}),
+    (one(), {"DJANGO_CACHEX_IGNORE_EXCEPTIONS": True}),
+    (one(), {"SESSION_ENGINE": CACHED, "MIDDLEWARE": PAGES}),
+    (
+        one(ignore_exceptions=True),
+        {"SESSION_ENGINE": "django.contrib.sessions.backends.cached_db"},
+    ),
+    (one([URL, "redis://127.0.0.1:6378/1"], read_from="primary"), {"SESSION_ENGINE": CACHED}),
+    (one(serializer="json"), {"MIDDLEWARE": PAGES, "CACHE_MIDDLEWARE_ALIAS": "pages"}),
+    (one("redis://:p@cache-1:6379/1"), {}),
+    (one("redis://cache-1:6379/1", serializer="json"), {}),
+    (one("redis://cache-1:6379/1", signing_key="k"), {}),
+    (one("unix:///run/redis.sock"), {}),
+    (one("redis://mymaster/0", password="p", **SENTINEL), {}),
+    (one("redis://:p@node-1:7000", **CLUSTER), {"SESSION_ENGINE": CACHED}),
+    (
+        one(KEY_FUNCTION="djangocache.test_checks.full_key", reverse_key_function="builtins.str"),
+        {},
+    ),
+    (
+        two({"location": URL, "KEY_PREFIX": "a"}, {"location": URL, "KEY_PREFIX": "b"}),
+        {},
+    ),
+    (two({"location": URL}, {"location": OTHER}), {}),
+    ({"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}, {}),
+]
+
+
+@pytest.mark.parametrize(("caches", "settings"), RIGHT)
+def test_what_is_right_is_left_alone(caches: dict[str, Any], settings: dict[str, Any]) -> None:
+    assert found(caches, **settings) == []
+
+
+def test_entries_that_share_keys_are_found() -> None:
+    assert found(two({"location": URL}, {"location": URL})) == ["W004"]
+    assert found(two({"location": URL}, {"location": [URL], "read_from": "primary"})) == ["W004"]
+    same = {"location": "redis://mymaster/0", "password": "p", **SENTINEL}
+    assert found(two(same, {**same, "timeout": 2})) == ["W004"]
+    assert found(two(same, {**same, "location": "redis://another/0"})) == []
+
+
+def test_entries_that_share_keys_but_no_format_are_found() -> None:
+    json, pickle = {"location": URL, "serializer": "json"}, {"location": URL}
+    assert found(two(json, pickle)) == ["W005", "W004"]
+    both = {"location": URL, "serializer": ["json", "pickle"]}
+    also = {"location": URL, "serializer": ["pickle", "json"]}
+    assert found(two(both, also)) == ["W004"]
+    assert found(two({**pickle, "signing_key": "a"}, {**pickle, "signing_key": "b"})) == [
+        "W005",
+        "W004",
+    ]
+
+
+def test_fewer_connections_than_threads_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--workers 2 --threads=8")
+    assert found(one(max_connections=4)) == ["W012"]
+    assert found(one(max_connections=8)) == []
+
+
+def test_every_check_is_in_the_list_of_checks() -> None:
+    source = Path(checks.__file__).read_text()
+    assert set(re.findall(r"\b[EW]0\d\d\b", source)) == set(checks.TITLES)
+
+
+def django(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "django", *arguments, "--settings=of_test"],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(folder), *map(os.path.abspath, sys.path)]),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_application_brings_checks_and_commands(tmp_path: Path) -> None:
+    (tmp_path / "of_test.py").write_text(
+        "INSTALLED_APPS = ['django_cachex']\nSECRET_KEY = 'k'\n"
+        f"CACHES = {one('redis://cache-1/1', TIMEOUT=10**9)!r}\n"
+    )
+    plain = django(tmp_path, "check", "--tag", "caches")
+    assert "django_cachex.W002" in plain.stderr
+    assert "W014" not in plain.stderr
+    deployed = django(tmp_path, "check", "--deploy", "--tag", "caches")
+    assert "django_cachex.W014" in deployed.stderr
+    listed = django(tmp_path, "help").stdout
+    for name in ("cachex_check", "cachex_keys", "cachex_clear", "cachex_stats"):
+        assert name in listed
+    usage = django(tmp_path, "cachex_keys", "--help")
+    assert usage.returncode == 0, usage.stderr
+    assert "--version VERSION" in usage.stdout
+
+
+def test_wrong_settings_do_not_keep_cachex_check_from_telling(tmp_path: Path) -> None:
+    (tmp_path / "of_test.py").write_text(
+        "INSTALLED_APPS = ['django_cachex']\nSECRET_KEY = 'k'\n"
+        f"CACHES = {one(max_conections=3)!r}\n"
+    )
+    done = django(tmp_path, "cachex_check")
+    assert done.returncode == 1
+    assert "did you mean 'MAX_CONNECTIONS'" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_checks_ask_no_server() -> None:
+    """They run with every command, before servers are up."""
+    assert found(one("redis://127.0.0.1:1/0")) == []
