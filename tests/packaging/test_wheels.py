@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import zipfile
 from email.message import Message
 from email.parser import Parser
@@ -24,19 +22,6 @@ DISTRIBUTIONS = {
     "cachex-otel": ("cachex_otel", {"cachex-client", "cachex-pool", "opentelemetry-api"}),
 }
 every_distribution = pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-
-
-@pytest.fixture(scope="session")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that holds the four wheels: Pants leaves them in its own, else they are built."""
-    if list(Path.cwd().glob("cachex_*.whl")):
-        return Path.cwd()
-    out = tmp_path_factory.mktemp("wheels")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
-    for distribution in DISTRIBUTIONS:
-        folder = layers.ROOT / "packages" / distribution
-        subprocess.run(build, check=True, capture_output=True, cwd=folder)
-    return out
 
 
 def opened(wheels: Path, distribution: str) -> zipfile.ZipFile:
