@@ -28,7 +28,7 @@ from cachex_client.serializers import (
 )
 
 SERIALIZERS = ["pickle", "json", "msgpack", "orjson"]
-COMPRESSORS = ["none", "zlib", "gzip", "lzma", "lz4", "zstd"]
+COMPRESSORS = ["none", "zlib", "gzip", "bz2", "lzma", "lz4", "zstd"]
 
 MODULES = {"msgpack": "msgpack", "orjson": "orjson", "lz4": "lz4.frame", "zstd": "zstandard"}
 if sys.version_info >= (3, 14):
@@ -218,7 +218,7 @@ def test_a_truncated_value_is_an_error() -> None:
 
 @given(st.binary())
 def test_no_bytes_make_reading_fail_in_another_way(stored: bytes) -> None:
-    codec = Codec(["json", "msgpack"], ["zlib", "gzip", "lzma", "lz4", "zstd"])
+    codec = Codec(["json", "msgpack"], ["zlib", "gzip", "bz2", "lzma", "lz4", "zstd"])
     for key in (None, "secret"):
         codec = Codec(["json"], ["zlib", "gzip", "lzma"], signing_key=key)
         try:

@@ -160,14 +160,6 @@ def test_an_unknown_setting_beside_options_is_refused() -> None:
         ({"SERIALIZER": "json.dumps"}, "expected a serializer"),
         ({"SERIALIZER": int}, "has no method dumps"),
         ({"SERIALIZER": []}, "at least one is needed"),
-        (
-            {"SERIALIZER": "django_redis.serializers.json.JSONSerializer"},
-            "use 'json'",
-        ),
-        (
-            {"COMPRESSOR": "django_redis.compressors.zstd.ZStdCompressor"},
-            "use 'zstd'",
-        ),
         ({"COMPRESSOR": "zlib.compress"}, "expected a compressor"),
         ({"PICKLE_VERSION": 9}, "expected a pickle protocol"),
         ({"CLIENT_CLASS": "no.such.Client"}, "cannot be imported"),

@@ -26,6 +26,7 @@ from pickle import loads as pickle_loads
 from typing import Any, TypeVar
 
 from cachex_client.compressors import (
+    Bz2Compressor,
     GzipCompressor,
     Lz4Compressor,
     LzmaCompressor,
@@ -48,7 +49,7 @@ N = TypeVar("N")
 
 PICKLED = 0x80  # the first byte of a pickle of protocol 2 and later
 DIGITS = frozenset(b"-0123456789")
-FRACTION = re.compile(rb"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+FRACTION = re.compile(rb"-?(\d+(\.\d+)?([eE][+-]?\d+)?|inf)|nan")
 
 # None of these writes or accepts what begins with PICKLED, but MessagePack the empty map.
 OUR_SERIALIZERS = (PickleSerializer, JsonSerializer, MsgpackSerializer, OrjsonSerializer)
@@ -56,6 +57,7 @@ OUR_COMPRESSORS = (
     NoCompressor,
     ZlibCompressor,
     GzipCompressor,
+    Bz2Compressor,
     LzmaCompressor,
     Lz4Compressor,
     ZstdCompressor,

@@ -8,6 +8,7 @@ tried on everything and has to raise on bytes that `compress` did not write.
 All of these write the frames that other programs write and read, a checksum or length included.
 """
 
+import bz2
 import gzip
 import lzma
 import sys
@@ -72,6 +73,22 @@ class GzipCompressor:
 
     def decompress(self, data: bytes, /) -> bytes:
         return gzip.decompress(data)
+
+
+@attrs.frozen
+class Bz2Compressor:
+    """Burrows and Wheeler's way as bzip2 has it, slow; `level` 1 to 9."""
+
+    magic: ClassVar[tuple[bytes, ...]] = (b"BZh",)
+
+    level: int = 9
+    min_length: int = attrs.field(default=MIN_LENGTH, kw_only=True)
+
+    def compress(self, data: bytes, /) -> bytes:
+        return bz2.compress(data, self.level)
+
+    def decompress(self, data: bytes, /) -> bytes:
+        return bz2.decompress(data)
 
 
 @attrs.frozen

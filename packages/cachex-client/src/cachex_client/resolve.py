@@ -23,6 +23,7 @@ COMPRESSORS: Mapping[str, type] = {
     "none": compressors.NoCompressor,
     "zlib": compressors.ZlibCompressor,
     "gzip": compressors.GzipCompressor,
+    "bz2": compressors.Bz2Compressor,
     "lzma": compressors.LzmaCompressor,
     "lz4": compressors.Lz4Compressor,
     "zstd": compressors.ZstdCompressor,

@@ -15,7 +15,7 @@ from django.core.signals import setting_changed
 from django_cachex._concurrency import ForkSafeLock
 from django_cachex.client import DefaultClient
 from django_cachex.failures import Failures
-from django_cachex.settings import ClientConfig, read_config
+from django_cachex.settings import PREFIXES, ClientConfig, read_config
 from django_cachex.shared import Shared
 
 _lock = ForkSafeLock()
@@ -106,9 +106,7 @@ def _identity(value: Any) -> Hashable:
 
 
 def _forget(*, setting: str, **_: Any) -> None:
-    if setting in ("CACHES", "SECRET_KEY", "SECRET_KEY_FALLBACKS") or setting.startswith(
-        ("DJANGO_CACHEX_", "DJANGO_REDIS_")
-    ):
+    if setting.startswith((*PREFIXES, "CACHE", "SECRET_KEY", "COMPRESS_", "DECOMPRESS_")):
         with _lock:
             _entries.clear()
 

@@ -18,8 +18,12 @@ from cachex_client.config import entry
 from cachex_client.config.given import Options
 from cachex_client.config.options import every_option
 from django_cachex.classes import chosen
+from django_cachex.valkey_settings import compress_as_django_valkey_does
 
 DEFAULT_LOGGER = "django_cachex.failures"
+
+PREFIXES = ("DJANGO_CACHEX_", "DJANGO_REDIS_", "DJANGO_VALKEY_")
+"""What settings for all caches begin with; the first that is there counts."""
 
 
 @attrs.frozen(kw_only=True)
@@ -62,8 +66,11 @@ def _read(alias: str, location: Any, params: Mapping[str, Any]) -> CacheConfig:
     where = f"CACHES[{alias!r}]"
     options = entry.options_of(params, where)
     _take_global_settings(options)
+    compress_as_django_valkey_does(params, options)
     client_class, factory, topology = chosen(options)
-    keys = (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)
+    keys: tuple[str, ...] = ()
+    if "SIGNING_KEY" in options.given:  # Django refuses to tell a SECRET_KEY that is empty
+        keys = (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)
     read = entry.read_entry(location, params, where, options, topology, keys)
     others = dict(read.others)
     for name in ("client_class", "connection_factory"):
@@ -79,7 +86,7 @@ def _take_global_settings(options: Options) -> None:
     for option in every_option():
         if not option.setting or option.name in options.given:
             continue
-        for prefix in ("DJANGO_CACHEX_", "DJANGO_REDIS_"):
+        for prefix in PREFIXES:
             name = prefix + option.setting
             value = getattr(django_settings, name, None)
             if value is not None:

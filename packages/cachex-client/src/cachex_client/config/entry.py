@@ -226,13 +226,20 @@ _BESIDE_OPTIONS = {
     "VERSION": readers.Reader("a number or a str", _version),
     "KEY_FUNCTION": readers.FUNCTION,
     "REVERSE_KEY_FUNCTION": readers.FUNCTION,
+    "MAX_ENTRIES": _ANYTHING,
+    "CULL_FREQUENCY": _ANYTHING,
 }
+_UNDOCUMENTED = ("timeout", "max_entries", "cull_frequency")  # read by Django in small letters
 
 
 def _beside_options(params: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return what stands beside OPTIONS, by the names of CacheConfig."""
     checked: dict[str, Any] = {}
     for name, value in params.items():
+        if name in _UNDOCUMENTED:
+            name = name.upper()
+            if name in params:
+                refuse(f"{where}[{name.lower()!r}]", f"contradicts {name!r} beside it")
         if name not in _BESIDE_OPTIONS:
             refuse(
                 where, f"there is no setting {name!r}{nearest(str(name).upper(), _BESIDE_OPTIONS)}"

@@ -15,6 +15,7 @@ OTHERS = Topic(
             "",
             "A dict of the options of this page, as django-redis has them.",
             "REDIS_CLIENT_KWARGS",
+            "BASE_CLIENT_KWARGS",
         ),
         option("MAX_ENTRIES", "", read.ANYTHING, "", "Accepted; the server's maxmemory decides."),
         option("CULL_FREQUENCY", "", read.ANYTHING, "", "Accepted; the server's policy decides."),
@@ -68,14 +69,19 @@ OTHERS = Topic(
             "",
             read.stock(
                 "DefaultParser",
+                "PythonParser",
                 "HiredisParser",
                 "_HiredisParser",
                 "_RESP2Parser",
                 "_RESP3Parser",
+                "_AsyncHiredisParser",
+                "_AsyncRESP2Parser",
+                "_AsyncRESP3Parser",
                 instead="PROTOCOL=2 or 3; hiredis always reads",
             ),
             "",
             "Accepted when it is one of redis-py's own; hiredis always reads.",
+            "PARSER_CLS",
         ),
         option(
             "REDIS_CLIENT_CLASS",
@@ -88,9 +94,16 @@ OTHERS = Topic(
             ),
             "",
             "Accepted when it is redis-py's own; get_redis_connection() returns a redis.Redis.",
+            "BASE_CLIENT_CLASS",
         ),
     ),
 )
+
+_IN_LOCATION = "LOCATION says where the servers are"
+_IN_NAME = "CLIENT_NAME is what a server shows of us"
+_IN_CONTEXT = "an SSL_CONTEXT can have any flags"
+_NO_OCSP = "an SSL_CONTEXT can check certificates by other rules; it does not ask by OCSP"
+_NO_MAINTENANCE = "leave it out: a server that goes away is noticed"
 
 # Options of other backends that nothing here corresponds to, and what to write instead.
 REFUSED: Mapping[str, str] = {
@@ -105,6 +118,41 @@ REFUSED: Mapping[str, str] = {
     "REQUIRE_FULL_COVERAGE": "keys of slots that are served can always be used",
     "REINITIALIZE_STEPS": "the cluster is looked at again whenever its map proves wrong",
     "CLUSTER_ERROR_RETRY_ATTEMPTS": "RETRY says how often something is sent again",
+    "HOST": _IN_LOCATION,
+    "PORT": _IN_LOCATION,
+    "PATH": _IN_LOCATION,
+    "UNIX_SOCKET_PATH": _IN_LOCATION,
+    "CONNECTION_POOL": "there is a pool for each server; MAX_CONNECTIONS says how large",
+    "SENTINEL_MANAGER": "SENTINELS says where the Sentinels are",
+    "SINGLE_CONNECTION_CLIENT": "MAX_CONNECTIONS=1 is one connection",
+    "QUEUE_CLASS": "callers wait in the order they came",
+    "REDIS_CONNECT_FUNC": "USERNAME, PASSWORD, CREDENTIAL_PROVIDER, DB and CLIENT_NAME say what is"
+    " told to a server first",
+    "LIB_NAME": _IN_NAME,
+    "LIB_VERSION": _IN_NAME,
+    "DRIVER_INFO": _IN_NAME,
+    "PARSER": "hiredis always reads",
+    "COMMAND_PACKER": "commands are packed by cachex_pool",
+    "LEGACY_RESPONSES": "get_redis_connection() answers as redis-py does with RESP2",
+    "SOCKET_READ_SIZE": "leave it out",
+    "SOCKET_TYPE": "leave it out: host names are looked up for IPv4 and IPv6",
+    "EVENT_DISPATCHER": "leave it out",
+    "CACHE_FACTORY": "there is no cache inside the client",
+    "HIMPORT_REGISTRY": "leave it out",
+    "SSL_INCLUDE_VERIFY_FLAGS": _IN_CONTEXT,
+    "SSL_EXCLUDE_VERIFY_FLAGS": _IN_CONTEXT,
+    "SSL_VALIDATE_OCSP": _NO_OCSP,
+    "SSL_VALIDATE_OCSP_STAPLED": _NO_OCSP,
+    "SSL_OCSP_CONTEXT": _NO_OCSP,
+    "SSL_OCSP_EXPECTED_CERT": _NO_OCSP,
+    "MAINT_NOTIFICATIONS_CONFIG": _NO_MAINTENANCE,
+    "MAINT_NOTIFICATIONS_POOL_HANDLER": _NO_MAINTENANCE,
+    "OSS_CLUSTER_MAINT_NOTIFICATIONS_HANDLER": _NO_MAINTENANCE,
+    "MAINTENANCE_STATE": _NO_MAINTENANCE,
+    "MAINTENANCE_NOTIFICATION_HASH": _NO_MAINTENANCE,
+    "ORIG_HOST_ADDRESS": _NO_MAINTENANCE,
+    "ORIG_SOCKET_TIMEOUT": _NO_MAINTENANCE,
+    "ORIG_SOCKET_CONNECT_TIMEOUT": _NO_MAINTENANCE,
     "CONNECTION_CLASS": "a rediss:// or unix:// URL in LOCATION says how to connect",
     "RETRY_ON_ERROR": "what may be sent twice is retried, see RETRY",
     "SOCKET_KEEPALIVE_OPTIONS": "SOCKET_KEEPALIVE switches keep-alive on and off",

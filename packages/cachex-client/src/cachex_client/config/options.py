@@ -276,8 +276,8 @@ _VALUES = Topic(
             "cache.compressors",
             read.COMPRESSORS,
             "none",
-            "zlib, gzip, lzma, lz4, zstd, a path, class or object; of a list the first writes and"
-            " all may read.",
+            "zlib, gzip, bz2, lzma, lz4, zstd, a path, class or object; of a list the first writes"
+            " and all may read.",
         ),
         option(
             "PICKLE_VERSION",
@@ -330,6 +330,7 @@ _FAILURES = Topic(
             read.FLAG,
             "False",
             "Log each such error, not only the beginning and the end of an outage.",
+            "LOG_IGNORE_EXCEPTIONS",
             setting=True,
         ),
         option(

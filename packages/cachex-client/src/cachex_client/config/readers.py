@@ -7,15 +7,15 @@ variables: a number or a flag may be given as text.
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import attrs
 
+from cachex_client.config import peers
 from cachex_client.errors import ConfigurationError
 from cachex_client.options import RetryOptions
-from cachex_client.resolve import COMPRESSORS as COMPRESSORS_BY_NAME
-from cachex_client.resolve import SERIALIZERS as SERIALIZERS_BY_NAME
 from cachex_client.resolve import resolve_compressors, resolve_serializers
 from cachex_pool import BreakerOptions
 
@@ -110,6 +110,11 @@ def imported(value: Any) -> Any:
 def _named_class(value: Any) -> type | str:
     if not isinstance(value, type | str) or not value:
         raise TypeError
+    path = value if isinstance(value, str) else _path(value)
+    if path in peers.CLASSES:
+        return peers.CLASSES[path]
+    if peers.belongs_to_a_peer(path):
+        raise Unreadable(f"{path!r}: {peers.why_not(path)}")
     return value
 
 
@@ -257,9 +262,26 @@ def _settings_of(kind: type, off: Mapping[str, Any]) -> Callable[[Any], Any]:
     return convert
 
 
+_retry_options = _settings_of(RetryOptions, {"attempts": 1})
+
+
+def _retry(value: Any) -> Any:
+    """Accept redis-py's Retry too, of which the number counts; the pauses are ours."""
+    if _path(value) not in _RETRIES:
+        return _retry_options(value)
+    again = value._retries
+    if again < 0:
+        raise Unreadable("there is no retrying for ever: TIMEOUT says when a call gives up")
+    return RetryOptions(attempts=1 + again)
+
+
+_RETRIES = frozenset(
+    f"{package}.retry.Retry" for package in ("redis", "redis.asyncio", "valkey", "valkey.asyncio")
+)
+
 RETRY = Reader(
     f"True, False or a dict of {', '.join(f.name for f in attrs.fields(RetryOptions))}",
-    _settings_of(RetryOptions, {"attempts": 1}),
+    _retry,
 )
 BREAKER = Reader(
     f"True, False or a dict of {', '.join(f.name for f in attrs.fields(BreakerOptions))}",
@@ -284,7 +306,8 @@ def stock(*names: str, instead: str) -> Reader:
     def convert(value: Any) -> None:
         path = value if isinstance(value, str) else _path(value)
         package, _, _ = path.partition(".")
-        if package not in ("redis", "valkey") or path.rpartition(".")[2] not in names:
+        name = path.rpartition(".")[2].replace("Valkey", "Redis").replace("Libvalkey", "Hiredis")
+        if package not in ("redis", "valkey") or name not in names:
             raise Unreadable(f"there is no way to put in {path!r}: use {instead}")
 
     return Reader("a class of redis-py", convert)
@@ -295,32 +318,53 @@ def _path(value: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _chain(resolve: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any], tuple[Any, ...]]:
+def _chain(
+    resolve: Callable[[Any], tuple[Any, ...]], known: Mapping[str, str]
+) -> Callable[[Any], tuple[Any, ...]]:
     """Accept one or several names, paths, classes or objects, as `cachex_client` finds them."""
 
     def convert(value: Any) -> tuple[Any, ...]:
-        for one in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(one, str) and one.startswith(("django_redis.", "django_valkey.")):
-                name = (one.split(".") + [""] * 3)[2]
-                instead = f": use {name!r}" if name in _NAMES else ""
-                raise Unreadable(f"{one!r} belongs to another backend{instead}")
+        several = value if isinstance(value, list | tuple) else (value,)
         try:
-            return resolve(value)
+            return resolve([_ours(one, known) for one in several if one is not None])
         except ConfigurationError as error:
             raise Unreadable(str(error)) from None
 
     return convert
 
 
-_NAMES = frozenset((*SERIALIZERS_BY_NAME, *COMPRESSORS_BY_NAME))
+def _ours(one: Any, known: Mapping[str, str]) -> Any:
+    """Return what stands for a class of another backend, or for one that was written for such."""
+    path = one if isinstance(one, str) else _path(one) if inspect.isclass(one) else ""
+    if path in known:
+        return known[path]
+    if peers.belongs_to_a_peer(path):
+        raise Unreadable(f"{path!r}: {peers.why_not(path)}")
+    if "." not in path:
+        return one
+    found: Any = imported(one)
+    if inspect.isclass(found) and _wants_options(found):
+        make: Callable[..., Any] = found
+        return partial(make, options={})
+    return one
+
+
+def _wants_options(kind: type) -> bool:
+    """Tell whether a class is made as serializers and compressors of django-redis are."""
+    try:
+        wanted = inspect.signature(kind).parameters.get("options")
+    except ValueError:  # it is written in C
+        return False
+    return wanted is not None and wanted.default is wanted.empty
+
 
 SERIALIZERS = Reader(
     "a serializer (short name, dotted path, class or object), or a list of them",
-    _chain(resolve_serializers),
+    _chain(resolve_serializers, peers.SERIALIZERS),
 )
 COMPRESSORS = Reader(
     "a compressor (short name, dotted path, class or object), or a list of them",
-    _chain(resolve_compressors),
+    _chain(resolve_compressors, peers.COMPRESSORS),
 )
 
 

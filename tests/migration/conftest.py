@@ -1,0 +1,20 @@
+"""Django, set up before any test module of this folder is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from djangocache import project
+
+project.set_up()
+
+from django_cachex import registry  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _no_clients_left() -> Iterator[None]:
+    """Close what a test connected."""
+    yield
+    registry.close_all()
