@@ -42,11 +42,13 @@ DJANGO_ATTRIBUTES = [
     (r"\b_acache\b", "_cache"),
     (r"\b_averbatim\b", "_verbatim"),
 ]
-DJANGO_VERBS = """
-    add clear decr decr_version delete delete_many delete_pattern expire expire_at flush_db
-    get get_lock get_many get_or_set has_key hscan_iter incr incr_many incr_version iter_keys keys
-    lock persist pexpire pexpire_at pipeline pttl set set_many touch touch_many ttl
-""".split() + verbs.verbs()
+BY_HAND = """
+    add clear decr decr_version delete delete_many delete_pattern eval_script expire expire_at
+    flush_db get get_lock get_many get_or_set has_key hscan_iter incr incr_many incr_version
+    iter_keys keys lock persist pexpire pexpire_at pipeline pttl rate_limit semaphore set
+    set_many sscan_iter throttle touch touch_many ttl zscan_iter
+""".split()
+DJANGO_VERBS = BY_HAND + verbs.verbs()
 DJANGO = DJANGO_ATTRIBUTES + [(rf"(\bdef |\.)a{verb}\b", rf"\1{verb}") for verb in DJANGO_VERBS]
 
 COMPILED = {pattern: (re.compile(pattern), text) for pattern, text in COMMON + DJANGO}

@@ -17,6 +17,7 @@ from django.contrib.sessions.backends.cache import KEY_PREFIX as STOCK_SESSIONS
 from redis import exceptions as redis_errors
 
 from cachex_client import ClusterUnreachable, SentinelRefused
+from cachex_client.limits import RateLimit
 from cachex_pool import ConfigurationError, HandshakeRefused, PoolError
 from django_cachex._concurrency import ForkSafeLock
 from django_cachex.errors import CacheUnavailable
@@ -152,6 +153,10 @@ def _missing(error: Exception, key: Any, *_: Any, **__: Any) -> NoReturn:
     raise ValueError(f"Key {key!r} not found: the cache does not answer") from error
 
 
+def _allowed(error: Exception, key: Any, limit: int, *_: Any, cost: int = 1, **__: Any) -> Any:
+    return RateLimit(True, limit, max(0, limit - cost))
+
+
 def _always(answer: Any) -> Callable[..., Any]:
     return lambda *_, **__: answer
 
@@ -179,6 +184,8 @@ FALLBACKS: Mapping[str, Callable[..., Any]] = {
     "delete_pattern": _always(0),
     "clear": _always(0),
     "flush_db": _always(None),
+    "rate_limit": _allowed,
+    "throttle": _allowed,
     **FALLBACKS_OF_STRUCTURES,
 }
 """
@@ -196,7 +203,7 @@ FALLBACKS_OF_BULK: Mapping[str, Callable[..., Any]] = {
 }
 """The same where each key has an answer of its own, if not even that can be had."""
 
-ENDING_EARLY = ("iter_keys", "hscan_iter")
+ENDING_EARLY = ("iter_keys", "hscan_iter", "sscan_iter", "zscan_iter")
 """Iterators, which end where the server does."""
 
 FALLBACKS_IN_PIPELINES: Mapping[str, Callable[..., Any]] = {**FALLBACKS, "decr": _missing}

@@ -17,15 +17,37 @@ def _each(answer: Any, after: int = 1) -> Callable[..., Any]:
     return lambda error, *arguments, **_: [answer] * len(arguments[after:])
 
 
+def _one_or_many(kind: Callable[[], Any], place: int = 1) -> Callable[..., Any]:
+    """None, or an empty collection if the argument `count`, the one at `place`, asks for many."""
+
+    def answer(error: Exception, *arguments: Any, count: int | None = None, **_: Any) -> Any:
+        if len(arguments) > place:
+            count = arguments[place]
+        return None if count is None else kind()
+
+    return answer
+
+
 _NOTHING: tuple[tuple[Callable[..., Any], str], ...] = (
-    (_always(None), "hget"),
-    (_always(False), "hmset hsetnx hexists hsetex"),
+    (_always(None), "hget lindex lpop rpop lmove blpop brpop blmove zrank zrevrank zscore"),
+    (_one_or_many(list), "srandmember"),
+    (_one_or_many(set), "spop"),
+    (_one_or_many(list, place=3), "lpos"),
+    (_always(False), "hmset hsetnx hexists hsetex ltrim lset sismember smove"),
     (_always(0), "hset hdel hlen hincrby"),
-    (_always(0.0), "hincrbyfloat"),
+    (_always(0), "lpush rpush llen lrem linsert"),
+    (_always(0), "sadd srem scard sdiffstore sinterstore sunionstore"),
+    (_always(0), "zadd zcard zcount zrem zremrangebyscore zremrangebyrank"),
+    (_always(0.0), "hincrbyfloat zincrby"),
     (_new(dict), "hgetall"),
-    (_new(list), "hkeys hvals"),
-    (_always((0, {})), "hscan"),
-    (_each(None), "hmget hgetex"),
+    (_new(set), "smembers sdiff sinter sunion"),
+    (_new(list), "hkeys hvals lrange zpopmax zpopmin"),
+    (_new(list), "zrange zrevrange zrangebyscore zrevrangebyscore"),
+    (lambda *_, **__: (0, {}), "hscan"),
+    (lambda *_, **__: (0, set()), "sscan"),
+    (lambda *_, **__: (0, []), "zscan"),
+    (_each(None), "hmget hgetex zmscore"),
+    (_each(False), "smismember"),
     (_each(-2), "httl hpttl hexpiretime hpersist"),
     (_each(-2, after=2), "hexpire hpexpire hexpireat hpexpireat"),
 )

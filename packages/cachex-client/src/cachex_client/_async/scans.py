@@ -32,3 +32,40 @@ class AsyncScanVerbs(AsyncVerbs):
                 yield item
             if cursor == 0:
                 break
+
+    async def sscan_iter(
+        self,
+        key: Key,
+        match: str | None = None,
+        count: int | None = None,
+        version: Version | None = None,
+    ) -> AsyncIterator[Any]:
+        """Yield the members of a set; `match` is about what is stored. Redis: SSCAN."""
+        cursor = 0
+        while True:
+            step = self.commands._sscan(key, cursor, match, count, version)
+            cursor, found = await self._run("sscan_iter", step)
+            for member in found:
+                yield self.codec.loads(member)
+            if cursor == 0:
+                break
+
+    async def zscan_iter(
+        self,
+        key: Key,
+        match: str | None = None,
+        count: int | None = None,
+        version: Version | None = None,
+    ) -> AsyncIterator[tuple[Any, float]]:
+        """Yield the members of a sorted set with their scores; `match` is about what is stored.
+
+        Redis: ZSCAN.
+        """
+        cursor = 0
+        while True:
+            step = self.commands.zscan(key, cursor, match, count, version)
+            cursor, found = await self._run("zscan_iter", step)
+            for pair in found:
+                yield pair
+            if cursor == 0:
+                break

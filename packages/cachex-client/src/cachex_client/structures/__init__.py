@@ -9,10 +9,13 @@ from typing import Any
 
 from cachex_client.keys import Keys, Version
 from cachex_client.structures.hashes import HashCommands
+from cachex_client.structures.lists import ListCommands
+from cachex_client.structures.sets import SetCommands
+from cachex_client.structures.sorted_sets import SortedSetCommands
 from cachex_client.structures.values import ValueCommands
 
 
-class CacheCommands(HashCommands, ValueCommands):
+class CacheCommands(HashCommands, ListCommands, SetCommands, SortedSetCommands, ValueCommands):
     """Every verb of a cache that is one command, on a cache's keys and formats."""
 
     def at(self, version: Version | None) -> "CacheCommands":

@@ -57,6 +57,19 @@ class Terms:
             return self.own_px
         return None if timeout is None else milliseconds(timeout)
 
+    def _two(
+        self,
+        src: Key,
+        dst: Key,
+        version: Version | None,
+        version_src: Version | None,
+        version_dst: Version | None,
+    ) -> tuple[bytes, bytes]:
+        """Return two keys as they are stored; their own versions go before the common one."""
+        first = version if version_src is None else version_src
+        second = version if version_dst is None else version_dst
+        return self.keyspace.wire(src, first), self.keyspace.wire(dst, second)
+
     def _wires(self, keys: Sequence[Key], version: Version | None) -> list[bytes]:
         return self.keyspace.wire_many(keys, version)
 

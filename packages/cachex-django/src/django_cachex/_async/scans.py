@@ -26,3 +26,28 @@ class AsyncScans(CacheCore):
         """Yield the fields of a hash with their values; `match` is about fields. Redis: HSCAN."""
         async for item in self._acache.hscan_iter(key, match, count, version):
             yield item
+
+    async def asscan_iter(
+        self,
+        key: Any,
+        match: str | None = None,
+        count: int | None = None,
+        version: Version = None,
+    ) -> AsyncIterator[Any]:
+        """Yield the members of a set; `match` is about what is stored. Redis: SSCAN."""
+        async for member in self._acache.sscan_iter(key, match, count, version):
+            yield member
+
+    async def azscan_iter(
+        self,
+        key: Any,
+        match: str | None = None,
+        count: int | None = None,
+        version: Version = None,
+    ) -> AsyncIterator[tuple[Any, float]]:
+        """Yield the members of a sorted set with their scores; `match` is about what is stored.
+
+        Redis: ZSCAN.
+        """
+        async for pair in self._acache.zscan_iter(key, match, count, version):
+            yield pair

@@ -26,3 +26,28 @@ class Scans(CacheCore):
         """Yield the fields of a hash with their values; `match` is about fields. Redis: HSCAN."""
         for item in self._cache.hscan_iter(key, match, count, version):
             yield item
+
+    def sscan_iter(
+        self,
+        key: Any,
+        match: str | None = None,
+        count: int | None = None,
+        version: Version = None,
+    ) -> Iterator[Any]:
+        """Yield the members of a set; `match` is about what is stored. Redis: SSCAN."""
+        for member in self._cache.sscan_iter(key, match, count, version):
+            yield member
+
+    def zscan_iter(
+        self,
+        key: Any,
+        match: str | None = None,
+        count: int | None = None,
+        version: Version = None,
+    ) -> Iterator[tuple[Any, float]]:
+        """Yield the members of a sorted set with their scores; `match` is about what is stored.
+
+        Redis: ZSCAN.
+        """
+        for pair in self._cache.zscan_iter(key, match, count, version):
+            yield pair

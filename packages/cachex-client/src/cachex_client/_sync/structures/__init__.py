@@ -5,7 +5,10 @@ Written by tools/verbs.py from cachex_client/structures: edit that instead.
 """
 
 from cachex_client._sync.structures.hashes import HashVerbs
+from cachex_client._sync.structures.lists import ListVerbs
+from cachex_client._sync.structures.sets import SetVerbs
+from cachex_client._sync.structures.sorted_sets import SortedSetVerbs
 
 
-class StructureVerbs(HashVerbs):
+class StructureVerbs(HashVerbs, ListVerbs, SetVerbs, SortedSetVerbs):
     """All verbs of a cache for data structures."""

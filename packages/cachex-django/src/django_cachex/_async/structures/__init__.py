@@ -5,7 +5,10 @@ Written by tools/verbs.py from cachex_client/structures: edit that instead.
 """
 
 from django_cachex._async.structures.hashes import AsyncHashMethods
+from django_cachex._async.structures.lists import AsyncListMethods
+from django_cachex._async.structures.sets import AsyncSetMethods
+from django_cachex._async.structures.sorted_sets import AsyncSortedSetMethods
 
 
-class AsyncStructures(AsyncHashMethods):
+class AsyncStructures(AsyncHashMethods, AsyncListMethods, AsyncSetMethods, AsyncSortedSetMethods):
     """All methods of Django's cache object for data structures."""

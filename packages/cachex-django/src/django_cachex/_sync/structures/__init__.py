@@ -5,7 +5,10 @@ Written by tools/verbs.py from cachex_client/structures: edit that instead.
 """
 
 from django_cachex._sync.structures.hashes import HashMethods
+from django_cachex._sync.structures.lists import ListMethods
+from django_cachex._sync.structures.sets import SetMethods
+from django_cachex._sync.structures.sorted_sets import SortedSetMethods
 
 
-class Structures(HashMethods):
+class Structures(HashMethods, ListMethods, SetMethods, SortedSetMethods):
     """All methods of Django's cache object for data structures."""

@@ -1,0 +1,239 @@
+# Written by tools/unasync.py from _async/structures/sorted_sets.py: edit that file instead.
+"""Sorted sets, on the cache object.
+
+Written by tools/verbs.py from cachex_client/structures: edit that instead.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cachex_client._sync.verbs import Verbs
+from cachex_client.keys import Key, Version
+
+
+class SortedSetVerbs(Verbs):
+    """The verbs of a cache for sorted sets."""
+
+    def zadd(
+        self,
+        key: Key,
+        mapping: Mapping[Any, float],
+        *,
+        nx: bool = False,
+        xx: bool = False,
+        ch: bool = False,
+        gt: bool = False,
+        lt: bool = False,
+        version: Version | None = None,
+    ) -> int:
+        """Add members with their scores, or change these; return how many are new.
+
+        With `ch` how many are new or changed. `nx` only adds, `xx` only changes, `gt` changes only
+        to a higher score, `lt` only to a lower one. ValueError if `mapping` is empty. Redis: ZADD.
+        """
+        return self._run(
+            "zadd",
+            self.commands.zadd(key, mapping, nx=nx, xx=xx, ch=ch, gt=gt, lt=lt, version=version),
+        )
+
+    def zcard(self, key: Key, version: Version | None = None) -> int:
+        """Return how many members there are, 0 if there is no such key. Redis: ZCARD."""
+        return self._run("zcard", self.commands.zcard(key, version))
+
+    def zcount(
+        self,
+        key: Key,
+        min_score: float | str,
+        max_score: float | str,
+        version: Version | None = None,
+    ) -> int:
+        """Return how many members have scores between two bounds. Redis: ZCOUNT."""
+        return self._run("zcount", self.commands.zcount(key, min_score, max_score, version))
+
+    def zincrby(
+        self, key: Key, amount: float, member: Any, version: Version | None = None
+    ) -> float:
+        """Add to a member's score and return the sum; a missing one has the score 0.
+
+        Never sent twice. Redis: ZINCRBY.
+        """
+        return self._run("zincrby", self.commands.zincrby(key, amount, member, version))
+
+    def zpopmax(
+        self, key: Key, count: int | None = None, version: Version | None = None
+    ) -> list[tuple[Any, float]]:
+        """Take the `count` members (1) with the highest scores, highest first.
+
+        Never sent twice. Redis: ZPOPMAX.
+        """
+        return self._run("zpopmax", self.commands.zpopmax(key, count, version))
+
+    def zpopmin(
+        self, key: Key, count: int | None = None, version: Version | None = None
+    ) -> list[tuple[Any, float]]:
+        """Take the `count` members (1) with the lowest scores, lowest first.
+
+        Never sent twice. Redis: ZPOPMIN.
+        """
+        return self._run("zpopmin", self.commands.zpopmin(key, count, version))
+
+    def zrange(
+        self,
+        key: Key,
+        start: int,
+        end: int,
+        *,
+        withscores: bool = False,
+        version: Version | None = None,
+    ) -> list[Any]:
+        """Return the members of ranks `start` to `end`, both included, lowest score first.
+
+        With `withscores` pairs of member and score. Redis: ZRANGE.
+        """
+        return self._run(
+            "zrange", self.commands.zrange(key, start, end, withscores=withscores, version=version)
+        )
+
+    def zrevrange(
+        self,
+        key: Key,
+        start: int,
+        end: int,
+        *,
+        withscores: bool = False,
+        version: Version | None = None,
+    ) -> list[Any]:
+        """Return the members of ranks `start` to `end`, both included, highest score first.
+
+        With `withscores` pairs of member and score. Redis: ZREVRANGE.
+        """
+        return self._run(
+            "zrevrange",
+            self.commands.zrevrange(key, start, end, withscores=withscores, version=version),
+        )
+
+    def zrangebyscore(
+        self,
+        key: Key,
+        min_score: float | str,
+        max_score: float | str,
+        *,
+        withscores: bool = False,
+        start: int | None = None,
+        num: int | None = None,
+        version: Version | None = None,
+    ) -> list[Any]:
+        """Return the members with scores between two bounds, lowest score first.
+
+        Of these `num` after the first `start`, if given; with `withscores` pairs of member and
+        score. Redis: ZRANGEBYSCORE.
+        """
+        return self._run(
+            "zrangebyscore",
+            self.commands.zrangebyscore(
+                key,
+                min_score,
+                max_score,
+                withscores=withscores,
+                start=start,
+                num=num,
+                version=version,
+            ),
+        )
+
+    def zrevrangebyscore(
+        self,
+        key: Key,
+        max_score: float | str,
+        min_score: float | str,
+        *,
+        withscores: bool = False,
+        start: int | None = None,
+        num: int | None = None,
+        version: Version | None = None,
+    ) -> list[Any]:
+        """Return the members with scores between two bounds, highest score first.
+
+        Else as `zrangebyscore`; the upper bound comes first. Redis: ZREVRANGEBYSCORE.
+        """
+        return self._run(
+            "zrevrangebyscore",
+            self.commands.zrevrangebyscore(
+                key,
+                max_score,
+                min_score,
+                withscores=withscores,
+                start=start,
+                num=num,
+                version=version,
+            ),
+        )
+
+    def zrank(self, key: Key, member: Any, version: Version | None = None) -> int | None:
+        """Return the rank of a member, None if it is not there; 0 is the lowest score.
+
+        Redis: ZRANK.
+        """
+        return self._run("zrank", self.commands.zrank(key, member, version))
+
+    def zrevrank(self, key: Key, member: Any, version: Version | None = None) -> int | None:
+        """Return the rank of a member, None if it is not there; 0 is the highest score.
+
+        Redis: ZREVRANK.
+        """
+        return self._run("zrevrank", self.commands.zrevrank(key, member, version))
+
+    def zscore(self, key: Key, member: Any, version: Version | None = None) -> float | None:
+        """Return the score of a member, None if it is not there. Redis: ZSCORE."""
+        return self._run("zscore", self.commands.zscore(key, member, version))
+
+    def zmscore(
+        self, key: Key, *members: Any, version: Version | None = None
+    ) -> list[float | None]:
+        """Return the scores of members, None for each that is not there. Redis: ZMSCORE."""
+        return self._run("zmscore", self.commands.zmscore(key, *members, version=version))
+
+    def zrem(self, key: Key, *members: Any, version: Version | None = None) -> int:
+        """Remove members and return how many there were. Redis: ZREM."""
+        return self._run("zrem", self.commands.zrem(key, *members, version=version))
+
+    def zremrangebyscore(
+        self,
+        key: Key,
+        min_score: float | str,
+        max_score: float | str,
+        version: Version | None = None,
+    ) -> int:
+        """Remove the members with scores between two bounds; return how many there were.
+
+        Redis: ZREMRANGEBYSCORE.
+        """
+        return self._run(
+            "zremrangebyscore", self.commands.zremrangebyscore(key, min_score, max_score, version)
+        )
+
+    def zremrangebyrank(
+        self, key: Key, start: int, end: int, version: Version | None = None
+    ) -> int:
+        """Remove the members of ranks `start` to `end`, both included; return how many there were.
+
+        Never sent twice. Redis: ZREMRANGEBYRANK.
+        """
+        return self._run(
+            "zremrangebyrank", self.commands.zremrangebyrank(key, start, end, version)
+        )
+
+    def zscan(
+        self,
+        key: Key,
+        cursor: int = 0,
+        match: str | None = None,
+        count: int | None = None,
+        version: Version | None = None,
+    ) -> tuple[int, list[tuple[Any, float]]]:
+        """Return the next cursor, 0 at the end, and some members with their scores.
+
+        `match` is a glob pattern of members as they are stored, `count` how many to look at,
+        about. The primary answers, as a cursor means nothing to another server. Redis: ZSCAN.
+        """
+        return self._run("zscan", self.commands.zscan(key, cursor, match, count, version))

@@ -1,0 +1,202 @@
+"""Lists: values in a row under one key."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cachex_client.command import Command
+from cachex_client.commands import lists as build
+from cachex_client.keys import Key, Version
+from cachex_client.structures.terms import Terms, several
+
+
+class ListCommands(Terms):
+    """Commands on lists. Indices begin with 0; negative ones count from the end, -1 the last."""
+
+    def lpush(self, key: Key, *values: Any, version: Version | None = None) -> Command[int]:
+        """Put values at the front, one after the other; return how long the list is then.
+
+        Never sent twice. Redis: LPUSH.
+        """
+        return build.lpush(self.keyspace.wire(key, version), self.codec.dumps_many(values))
+
+    def rpush(self, key: Key, *values: Any, version: Version | None = None) -> Command[int]:
+        """Put values at the end, one after the other; return how long the list is then.
+
+        Never sent twice. Redis: RPUSH.
+        """
+        return build.rpush(self.keyspace.wire(key, version), self.codec.dumps_many(values))
+
+    def lpop(
+        self, key: Key, count: int | None = None, version: Version | None = None
+    ) -> Command[Any]:
+        """Take the first value, or with `count` a list of the first ones; None if there is no list.
+
+        Never sent twice. Redis: LPOP.
+        """
+        wire = self.keyspace.wire(key, version)
+        return build.lpop(wire, count).then(self._value_or_values)
+
+    def rpop(
+        self, key: Key, count: int | None = None, version: Version | None = None
+    ) -> Command[Any]:
+        """Take the last value, or with `count` a list of the last ones; None if there is no list.
+
+        The last one comes first. Never sent twice. Redis: RPOP.
+        """
+        wire = self.keyspace.wire(key, version)
+        return build.rpop(wire, count).then(self._value_or_values)
+
+    def lrange(
+        self, key: Key, start: int, end: int, version: Version | None = None
+    ) -> Command[list[Any]]:
+        """Return the values from `start` to `end`, both included. Redis: LRANGE."""
+        return build.lrange(self.keyspace.wire(key, version), start, end).then(self._values)
+
+    def lindex(self, key: Key, index: int, version: Version | None = None) -> Command[Any]:
+        """Return a value by its index, None if there is none. Redis: LINDEX."""
+        return build.lindex(self.keyspace.wire(key, version), index).then(self._value)
+
+    def llen(self, key: Key, version: Version | None = None) -> Command[int]:
+        """Return how long a list is, 0 if there is no such key. Redis: LLEN."""
+        return build.llen(self.keyspace.wire(key, version))
+
+    def lpos(
+        self,
+        key: Key,
+        value: Any,
+        rank: int | None = None,
+        count: int | None = None,
+        maxlen: int | None = None,
+        version: Version | None = None,
+    ) -> Command[int | list[int] | None]:
+        """Return the index of a value, None if there is none; with `count` a list of indices.
+
+        `count` is how many to find, 0 for all; `rank` which one to begin with, from the end if
+        negative; `maxlen` how many values to look at. Redis: LPOS.
+        """
+        wire, stored = self.keyspace.wire(key, version), self.codec.dumps(value)
+        return build.lpos(wire, stored, rank=rank, count=count, maxlen=maxlen)
+
+    def lmove(
+        self,
+        src: Key,
+        dst: Key,
+        wherefrom: str,
+        whereto: str,
+        version: Version | None = None,
+        version_src: Version | None = None,
+        version_dst: Version | None = None,
+    ) -> Command[Any]:
+        """Move a value from an end of one list to an end of another, and return it; or None.
+
+        Ends are "LEFT" and "RIGHT". In a cluster both keys have to be in one slot. Never sent
+        twice. Redis: LMOVE.
+        """
+        source, target = self._two(src, dst, version, version_src, version_dst)
+        return build.lmove(source, target, wherefrom, whereto).then(self._value)
+
+    def lrem(
+        self, key: Key, count: int, value: Any, version: Version | None = None
+    ) -> Command[int]:
+        """Remove a value where it comes first, `count` times; return how many were removed.
+
+        From the end if `count` is negative, everywhere if it is 0. Never sent twice. Redis: LREM.
+        """
+        return build.lrem(self.keyspace.wire(key, version), count, self.codec.dumps(value))
+
+    def ltrim(
+        self, key: Key, start: int, end: int, version: Version | None = None
+    ) -> Command[bool]:
+        """Keep the values from `start` to `end`, both included, and return True.
+
+        Never sent twice. Redis: LTRIM.
+        """
+        return build.ltrim(self.keyspace.wire(key, version), start, end)
+
+    def lset(
+        self, key: Key, index: int, value: Any, version: Version | None = None
+    ) -> Command[bool]:
+        """Replace the value at an index and return True; ResponseError if there is none.
+
+        Redis: LSET.
+        """
+        return build.lset(self.keyspace.wire(key, version), index, self.codec.dumps(value))
+
+    def linsert(
+        self, key: Key, where: str, pivot: Any, value: Any, version: Version | None = None
+    ) -> Command[int]:
+        """Put a value "BEFORE" or "AFTER" another one; return how long the list is then.
+
+        -1 if the other one is not there, 0 if there is no such key. Never sent twice.
+        Redis: LINSERT.
+        """
+        dumps = self.codec.dumps
+        return build.linsert(self.keyspace.wire(key, version), where, dumps(pivot), dumps(value))
+
+    def blpop(
+        self,
+        keys: Key | Iterable[Key],
+        *more: Key,
+        timeout: float = 0,
+        version: Version | None = None,
+    ) -> Command[tuple[Key, Any] | None]:
+        """Take the first value of the first list that has one; return the list's key and it.
+
+        Keys come one by one or as a collection. Waits for `timeout` seconds at most, for ever if
+        0, on a connection of its own; None if nothing came. In a cluster all keys have to be in one
+        slot. Never sent twice. Redis: BLPOP.
+        """
+        names, seconds, version = _waiting(keys, more, timeout, version)
+        wires = self._wires(names, version)
+        return build.blpop(wires, seconds).then(self._popped(names, wires))
+
+    def brpop(
+        self,
+        keys: Key | Iterable[Key],
+        *more: Key,
+        timeout: float = 0,
+        version: Version | None = None,
+    ) -> Command[tuple[Key, Any] | None]:
+        """Take the last value of the first list that has one; else as `blpop`. Redis: BRPOP."""
+        names, seconds, version = _waiting(keys, more, timeout, version)
+        wires = self._wires(names, version)
+        return build.brpop(wires, seconds).then(self._popped(names, wires))
+
+    def blmove(
+        self,
+        src: Key,
+        dst: Key,
+        timeout: float,
+        wherefrom: str = "LEFT",
+        whereto: str = "RIGHT",
+        version: Version | None = None,
+        version_src: Version | None = None,
+        version_dst: Version | None = None,
+    ) -> Command[Any]:
+        """Do as `lmove`, waiting for a value for `timeout` seconds at most, for ever if 0.
+
+        Redis: BLMOVE.
+        """
+        source, target = self._two(src, dst, version, version_src, version_dst)
+        return build.blmove(source, target, timeout, wherefrom, whereto).then(self._value)
+
+    def _popped(self, names: Sequence[Key], wires: Sequence[bytes]) -> Any:
+        """Return a function that gives the caller's key back instead of the stored one."""
+
+        def read(reply: list[bytes] | None) -> tuple[Key, Any] | None:
+            if reply is None:
+                return None
+            return names[wires.index(reply[0])], self.codec.loads(reply[1])
+
+        return read
+
+
+def _waiting(
+    keys: Any, more: tuple[Any, ...], timeout: float, version: Version | None
+) -> tuple[list[Key], float, Version | None]:
+    """Read keys one by one; or a collection of them, which timeout and version may follow."""
+    if more and isinstance(keys, Iterable) and not isinstance(keys, (str, bytes)):
+        timeout, *more_than_that = more
+        more = tuple(more_than_that)
+    names, version = several(keys, more, version)
+    return names, timeout, version

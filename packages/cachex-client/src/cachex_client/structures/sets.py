@@ -1,0 +1,183 @@
+"""Sets: different values under one key, in no order."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from cachex_client.command import Command, on_primary
+from cachex_client.commands import sets as build
+from cachex_client.keys import Key, Version
+from cachex_client.structures.terms import Terms, name, several
+
+
+class SetCommands(Terms):
+    """Commands on sets. Members are whatever the cache can store, and equal if stored alike."""
+
+    def sadd(self, key: Key, *members: Any, version: Version | None = None) -> Command[int]:
+        """Add members and return how many of them are new. Redis: SADD."""
+        return build.sadd(self.keyspace.wire(key, version), self.codec.dumps_many(members))
+
+    def srem(self, key: Key, *members: Any, version: Version | None = None) -> Command[int]:
+        """Remove members and return how many there were. Redis: SREM."""
+        return build.srem(self.keyspace.wire(key, version), self.codec.dumps_many(members))
+
+    def smembers(self, key: Key, version: Version | None = None) -> Command[set[Any]]:
+        """Return all members of a set. Redis: SMEMBERS."""
+        return build.smembers(self.keyspace.wire(key, version)).then(self._set)
+
+    def sismember(self, key: Key, member: Any, version: Version | None = None) -> Command[bool]:
+        """Return whether a set has a member. Redis: SISMEMBER."""
+        return build.sismember(self.keyspace.wire(key, version), self.codec.dumps(member))
+
+    def smismember(
+        self, key: Key, *members: Any, version: Version | None = None
+    ) -> Command[list[bool]]:
+        """Return of each member whether a set has it. Redis: SMISMEMBER."""
+        wire = self.keyspace.wire(key, version)
+        return build.smismember(wire, self.codec.dumps_many(members))
+
+    def scard(self, key: Key, version: Version | None = None) -> Command[int]:
+        """Return how many members a set has, 0 if there is no such key. Redis: SCARD."""
+        return build.scard(self.keyspace.wire(key, version))
+
+    def spop(
+        self, key: Key, count: int | None = None, version: Version | None = None
+    ) -> Command[Any]:
+        """Take a member at random, None if there is none; with `count` a set of so many.
+
+        Never sent twice. Redis: SPOP.
+        """
+        wire = self.keyspace.wire(key, version)
+        return build.spop(wire, count).then(self._value if count is None else self._set)
+
+    def srandmember(
+        self, key: Key, count: int | None = None, version: Version | None = None
+    ) -> Command[Any]:
+        """Return a member at random, None if there is none; with `count` a list of so many.
+
+        If `count` is negative a member may come more than once. Redis: SRANDMEMBER.
+        """
+        wire = self.keyspace.wire(key, version)
+        return build.srandmember(wire, count).then(self._value_or_values)
+
+    def smove(
+        self,
+        src: Key,
+        dst: Key,
+        member: Any,
+        version: Version | None = None,
+        version_src: Version | None = None,
+        version_dst: Version | None = None,
+    ) -> Command[bool]:
+        """Move a member from one set to another; False if it is not there.
+
+        In a cluster both keys have to be in one slot. Never sent twice. Redis: SMOVE.
+        """
+        source, target = self._two(src, dst, version, version_src, version_dst)
+        return build.smove(source, target, self.codec.dumps(member))
+
+    def sdiff(
+        self, keys: Key | Iterable[Key], *more: Key, version: Version | None = None
+    ) -> Command[set[Any]]:
+        """Return the members of the first set that none of the others has.
+
+        Keys come one by one or as a collection; in a cluster they have to be in one slot.
+        Redis: SDIFF.
+        """
+        return build.sdiff(self._wires(*several(keys, more, version))).then(self._set)
+
+    def sinter(
+        self, keys: Key | Iterable[Key], *more: Key, version: Version | None = None
+    ) -> Command[set[Any]]:
+        """Return the members that all sets have; keys as in `sdiff`. Redis: SINTER."""
+        return build.sinter(self._wires(*several(keys, more, version))).then(self._set)
+
+    def sunion(
+        self, keys: Key | Iterable[Key], *more: Key, version: Version | None = None
+    ) -> Command[set[Any]]:
+        """Return the members that any of the sets has; keys as in `sdiff`. Redis: SUNION."""
+        return build.sunion(self._wires(*several(keys, more, version))).then(self._set)
+
+    def sdiffstore(
+        self,
+        dest: Key,
+        keys: Key | Iterable[Key],
+        *more: Key,
+        version: Version | None = None,
+        version_dest: Version | None = None,
+        version_keys: Version | None = None,
+    ) -> Command[int]:
+        """Store what `sdiff` returns under `dest`; return how many members that is.
+
+        `version_dest` and `version_keys` go before `version`. In a cluster all keys have to be in
+        one slot. Never sent twice. Redis: SDIFFSTORE.
+        """
+        target, wires = self._store(dest, keys, more, version, version_dest, version_keys)
+        return build.sdiffstore(target, wires)
+
+    def sinterstore(
+        self,
+        dest: Key,
+        keys: Key | Iterable[Key],
+        *more: Key,
+        version: Version | None = None,
+        version_dest: Version | None = None,
+        version_keys: Version | None = None,
+    ) -> Command[int]:
+        """Store what `sinter` returns under `dest`; else as `sdiffstore`. Redis: SINTERSTORE."""
+        target, wires = self._store(dest, keys, more, version, version_dest, version_keys)
+        return build.sinterstore(target, wires)
+
+    def sunionstore(
+        self,
+        dest: Key,
+        keys: Key | Iterable[Key],
+        *more: Key,
+        version: Version | None = None,
+        version_dest: Version | None = None,
+        version_keys: Version | None = None,
+    ) -> Command[int]:
+        """Store what `sunion` returns under `dest`; else as `sdiffstore`. Redis: SUNIONSTORE."""
+        target, wires = self._store(dest, keys, more, version, version_dest, version_keys)
+        return build.sunionstore(target, wires)
+
+    def sscan(
+        self,
+        key: Key,
+        cursor: int = 0,
+        match: str | None = None,
+        count: int | None = None,
+        version: Version | None = None,
+    ) -> Command[tuple[int, set[Any]]]:
+        """Return the next cursor, 0 at the end, and some of the members.
+
+        `match` is a glob pattern of members as they are stored, `count` how many to look at,
+        about. The primary answers, as a cursor means nothing to another server. Redis: SSCAN.
+        """
+        command = self._sscan(key, cursor, match, count, version)
+        return command.then(lambda page: (page[0], self._set(page[1])))
+
+    def _sscan(
+        self,
+        key: Key,
+        cursor: int,
+        match: str | None,
+        count: int | None,
+        version: Version | None,
+    ) -> Command[tuple[int, list[bytes]]]:
+        pattern = None if match is None else name(match)
+        wire = self.keyspace.wire(key, version)
+        return on_primary(build.sscan(wire, cursor, match=pattern, count=count))
+
+    def _store(
+        self,
+        dest: Key,
+        keys: Any,
+        more: tuple[Any, ...],
+        version: Version | None,
+        version_dest: Version | None,
+        version_keys: Version | None,
+    ) -> tuple[bytes, list[bytes]]:
+        names, version = several(keys, more, version)
+        into = version if version_dest is None else version_dest
+        of = version if version_keys is None else version_keys
+        return self.keyspace.wire(dest, into), self._wires(names, of)

@@ -1,0 +1,245 @@
+"""Sorted sets: different values under one key, in the order of their scores."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cachex_client.command import Command, on_primary
+from cachex_client.commands import sorted_sets as build
+from cachex_client.keys import Key, Version
+from cachex_client.structures.terms import Terms, name, score
+
+
+class SortedSetCommands(Terms):
+    """Commands on sorted sets.
+
+    Scores are floats. A bound may also be text: `"-inf"`, `"+inf"`, or `"(1.5"` for 1.5 excluded.
+    Ranks begin with 0; negative ones count from the end, -1 the last.
+    """
+
+    def zadd(
+        self,
+        key: Key,
+        mapping: Mapping[Any, float],
+        *,
+        nx: bool = False,
+        xx: bool = False,
+        ch: bool = False,
+        gt: bool = False,
+        lt: bool = False,
+        version: Version | None = None,
+    ) -> Command[int]:
+        """Add members with their scores, or change these; return how many are new.
+
+        With `ch` how many are new or changed. `nx` only adds, `xx` only changes, `gt` changes only
+        to a higher score, `lt` only to a lower one. ValueError if `mapping` is empty. Redis: ZADD.
+        """
+        if not mapping:
+            raise ValueError("at least one member with its score is needed")
+        given = (("NX", nx), ("XX", xx), ("GT", gt), ("LT", lt), ("CH", ch))
+        options = [word for word, wanted in given if wanted]
+        stored = self.codec.dumps_many(mapping)
+        pairs = zip(map(score, mapping.values()), stored, strict=True)
+        return build.zadd(self.keyspace.wire(key, version), pairs, options)
+
+    def zcard(self, key: Key, version: Version | None = None) -> Command[int]:
+        """Return how many members there are, 0 if there is no such key. Redis: ZCARD."""
+        return build.zcard(self.keyspace.wire(key, version))
+
+    def zcount(
+        self,
+        key: Key,
+        min_score: float | str,
+        max_score: float | str,
+        version: Version | None = None,
+    ) -> Command[int]:
+        """Return how many members have scores between two bounds. Redis: ZCOUNT."""
+        return build.zcount(self.keyspace.wire(key, version), score(min_score), score(max_score))
+
+    def zincrby(
+        self, key: Key, amount: float, member: Any, version: Version | None = None
+    ) -> Command[float]:
+        """Add to a member's score and return the sum; a missing one has the score 0.
+
+        Never sent twice. Redis: ZINCRBY.
+        """
+        wire = self.keyspace.wire(key, version)
+        return build.zincrby(wire, score(amount), self.codec.dumps(member))
+
+    def zpopmax(
+        self, key: Key, count: int | None = None, version: Version | None = None
+    ) -> Command[list[tuple[Any, float]]]:
+        """Take the `count` members (1) with the highest scores, highest first.
+
+        Never sent twice. Redis: ZPOPMAX.
+        """
+        wire = self.keyspace.wire(key, version)
+        return build.zpopmax(wire, 1 if count is None else count).then(self._scored)
+
+    def zpopmin(
+        self, key: Key, count: int | None = None, version: Version | None = None
+    ) -> Command[list[tuple[Any, float]]]:
+        """Take the `count` members (1) with the lowest scores, lowest first.
+
+        Never sent twice. Redis: ZPOPMIN.
+        """
+        wire = self.keyspace.wire(key, version)
+        return build.zpopmin(wire, 1 if count is None else count).then(self._scored)
+
+    def zrange(
+        self,
+        key: Key,
+        start: int,
+        end: int,
+        *,
+        withscores: bool = False,
+        version: Version | None = None,
+    ) -> Command[list[Any]]:
+        """Return the members of ranks `start` to `end`, both included, lowest score first.
+
+        With `withscores` pairs of member and score. Redis: ZRANGE.
+        """
+        wire = self.keyspace.wire(key, version)
+        command = build.zrange(wire, start, end, withscores=withscores)
+        return command.then(self._scored if withscores else self._values)
+
+    def zrevrange(
+        self,
+        key: Key,
+        start: int,
+        end: int,
+        *,
+        withscores: bool = False,
+        version: Version | None = None,
+    ) -> Command[list[Any]]:
+        """Return the members of ranks `start` to `end`, both included, highest score first.
+
+        With `withscores` pairs of member and score. Redis: ZREVRANGE.
+        """
+        wire = self.keyspace.wire(key, version)
+        command = build.zrevrange(wire, start, end, withscores=withscores)
+        return command.then(self._scored if withscores else self._values)
+
+    def zrangebyscore(
+        self,
+        key: Key,
+        min_score: float | str,
+        max_score: float | str,
+        *,
+        withscores: bool = False,
+        start: int | None = None,
+        num: int | None = None,
+        version: Version | None = None,
+    ) -> Command[list[Any]]:
+        """Return the members with scores between two bounds, lowest score first.
+
+        Of these `num` after the first `start`, if given; with `withscores` pairs of member and
+        score. Redis: ZRANGEBYSCORE.
+        """
+        wire, limit = self.keyspace.wire(key, version), _limit(start, num)
+        low, high = score(min_score), score(max_score)
+        command = build.zrangebyscore(wire, low, high, withscores=withscores, limit=limit)
+        return command.then(self._scored if withscores else self._values)
+
+    def zrevrangebyscore(
+        self,
+        key: Key,
+        max_score: float | str,
+        min_score: float | str,
+        *,
+        withscores: bool = False,
+        start: int | None = None,
+        num: int | None = None,
+        version: Version | None = None,
+    ) -> Command[list[Any]]:
+        """Return the members with scores between two bounds, highest score first.
+
+        Else as `zrangebyscore`; the upper bound comes first. Redis: ZREVRANGEBYSCORE.
+        """
+        wire, limit = self.keyspace.wire(key, version), _limit(start, num)
+        low, high = score(min_score), score(max_score)
+        command = build.zrevrangebyscore(wire, high, low, withscores=withscores, limit=limit)
+        return command.then(self._scored if withscores else self._values)
+
+    def zrank(self, key: Key, member: Any, version: Version | None = None) -> Command[int | None]:
+        """Return the rank of a member, None if it is not there; 0 is the lowest score.
+
+        Redis: ZRANK.
+        """
+        return build.zrank(self.keyspace.wire(key, version), self.codec.dumps(member))
+
+    def zrevrank(
+        self, key: Key, member: Any, version: Version | None = None
+    ) -> Command[int | None]:
+        """Return the rank of a member, None if it is not there; 0 is the highest score.
+
+        Redis: ZREVRANK.
+        """
+        return build.zrevrank(self.keyspace.wire(key, version), self.codec.dumps(member))
+
+    def zscore(
+        self, key: Key, member: Any, version: Version | None = None
+    ) -> Command[float | None]:
+        """Return the score of a member, None if it is not there. Redis: ZSCORE."""
+        return build.zscore(self.keyspace.wire(key, version), self.codec.dumps(member))
+
+    def zmscore(
+        self, key: Key, *members: Any, version: Version | None = None
+    ) -> Command[list[float | None]]:
+        """Return the scores of members, None for each that is not there. Redis: ZMSCORE."""
+        return build.zmscore(self.keyspace.wire(key, version), self.codec.dumps_many(members))
+
+    def zrem(self, key: Key, *members: Any, version: Version | None = None) -> Command[int]:
+        """Remove members and return how many there were. Redis: ZREM."""
+        return build.zrem(self.keyspace.wire(key, version), self.codec.dumps_many(members))
+
+    def zremrangebyscore(
+        self,
+        key: Key,
+        min_score: float | str,
+        max_score: float | str,
+        version: Version | None = None,
+    ) -> Command[int]:
+        """Remove the members with scores between two bounds; return how many there were.
+
+        Redis: ZREMRANGEBYSCORE.
+        """
+        wire = self.keyspace.wire(key, version)
+        return build.zremrangebyscore(wire, score(min_score), score(max_score))
+
+    def zremrangebyrank(
+        self, key: Key, start: int, end: int, version: Version | None = None
+    ) -> Command[int]:
+        """Remove the members of ranks `start` to `end`, both included; return how many there were.
+
+        Never sent twice. Redis: ZREMRANGEBYRANK.
+        """
+        return build.zremrangebyrank(self.keyspace.wire(key, version), start, end)
+
+    def zscan(
+        self,
+        key: Key,
+        cursor: int = 0,
+        match: str | None = None,
+        count: int | None = None,
+        version: Version | None = None,
+    ) -> Command[tuple[int, list[tuple[Any, float]]]]:
+        """Return the next cursor, 0 at the end, and some members with their scores.
+
+        `match` is a glob pattern of members as they are stored, `count` how many to look at,
+        about. The primary answers, as a cursor means nothing to another server. Redis: ZSCAN.
+        """
+        pattern = None if match is None else name(match)
+        wire = self.keyspace.wire(key, version)
+        command = on_primary(build.zscan(wire, cursor, match=pattern, count=count))
+        return command.then(lambda page: (page[0], self._scored(page[1])))
+
+    def _scored(self, pairs: Iterable[tuple[bytes, float]]) -> list[tuple[Any, float]]:
+        loads = self.codec.loads
+        return [(loads(member), its) for member, its in pairs]
+
+
+def _limit(start: int | None, num: int | None) -> tuple[int, int] | None:
+    """Return how many to skip and to read, -1 for all the rest; None without a limit."""
+    if start is None and num is None:
+        return None
+    return (start or 0, -1 if num is None else num)

@@ -1,0 +1,171 @@
+# Written by tools/unasync.py from _async/structures/lists.py: edit that file instead.
+"""Lists, on Django's cache object.
+
+Written by tools/verbs.py from cachex_client/structures: edit that instead.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from cachex_client.keys import Key, Version
+from django_cachex.core import CacheCore
+
+
+class ListMethods(CacheCore):
+    """Methods for lists."""
+
+    def lpush(self, key: Key, *values: Any, version: Version | None = None) -> int:
+        """Put values at the front, one after the other; return how long the list is then.
+
+        Never sent twice. Redis: LPUSH.
+        """
+        return self._cache.lpush(key, *values, version=version)
+
+    def rpush(self, key: Key, *values: Any, version: Version | None = None) -> int:
+        """Put values at the end, one after the other; return how long the list is then.
+
+        Never sent twice. Redis: RPUSH.
+        """
+        return self._cache.rpush(key, *values, version=version)
+
+    def lpop(
+        self, key: Key, count: int | None = None, version: Version | None = None
+    ) -> Any:
+        """Take the first value, or with `count` a list of the first ones; None if there is no list.
+
+        Never sent twice. Redis: LPOP.
+        """
+        return self._cache.lpop(key, count, version)
+
+    def rpop(
+        self, key: Key, count: int | None = None, version: Version | None = None
+    ) -> Any:
+        """Take the last value, or with `count` a list of the last ones; None if there is no list.
+
+        The last one comes first. Never sent twice. Redis: RPOP.
+        """
+        return self._cache.rpop(key, count, version)
+
+    def lrange(
+        self, key: Key, start: int, end: int, version: Version | None = None
+    ) -> list[Any]:
+        """Return the values from `start` to `end`, both included. Redis: LRANGE."""
+        return self._cache.lrange(key, start, end, version)
+
+    def lindex(self, key: Key, index: int, version: Version | None = None) -> Any:
+        """Return a value by its index, None if there is none. Redis: LINDEX."""
+        return self._cache.lindex(key, index, version)
+
+    def llen(self, key: Key, version: Version | None = None) -> int:
+        """Return how long a list is, 0 if there is no such key. Redis: LLEN."""
+        return self._cache.llen(key, version)
+
+    def lpos(
+        self,
+        key: Key,
+        value: Any,
+        rank: int | None = None,
+        count: int | None = None,
+        maxlen: int | None = None,
+        version: Version | None = None,
+    ) -> int | list[int] | None:
+        """Return the index of a value, None if there is none; with `count` a list of indices.
+
+        `count` is how many to find, 0 for all; `rank` which one to begin with, from the end if
+        negative; `maxlen` how many values to look at. Redis: LPOS.
+        """
+        return self._cache.lpos(key, value, rank, count, maxlen, version)
+
+    def lmove(
+        self,
+        src: Key,
+        dst: Key,
+        wherefrom: str,
+        whereto: str,
+        version: Version | None = None,
+        version_src: Version | None = None,
+        version_dst: Version | None = None,
+    ) -> Any:
+        """Move a value from an end of one list to an end of another, and return it; or None.
+
+        Ends are "LEFT" and "RIGHT". In a cluster both keys have to be in one slot. Never sent
+        twice. Redis: LMOVE.
+        """
+        return self._cache.lmove(
+            src, dst, wherefrom, whereto, version, version_src, version_dst
+        )
+
+    def lrem(self, key: Key, count: int, value: Any, version: Version | None = None) -> int:
+        """Remove a value where it comes first, `count` times; return how many were removed.
+
+        From the end if `count` is negative, everywhere if it is 0. Never sent twice. Redis: LREM.
+        """
+        return self._cache.lrem(key, count, value, version)
+
+    def ltrim(self, key: Key, start: int, end: int, version: Version | None = None) -> bool:
+        """Keep the values from `start` to `end`, both included, and return True.
+
+        Never sent twice. Redis: LTRIM.
+        """
+        return self._cache.ltrim(key, start, end, version)
+
+    def lset(self, key: Key, index: int, value: Any, version: Version | None = None) -> bool:
+        """Replace the value at an index and return True; ResponseError if there is none.
+
+        Redis: LSET.
+        """
+        return self._cache.lset(key, index, value, version)
+
+    def linsert(
+        self, key: Key, where: str, pivot: Any, value: Any, version: Version | None = None
+    ) -> int:
+        """Put a value "BEFORE" or "AFTER" another one; return how long the list is then.
+
+        -1 if the other one is not there, 0 if there is no such key. Never sent twice.
+        Redis: LINSERT.
+        """
+        return self._cache.linsert(key, where, pivot, value, version)
+
+    def blpop(
+        self,
+        keys: Key | Iterable[Key],
+        *more: Key,
+        timeout: float = 0,
+        version: Version | None = None,
+    ) -> tuple[Key, Any] | None:
+        """Take the first value of the first list that has one; return the list's key and it.
+
+        Keys come one by one or as a collection. Waits for `timeout` seconds at most, for ever if
+        0, on a connection of its own; None if nothing came. In a cluster all keys have to be in one
+        slot. Never sent twice. Redis: BLPOP.
+        """
+        return self._cache.blpop(keys, *more, timeout=timeout, version=version)
+
+    def brpop(
+        self,
+        keys: Key | Iterable[Key],
+        *more: Key,
+        timeout: float = 0,
+        version: Version | None = None,
+    ) -> tuple[Key, Any] | None:
+        """Take the last value of the first list that has one; else as `blpop`. Redis: BRPOP."""
+        return self._cache.brpop(keys, *more, timeout=timeout, version=version)
+
+    def blmove(
+        self,
+        src: Key,
+        dst: Key,
+        timeout: float,
+        wherefrom: str = "LEFT",
+        whereto: str = "RIGHT",
+        version: Version | None = None,
+        version_src: Version | None = None,
+        version_dst: Version | None = None,
+    ) -> Any:
+        """Do as `lmove`, waiting for a value for `timeout` seconds at most, for ever if 0.
+
+        Redis: BLMOVE.
+        """
+        return self._cache.blmove(
+            src, dst, timeout, wherefrom, whereto, version, version_src, version_dst
+        )
