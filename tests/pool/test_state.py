@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 from typing import Any
 
 import pytest
@@ -162,6 +164,52 @@ def test_room_of_what_was_dropped_comes_back_by_itself() -> None:
     state.dispatch(0.0)
     assert isinstance(ticket.granted, Permit)
     assert (state.size, state.opening) == (0, 1)
+
+
+def test_nothing_runs_that_a_signal_could_kill_when_something_is_dropped() -> None:
+    state = PoolState(PoolOptions(max_size=2))
+    permit = state.request(0.0)
+    connection = Connection()
+    state.opened(state.request(0.0), connection, 0.0)
+    ran: list[Any] = []
+    sys.setprofile(lambda frame, event, _: ran.append(frame) if event == "call" else None)
+    try:
+        del permit, connection
+    finally:
+        sys.setprofile(None)
+    assert ran == []
+    state.reap()
+    assert (state.size, state.opening) == (0, 0)
+
+
+def test_who_is_killed_while_he_frees_places_leaves_the_rest_to_the_next() -> None:
+    for step in range(100):
+        state = PoolState(PoolOptions(max_size=3))
+        held = [state.request(0.0) for _ in range(3)]
+        state.opened(held.pop(), Connection(), 0.0)
+        del held
+        steps = itertools.count()
+
+        def kill(*_: Any, steps: Any = steps, step: int = step) -> Any:
+            if next(steps) == step:
+                raise KeyboardInterrupt
+            return kill
+
+        before = sys.gettrace()
+        sys.settrace(kill)  # told of each line in `reap`
+        try:
+            state.reap()
+        except KeyboardInterrupt:
+            killed = True
+        else:
+            killed = False
+        finally:
+            sys.settrace(before)
+        state.reap()
+        assert (state.size, state.opening) == (0, 0)
+        if not killed:
+            assert step > 10
+            return
 
 
 def test_a_dropped_ticket_costs_nobody_anything() -> None:

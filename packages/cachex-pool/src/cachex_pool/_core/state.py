@@ -90,7 +90,7 @@ class PoolState:
     _gate: float = 0.0  # no dial before this time
     _members: dict[int, Any] = attrs.field(factory=dict)
     _permits: dict[int, Any] = attrs.field(factory=dict)
-    _dead: deque[int] = attrs.field(factory=deque)
+    _dead: deque[Any] = attrs.field(factory=deque)  # weak references to nothing
 
     @property
     def size(self) -> int:
@@ -223,7 +223,7 @@ class PoolState:
 
     def opened(self, permit: Permit, connection: Held, now: float) -> None:
         """Put a new connection in its permit's place; the next in line may dial."""
-        self._members[id(connection)] = ref(connection, self._bury(id(connection)))
+        self._members[id(connection)] = ref(connection, self._dead.append)
         self._permits.pop(id(permit), None)
         connection.generation = self.generation
         self.failed_dials, self.dial_error = 0, None
@@ -309,12 +309,15 @@ class PoolState:
 
     def reap(self) -> None:
         """Free the places of what was dropped without being given back."""
+        # Whoever is killed in here leaves the rest to the next one: what was seen to goes last.
         while self._dead:
-            key = self._dead.popleft()
+            place = self._dead[0]
             for known in (self._members, self._permits):
-                weak = known.get(key)
-                if weak is not None and weak() is None:
-                    known.pop(key)
+                for key, weak in list(known.items()):
+                    if weak is place:
+                        known.pop(key, None)
+            if place in self._dead:
+                self._dead.remove(place)
 
     # -- inside
 
@@ -335,12 +338,8 @@ class PoolState:
 
     def _permit(self) -> Permit:
         permit = Permit()
-        self._permits[id(permit)] = ref(permit, self._bury(id(permit)))
+        self._permits[id(permit)] = ref(permit, self._dead.append)
         return permit
-
-    def _bury(self, key: int) -> Any:
-        dead = self._dead
-        return lambda _: dead.append(key)
 
     def _line_up(self, ticket: Ticket) -> None:
         key, waiting = id(ticket), self.waiting
