@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, cast
 
 import hypothesis
@@ -12,6 +13,7 @@ import pytest
 
 import cachex_client
 from cachex_client import AsyncCache, AsyncDefaultClient, Cache, ClientOptions, DefaultClient
+from cachex_pool import Endpoint
 from support.servers import Standalone
 
 # A machine that is busy with other things must not fail a test of what is true.
@@ -128,3 +130,57 @@ def colour(request: pytest.FixtureRequest) -> Iterator[Colour]:
     loop.run_until_complete(_end_of_tasks())
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
+
+
+class Place:
+    """Servers of one topology, and caches on them of either colour."""
+
+    def __init__(self, topology: str, servers: Any) -> None:
+        self.topology = topology
+        self.servers = servers
+
+    def client(self, prefix: str, options: ClientOptions | None = None) -> Any:
+        """Make a client; `prefix` is "" or "Async"."""
+        options = options or ClientOptions(timeout=10.0)
+        servers = self.servers
+        if self.topology == "cluster":
+            return getattr(cachex_client, f"{prefix}ClusterClient")(servers.urls[:1], options)
+        if self.topology == "sentinels":
+            asked = [Endpoint(host=host, port=port) for host, port in servers.addresses]
+            return getattr(cachex_client, f"{prefix}SentinelClient")(
+                cachex_client.SentinelMap(servers.name, asked), options
+            )
+        urls = [servers.url] if self.topology == "standalone" else servers.urls
+        return getattr(cachex_client, f"{prefix}DefaultClient")(urls, options)
+
+    @contextlib.contextmanager
+    def cache(self) -> Iterator[Cache]:
+        """A cache for threads."""
+        client = self.client("")
+        yield Cache(client)
+        client.close()
+
+    @contextlib.asynccontextmanager
+    async def async_cache(self) -> AsyncIterator[AsyncCache]:
+        """A cache for tasks."""
+        client = self.client("Async")
+        yield AsyncCache(client)
+        await client.aclose()
+
+    def server(self, key: str) -> Any:
+        """Return the server where a key of the cache is written."""
+        if self.topology == "cluster":
+            return self.servers.primary_for(f":1:{key}")
+        return getattr(self.servers, "primary", self.servers)
+
+
+@pytest.fixture(params=["standalone", "replicated", "sentinels", "cluster"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """One topology after the other."""
+    return Place(request.param, request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def one_place(standalone: Standalone) -> Place:
+    """One server."""
+    return Place("standalone", standalone)

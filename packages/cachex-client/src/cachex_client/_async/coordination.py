@@ -17,6 +17,7 @@ from cachex_client.commands import Scripted, script_of
 from cachex_client.errors import RateLimitExceeded
 from cachex_client.keys import Key, Version
 from cachex_client.limits import RateLimit
+from cachex_client.observer import Origin
 from cachex_client.scripting import PostHook, PreHook, ScriptHelpers, encoded_pre
 
 
@@ -66,7 +67,13 @@ class AsyncCoordinationVerbs(AsyncVerbs):
         """
         wire = self.keyspace.wire(key, version)
         return AsyncSemaphore(
-            self.client, wire, capacity, weight=weight, lease=lease, timeout=timeout
+            self.client,
+            wire,
+            capacity,
+            weight=weight,
+            lease=lease,
+            timeout=timeout,
+            cache=self.name,
         )
 
     async def rate_limit(
@@ -85,7 +92,7 @@ class AsyncCoordinationVerbs(AsyncVerbs):
         a cost above the limit.
         """
         call = throttle.take(self.keyspace.wire(key, version), limit, period, cost)
-        return await async_run(self.client, call)
+        return await async_run(self.client, call, Origin(self.name, "rate_limit"))
 
     async def throttle(
         self,
@@ -105,9 +112,8 @@ class AsyncCoordinationVerbs(AsyncVerbs):
         while waiting has used what was counted all the same.
         """
         wire = self.keyspace.wire(key, version)
-        result = await async_run(
-            self.client, throttle.take(wire, limit, period, cost, patience=timeout)
-        )
+        call = throttle.take(wire, limit, period, cost, patience=timeout)
+        result = await async_run(self.client, call, Origin(self.name, "throttle"))
         if not result.allowed:
             raise RateLimitExceeded(key, result, timeout)
         wait = result.retry_after
@@ -135,6 +141,8 @@ class AsyncCoordinationVerbs(AsyncVerbs):
         """
         helpers = ScriptHelpers(self.keyspace, self.codec, version)
         wires, words = (pre_hook or encoded_pre)(helpers, keys, args)
-        call = Scripted(script_of(script), helpers.as_sent(wires), helpers.as_sent(words))
-        reply = await async_run(self.client, call)
+        call: Scripted[Any] = Scripted(
+            script_of(script), helpers.as_sent(wires), helpers.as_sent(words)
+        )
+        reply = await async_run(self.client, call, Origin(self.name, "eval_script"))
         return reply if post_hook is None else post_hook(helpers, reply)

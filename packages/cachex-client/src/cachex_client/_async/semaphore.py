@@ -4,12 +4,14 @@
 from math import inf
 from random import random
 from types import TracebackType
+from typing import TypeVar
 from uuid import uuid4
 
 from cachex_client import _concurrency
 from cachex_client._async.scripting import async_run
 from cachex_client._concurrency import monotonic
 from cachex_client._core import semaphore as decide
+from cachex_client.commands import Scripted
 from cachex_client.errors import (
     ConfigurationError,
     SemaphoreError,
@@ -17,7 +19,10 @@ from cachex_client.errors import (
     SemaphoreTimeoutError,
 )
 from cachex_client.executor import AsyncExecutor
+from cachex_client.observer import Origin
 from cachex_client.timeouts import milliseconds
+
+T = TypeVar("T")
 
 _SHORTEST = 0.1  # seconds an attempt is given even if the caller's patience ends sooner
 
@@ -46,6 +51,7 @@ class AsyncSemaphore:
         weight: int = 1,
         lease: float | None = None,
         timeout: float | None = None,
+        cache: str = "",
     ) -> None:
         if not 1 <= capacity <= decide.LARGEST:
             raise ConfigurationError(
@@ -63,6 +69,7 @@ class AsyncSemaphore:
         self.lease = lease
         self.timeout = timeout
         self._client = client
+        self._cache = cache
         self._key = key
         self._name = key.decode("utf-8", "backslashreplace")
         # By who acquired it; with until when it is held for all this side knows.
@@ -135,7 +142,7 @@ class AsyncSemaphore:
         """
         who, claim = self._held("release")
         self._claims.pop(who, None)
-        if not await async_run(self._client, decide.release(self._key, claim)):
+        if not await self._run("release", decide.release(self._key, claim)):
             raise SemaphoreLostError(
                 f"the lease of {self.lease} s on {self._name!r} had ended before the release"
             )
@@ -152,7 +159,7 @@ class AsyncSemaphore:
         if seconds <= 0:
             raise ConfigurationError(f"a lease is above 0, not {seconds!r}")
         extend = decide.extend(self._key, claim, milliseconds(seconds))
-        if not await async_run(self._client, extend):
+        if not await self._run("extend", extend):
             raise SemaphoreLostError(f"the lease on {self._name!r} has ended, nothing to extend")
         if who in self._claims:
             self._claims[who] = claim, asked + seconds
@@ -162,12 +169,16 @@ class AsyncSemaphore:
     async def _ask(self, claim: bytes, left: float, *, queue: bool) -> int:
         lease = milliseconds(self.lease)
         call = decide.acquire(self._key, claim, self.weight, self.capacity, lease, queue=queue)
-        timeout = min(self._client.redis.timeout, max(left, _SHORTEST))
-        return await async_run(self._client, call, timeout=timeout)
+        timeout = min(self._client.options.timeout, max(left, _SHORTEST))
+        return await self._run("acquire", call, timeout)
+
+    async def _run(self, verb: str, call: Scripted[T], timeout: float | None = None) -> T:
+        origin = Origin(self._cache, f"semaphore.{verb}")
+        return await async_run(self._client, call, origin, timeout=timeout)
 
     def _leave(self, claim: bytes) -> None:
         """Have the share or the place in the queue given back that nobody knows of."""
-        _concurrency.async_spawn(lambda: async_run(self._client, decide.release(self._key, claim)))
+        _concurrency.async_spawn(lambda: self._run("release", decide.release(self._key, claim)))
 
     def _held(self, verb: str) -> tuple[int, bytes]:
         """Return whose share is meant, and which it is."""

@@ -23,7 +23,7 @@ _CLEAN_UP = b"""
 local key = KEYS[1]
 local time = redis.call('TIME')
 local micro = time[1] * 1000000 + time[2]
-local now = math.floor(micro / 1000)
+local now, soon = math.floor(micro / 1000), math.ceil(micro / 1000)
 local function text(number) return string.format('%.0f', number) end
 local function weight_of(member) return tonumber(string.match(member, ':(%d+):')) end
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(0', text(now))) do
@@ -69,14 +69,14 @@ end
 local ahead = 0
 if free >= weight then
     redis.call('ZREM', key, 'w' .. mine, 'a' .. mine)
-    redis.call('ZADD', key, text(now + lease), 'h' .. mine)
+    redis.call('ZADD', key, text(soon + lease), 'h' .. mine)
     redis.call('ZINCRBY', key, -weight, 'u')
     ahead = -1
 elseif patience > 0 then
     if not turn then
         redis.call('ZADD', key, text(micro - 9000000000000000), 'w' .. mine)
     end
-    redis.call('ZADD', key, text(now + patience), 'a' .. mine)
+    redis.call('ZADD', key, text(soon + patience), 'a' .. mine)
     ahead = redis.call('ZCOUNT', key, '-inf', before)
 else
     redis.call('ZREM', key, 'w' .. mine, 'a' .. mine)
@@ -102,7 +102,7 @@ _EXTEND = commands.Script(
     + b"""
 local held = redis.call('ZSCORE', key, 'h' .. mine)
 if held then
-    redis.call('ZADD', key, text(now + tonumber(ARGV[2])), 'h' .. mine)
+    redis.call('ZADD', key, text(soon + tonumber(ARGV[2])), 'h' .. mine)
 end
 settle()
 return held and 1 or 0

@@ -1,7 +1,7 @@
 # Written by tools/unasync.py from _async/flights.py: edit that file instead.
 """One caller at a time makes what several want: the others wait and get it, too."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
@@ -17,8 +17,11 @@ FLIGHTS = 3
 REMEMBERED = 1_000  # keys
 LAG = 0.5  # seconds in which a replica may not know yet what was stored
 
-Look: TypeAlias = Callable[[], Awaitable[bytes | None]]
-Make: TypeAlias = Callable[[], Awaitable[bytes]]
+Look: TypeAlias = Callable[[], Any]
+"""Called, and awaited by tasks, for what is stored; None if nothing is."""
+
+Make: TypeAlias = Callable[[], Any]
+"""Called, and awaited by tasks, for what is to be had, as it is stored."""
 
 
 class _Flight:
@@ -65,14 +68,16 @@ class Flights:
             for _ in range(FLIGHTS):
                 flight = self._flights.setdefault(flying, mine)
                 if flight is mine:
-                    mine.stored = self._made(key, since, look, make)
-                    return mine.stored
+                    stored = self._made(key, since, look, make)
+                    mine.stored = stored
+                    return stored
                 if flight in _leading.get():
                     break
-                stored = self._follow(flight, flying, mine.began + PATIENCE)
-                if stored is not None:
-                    return stored
-            return make()
+                theirs = self._follow(flight, flying, mine.began + PATIENCE)
+                if theirs is not None:
+                    return theirs
+            alone: bytes = make()
+            return alone
         finally:  # not left out even by a signal that raises
             if self._flights.get(flying) is mine:
                 del self._flights[flying]
@@ -81,10 +86,10 @@ class Flights:
 
     def _made(self, key: Any, since: float, look: Look, make: Make) -> bytes:
         if self._landed.get(key, 0.0) > since - LAG:
-            stored = look()
-            if stored is not None:
-                return stored
-        stored = make()
+            found: bytes | None = look()
+            if found is not None:
+                return found
+        stored: bytes = make()
         if len(self._landed) >= REMEMBERED:
             self._landed.clear()
         self._landed[key] = monotonic()

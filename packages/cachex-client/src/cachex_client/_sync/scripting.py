@@ -7,17 +7,29 @@ from redis.exceptions import NoScriptError
 
 from cachex_client.commands import Scripted
 from cachex_client.executor import Executor
+from cachex_client.observer import Origin, audience
 
 T = TypeVar("T")
 
 
-def run(client: Executor, call: Scripted[T], *, timeout: float | None = None) -> T:
+def run(
+    client: Executor,
+    call: Scripted[T],
+    origin: Origin | None = None,
+    *,
+    timeout: float | None = None,
+) -> T:
     """Run a script in one round trip, two where the server has never heard of it.
 
     Never sent twice by itself: a server that does not know a script says so before it has done
-    anything.
+    anything. `origin` is the verb on whose behalf it runs.
     """
+    command = call.by_digest()
+    if audience.observers:
+        command.origin = origin
     try:
-        return client.execute(call.by_digest(), timeout=timeout)
+        return client.execute(command, timeout=timeout)
     except NoScriptError:
-        return client.execute(call.by_text(), timeout=timeout)
+        command = call.by_text()
+        command.origin = origin
+        return client.execute(command, timeout=timeout)

@@ -3,19 +3,21 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.exceptions import SynchronousOnlyOperation
 
 from cachex_client import AsyncCachePipeline
+from django_cachex._async.coordination import AsyncCoordination
 from django_cachex._async.scans import AsyncScans
 from django_cachex._async.structures import AsyncStructures
 from django_cachex._concurrency import async_encoded
 from django_cachex.core import Timeout, Version, held_for
 
 
-class AsyncOperations(AsyncScans, AsyncStructures):
+class AsyncOperations(AsyncCoordination, AsyncScans, AsyncStructures):
     """
     The verbs of a cache, each on one call of `cachex_client`.
 
@@ -75,12 +77,18 @@ class AsyncOperations(AsyncScans, AsyncStructures):
         timeout: Timeout = DEFAULT_TIMEOUT,
         version: Version = None,
     ) -> Any:
-        """Return the value; if there is none, store `default`, or what it returns if callable."""
+        """
+        Return the value; if there is none, store `default`, or what it returns if callable.
+
+        Of the threads of a process, or the tasks of a loop, one calls its `default` at a time for
+        a key; the others wait, and get a copy of what it got.
+        """
+        since = monotonic()
         value = await self.aget(key, self._missing_key, version)
         if value is not self._missing_key:
             return value
         if callable(default):
-            default = default()
+            return await self._async_made(key, default, timeout, version, since)
         if await self.aadd(key, default, timeout, version):
             return default
         return await self.aget(key, default, version)  # somebody else was faster

@@ -3,19 +3,21 @@
 
 from collections.abc import Iterator, Iterable, Mapping
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.exceptions import SynchronousOnlyOperation
 
 from cachex_client import CachePipeline
+from django_cachex._sync.coordination import Coordination
 from django_cachex._sync.scans import Scans
 from django_cachex._sync.structures import Structures
 from django_cachex._concurrency import encoded
 from django_cachex.core import Timeout, Version, held_for
 
 
-class Operations(Scans, Structures):
+class Operations(Coordination, Scans, Structures):
     """
     The verbs of a cache, each on one call of `cachex_client`.
 
@@ -75,12 +77,18 @@ class Operations(Scans, Structures):
         timeout: Timeout = DEFAULT_TIMEOUT,
         version: Version = None,
     ) -> Any:
-        """Return the value; if there is none, store `default`, or what it returns if callable."""
+        """
+        Return the value; if there is none, store `default`, or what it returns if callable.
+
+        Of the threads of a process, or the tasks of a loop, one calls its `default` at a time for
+        a key; the others wait, and get a copy of what it got.
+        """
+        since = monotonic()
         value = self.get(key, self._missing_key, version)
         if value is not self._missing_key:
             return value
         if callable(default):
-            default = default()
+            return self._made(key, default, timeout, version, since)
         if self.add(key, default, timeout, version):
             return default
         return self.get(key, default, version)  # somebody else was faster
