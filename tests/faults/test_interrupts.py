@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,8 +17,9 @@ from cachex_client import (
     ClusterClient,
     DefaultClient,
 )
+from cachex_client._concurrency import StateLock
 from cachex_client.commands import strings
-from cachex_pool import PoolOptions
+from cachex_pool import PoolOptions, PoolStats
 from support.alarms import KINDS, alarm
 from support.waiting import eventually
 
@@ -74,6 +76,10 @@ def once(client: Any, asker: Asker) -> None:
         asker.read([key], [client.execute(strings.get(key))])
 
 
+def in_use(stats: PoolStats) -> int:
+    return stats.lent + stats.opening + stats.waiting
+
+
 @pytest.mark.parametrize("count", [FEW, MANY])
 @pytest.mark.parametrize("topology", ["standalone", "cluster"])
 def test_signal_handlers_that_raise_at_any_point(
@@ -97,10 +103,26 @@ def test_signal_handlers_that_raise_at_any_point(
                 raised += str(error) == "at any time"
     assert raised > count * 0.97
     gc.collect()
-    eventually(lambda: not any(stats.lent for stats in client.stats()))
+    eventually(lambda: not any(map(in_use, client.stats())))
     asker.read(asker.keys, client.get_many(asker.keys))
     assert all(stats.size <= LIMIT for stats in client.stats())
     client.close()
+
+
+def test_a_lock_is_free_after_a_signal_handler_that_raised_at_any_point() -> None:
+    with ThreadPoolExecutor(1) as somebody, alarm(random.Random(1)) as clock:
+        for _ in range(1_000):
+            lock = StateLock()
+
+            def work(lock: Any = lock) -> None:
+                with lock:
+                    pass
+
+            try:
+                clock.interrupt(work)
+            except KINDS:
+                pass
+            assert somebody.submit(lock.acquire, False).result()
 
 
 @pytest.mark.parametrize("count", [FEW, MANY])

@@ -5,6 +5,7 @@ Each sync name has an `Async` (`async_`) twin. Nothing else in this package may 
 `threading`, `asyncio` or `time`.
 """
 
+import _thread
 import asyncio
 import contextvars
 import os
@@ -170,22 +171,20 @@ def _are_enough(answers: Sequence[tuple[int, Any]], enough: Enough) -> bool:
     return len(worked) >= enough if isinstance(enough, int) else enough(worked)
 
 
-class StateLock:
-    """A lock for what threads and loops share; held for moments, never over a wait."""
+class StateLock(_thread.RLock):  # type: ignore[misc]  # final in the stubs alone
+    """
+    A lock for what threads and loops share; held for moments, never over a wait.
+
+    No Python runs when it is taken and given back: a signal handler that raises right then
+    would leave it taken for ever.
+    """
 
     def __init__(self) -> None:
-        self.after_fork()
         on_fork(self)
 
     def after_fork(self) -> None:
         """Start anew in a child process: who held it there is not here to free it."""
-        self._lock = threading.RLock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self._at_fork_reinit()  # type: ignore[attr-defined]
 
 
 class Outside:
