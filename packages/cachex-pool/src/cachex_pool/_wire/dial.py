@@ -46,8 +46,8 @@ def dial(
         sock.close()
         raise
     under_way = set() if under_way is None else under_way
-    under_way.add(connection)
     try:
+        under_way.add(connection)
         _shake_hands(connection, endpoint, deadline)
     except DeadlineExceeded as error:
         connection.close()
