@@ -14,9 +14,10 @@ from django.contrib.sessions.backends.cache import SessionStore
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDatabaseStore
 
 from cachex_client import AsyncCache, Cache
+from cachex_client.limits import RateLimit
 from django_cachex import failures
 from django_cachex.errors import CacheUnavailable
-from django_cachex.failures import FALLBACKS, FALLBACKS_OF_BULK, Failures
+from django_cachex.failures import ENDING_EARLY, FALLBACKS, FALLBACKS_OF_BULK, Failures
 from support.servers import Standalone
 from support.waiting import eventually
 
@@ -57,6 +58,9 @@ ANSWERS: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = [
     ("delete_pattern", ("*",), {}, 0),
     ("clear", (), {}, 0),
     ("flush_db", (), {}, None),
+    ("rate_limit", ("k", 5, 60), {}, RateLimit(True, 5, 4)),
+    ("rate_limit", ("k", 5, 60), {"cost": 3}, RateLimit(True, 5, 2)),
+    ("throttle", ("k", 5, 60), {"timeout": 0}, RateLimit(True, 5, 4)),
 ]
 VERBS_WITHOUT_KEY = ("incr", "decr", "incr_version", "decr_version")
 
@@ -90,9 +94,11 @@ def test_every_verb_of_a_cache_has_a_fallback() -> None:
         for name in dir(Cache)
         if not name.startswith("_") and callable(getattr(Cache, name, None))
     }
-    # Made of others in the backend: get_or_set, decr, decr_version, keys. A method: iter_keys.
-    others = {"get_or_set", "decr", "decr_version", "keys", "iter_keys"}
-    assert verbs - {"lock"} == {*FALLBACKS, *FALLBACKS_OF_BULK} | others
+    others = {"get_or_set", "decr", "decr_version", "keys"}  # made of others in the backend
+    makers = {"from_config", "from_url", "pipeline"}
+    raising = {"lock", "semaphore", "eval_script"}  # nothing can stand for these
+    covered = {*FALLBACKS, *FALLBACKS_OF_BULK, *ENDING_EARLY}
+    assert verbs - makers - raising == covered | others
     assert verbs == {
         name
         for name in dir(AsyncCache)
