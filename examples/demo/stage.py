@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from demo.director import Director
+from demo.expecting import StageFailed
 
 from support.processes import make_folder, reap, remove_folder, spawn
 from support.servers import Cluster, Replicated, Sentinels, Server, Topology
@@ -20,10 +21,6 @@ START = 30.0
 """Seconds the site gets to start."""
 
 KINDS = ("standalone", "replica", "sentinel", "cluster")
-
-
-class StageFailed(Exception):
-    """Something did not start, or did not stay."""
 
 
 def topology_of(kind: str) -> Topology:
@@ -112,11 +109,13 @@ class Stage:
             eventually(partial(in_sync, primary, replicas), ignore=NOT_YET, what="replication")
 
     @property
-    def site_is_running(self) -> bool:
-        return self._site is not None and self._site.process.poll() is None
+    def ended(self) -> str:
+        """"site" if that does not run, else ""."""
+        return "site" if self._site is None or self._site.process.poll() is not None else ""
 
     @property
-    def site_log(self) -> str:
+    def log(self) -> str:
+        """What the site has printed."""
         return "" if self._site is None else self._site.log
 
     def close(self) -> None:
