@@ -11,11 +11,12 @@ What is told:
   to first. What a redirect or a retry then moves to another server stays on the `Sent` it began on,
   which counts it, and whose `peer` is the server that answered last.
 - An `Operation` around a verb of a cache that makes several calls, or whose one call may go to
-  several servers: `get_or_set`, `incr_version`, `touch(None)`, `keys`, `delete_pattern`, `clear`,
-  `flush_db` and taking a lock everywhere; `get_many`, `set_many`, `delete_many`, `touch_many`
-  and `incr_many` in a cluster.
+  several servers: `get_or_set`, `incr_version`, `keys`, `delete_pattern`, `clear`, `flush_db` and
+  taking a lock ("lock.acquire") everywhere; `get_many`, `set_many`, `delete_many`, `touch_many`
+  and `incr_many` in a cluster. Of these five it is the conversation with the servers, without
+  what the cache does to keys and values before and after, as with a `Sent`.
 - All other verbs are their `Sent`, which then has an `origin`; so are the verbs for many
-  keys where one server answers, as one call is one write there. `Sent.requested` and `Sent.found`
+  keys outside clusters, as one call is one write there. `Sent.requested` and `Sent.found`
   count their keys. `iter_keys` makes no `Operation`, as its caller works between its
   steps: each SCAN has it for its origin. The parts of an `Operation` have no origin.
 - Counts of keys, for verbs of caches only: `looked_up`, `wrote`, `deleted`; after `settled`, before
@@ -27,10 +28,12 @@ Background work (finding servers, filling pools) is no operation, and runs in an
 """
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 from weakref import WeakSet
 
 import attrs
+from redis.exceptions import AskError
 
 from cachex_client._concurrency import StateLock
 from cachex_client.command import Command
@@ -72,28 +75,34 @@ class Sent:
 
     peer: Endpoint | None = None
     atomic: bool = False
-    origin: Origin | None = None
+    _whole: "Operation | None" = None
     replies: Sequence[Any] = ()
     error: BaseException | None = None
     failed: int = 0
     retried: tuple[str, ...] = ()
     redirected: tuple[str, ...] = ()
     bytes_out: int = 0
-    keys: int | None = None
     tokens: "tuple[tuple[ClientObserver, Any], ...]" = ()
 
-    def __init__(
-        self, server: Endpoint, commands: "Sequence[Command[Any]] | Callable[[], Any]"
-    ) -> None:
-        self.server = server
-        self._commands = commands
+    server: Endpoint
+    _commands: "Sequence[Command[Any]] | Callable[[], Sequence[Command[Any]]]"
+    # No __init__: calling one would be half of the cost of a `Sent`.
 
     @property
     def commands(self) -> Sequence[Command[Any]]:
         """The commands; where a client packed them without making any, they are made now."""
-        if callable(self._commands):
-            self._commands = self._commands()
-        return self._commands
+        made = self._commands
+        if callable(made):
+            made = self._commands = made()
+        return made
+
+    @property
+    def origin(self) -> Origin | None:
+        """The verb of a cache that this is; None for what is part of an `Operation`, or no verb."""
+        if self._whole is not None:
+            return self._whole.origin
+        commands = self.commands
+        return commands[0].origin if commands else None
 
     @property
     def size(self) -> int:
@@ -137,8 +146,8 @@ class Sent:
     @property
     def requested(self) -> int | None:
         """How many keys were asked for, or were to be written; None if that means nothing."""
-        if self.keys is not None:
-            return self.keys
+        if self._whole is not None:
+            return self._whole.requested
         commands = self.commands
         if not commands or any(command.spec.name not in _LOOKUPS for command in commands):
             return None
@@ -157,6 +166,21 @@ class Sent:
             elif reply is not None and not isinstance(reply, BaseException):
                 found += 1
         return found
+
+    def again(self, error: Exception) -> None:
+        """Count that it is sent again, and why."""
+        why = (error_code(error) or type(error).__name__,)
+        if isinstance(error, AskError):  # which MovedError is
+            self.redirected += why
+        else:
+            self.retried += why
+
+    def came(self, replies: Sequence[Any]) -> None:
+        """Take the replies, errors in place."""
+        self.replies = replies
+        errors = [one for one in replies if isinstance(one, Exception)]
+        if errors:
+            self.error, self.failed = errors[0], len(errors)
 
     def __repr__(self) -> str:
         return f"<Sent {self.name} of {self.size} to {(self.peer or self.server).name}>"
@@ -187,7 +211,9 @@ class ClientObserver:
     Override what you want to hear; the rest stays silent.
 
     Methods must be quick and not block. One that raises is logged once and its observer hears
-    nothing more, but for the ends of what it gave tokens for.
+    nothing more, but for the ends of what it gave tokens for. What nobody overrides costs nothing:
+    who is not sure yet whether there is anything to do observes with an object that has
+    `sending` alone, and returns None; in its place he puts another when there is.
     """
 
     def sending(self, sent: Sent) -> Any:
@@ -236,24 +262,41 @@ class ClientObserver:
 
 
 class Audience:
-    """Who listens; looked at by every call."""
+    """Who listens, and to what; looked at by every call."""
 
-    __slots__ = ("_lock", "observers")
+    __slots__ = ("_lock", "beginners", "counters", "observers", "senders")
 
     def __init__(self) -> None:
-        self.observers: tuple[ClientObserver, ...] = ()
         self._lock = StateLock()
+        self._take(())
 
     def join(self, observer: ClientObserver) -> None:
         with self._lock:
             if observer not in self.observers:
-                self.observers = (*self.observers, observer)
+                self._take((*self.observers, observer))
 
     def leave(self, observer: ClientObserver) -> bool:
+        """Return whether it was there."""
         with self._lock:
             before = self.observers
-            self.observers = tuple(one for one in before if one is not observer)
+            self._take(tuple(one for one in before if one is not observer))
             return len(self.observers) < len(before)
+
+    def _take(self, observers: tuple[ClientObserver, ...]) -> None:
+        self.senders = _who_override(observers, "sending")
+        self.beginners = _who_override(observers, "began")
+        self.counters = _who_override(observers, "looked_up", "wrote", "deleted")
+        self.observers = observers
+
+
+def _who_override(
+    observers: tuple[ClientObserver, ...], *methods: str
+) -> tuple[ClientObserver, ...]:
+    def overrides(observer: ClientObserver, method: str) -> bool:
+        own = getattr(getattr(observer, method), "__func__", None)
+        return own is not getattr(ClientObserver, method)
+
+    return tuple(one for one in observers if any(overrides(one, method) for method in methods))
 
 
 audience = Audience()
@@ -271,6 +314,9 @@ def unobserve(observer: ClientObserver) -> None:
 
 # -- for those who tell
 
+together: ContextVar[Operation | None] = ContextVar("cachex_together", default=None)
+"""The verb for many keys that is its one `Sent`."""
+
 
 def tell(event: str, *facts: Any, **more: Any) -> None:
     """Call a method of every observer."""
@@ -281,14 +327,38 @@ def tell(event: str, *facts: Any, **more: Any) -> None:
             detach(observer, error)
 
 
-def sending(sent: Sent) -> bool:
-    """Announce a wire operation; say whether anybody wants to hear of its end."""
-    for observer in audience.observers:
-        try:  # in one line: no interrupt comes between a token and its place
-            sent.tokens += () if (it := observer.sending(sent)) is None else ((observer, it),)
-        except Exception as error:
-            detach(observer, error)
-    return bool(sent.tokens)
+def announced(
+    server: Endpoint,
+    commands: "Sequence[Command[Any]] | Callable[[], Sequence[Command[Any]]]",
+    *,
+    peer: Endpoint | None = None,
+    atomic: bool = False,
+) -> Sent | None:
+    """
+    Tell of a wire operation; return its `Sent` if anybody wants to hear of the end.
+
+    `settle` has to be called then, whatever happens.
+    """
+    sent = Sent()
+    sent.server = server
+    sent._commands = commands
+    if atomic:
+        sent.atomic = True
+    if peer is not None:
+        sent.peer = peer
+    if (whole := together.get()) is not None:
+        sent._whole = whole
+    try:
+        for observer in audience.senders:
+            try:  # in one line: no interrupt comes between a token and its place
+                sent.tokens += () if (it := observer.sending(sent)) is None else ((observer, it),)
+            except Exception as error:
+                detach(observer, error)
+        return sent if sent.tokens else None
+    except BaseException as error:
+        sent.error = error
+        settle(sent)
+        raise
 
 
 def settle(sent: Sent) -> None:
@@ -302,8 +372,8 @@ def settle(sent: Sent) -> None:
 
 
 def begin(operation: Operation) -> bool:
-    """Announce a verb; say whether anybody wants to hear of its end."""
-    for observer in audience.observers:
+    """Tell of a verb; say whether anybody wants to hear of its end."""
+    for observer in audience.beginners:
         try:
             operation.tokens += (
                 () if (it := observer.began(operation)) is None else ((observer, it),)

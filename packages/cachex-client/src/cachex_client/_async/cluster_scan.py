@@ -19,13 +19,14 @@ from cachex_client._core.migration import Holdings, Walk, read_own_line, to_walk
 from cachex_client._core.retry import is_rejection
 from cachex_client._links import AsyncLink, async_exchange_all
 from cachex_client.errors import SlotNotCovered
+from cachex_client.observer import Origin
 from cachex_pool import PoolError, pack
 
 NODES = pack(("CLUSTER", "NODES"))
 
 
 async def async_scan_cluster(
-    client: AsyncEngine[Any], pattern: bytes, count: int
+    client: AsyncEngine[Any], pattern: bytes, count: int, origin: Origin | None = None
 ) -> AsyncIterator[list[bytes]]:
     """
     Yield batches of keys from every primary until none can have been missed.
@@ -50,7 +51,7 @@ async def async_scan_cluster(
             started = monotonic()
             try:
                 before = (await _ask([link]))[link]
-                async for keys in client.scan_one(link, pattern, count):
+                async for keys in client.scan_one(link, pattern, count, origin):
                     yield keys
                     patience = monotonic() + client.options.timeout
                 ended = monotonic()

@@ -12,9 +12,11 @@ from cachex_client._core.batches import any_error, batches, outcomes, parse_all
 from cachex_client._core.health import in_order
 from cachex_client._core.retry import Verdict
 from cachex_client._links import AsyncLink
+from cachex_client._watch import UNWATCHED, Watch
 from cachex_client.cluster_map import endpoint_of
 from cachex_client.command import Command, Spec, as_is
 from cachex_client.errors import ConfigurationError
+from cachex_client.observer import announced, audience, settle
 from cachex_client.options import ClientOptions
 from cachex_client.view import TopologyView, node_view
 from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, pack
@@ -62,6 +64,7 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
         if not self.endpoints:
             raise ConfigurationError("a client needs the URL of a server; none was given")
         self._observers = tuple(observers)
+        self.address = self.endpoints[0]
         self._alone = len(self.endpoints) == 1
         self._connect_with(self._open_links)
 
@@ -77,6 +80,11 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
         error as redis-py's exception for it, or a PoolError.
         """
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
+        if audience.senders and (sent := announced(self.address, (command,))) is not None:
+            try:
+                return await self._pursue_told(sent, command, None, deadline)
+            finally:
+                settle(sent)
         if not self._alone or command.spec.blocking:
             aim = await self._aim(command, monotonic(), deadline)
             return await self._pursue(command, aim, deadline)
@@ -104,12 +112,20 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
         Long lists are cut into writes of at most 2,000 commands or 256 KiB.
         """
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
+        if audience.senders and commands:
+            sent = announced(self.address, commands)
+            if sent is not None:
+                try:
+                    watch = Watch.of_one(sent, commands)
+                    return await self._pursue_many(commands, deadline, watch=watch)
+                finally:
+                    settle(sent)
         if not self._alone or not commands:
-            return await self._pursue_many(commands, deadline)
+            return await self._pursue_many(commands, deadline, watch=UNWATCHED)
         link = self._links.primary
         batch = next(batches(commands, range(len(commands))))
         if len(batch.positions) < len(commands):
-            return await self._pursue_many(commands, deadline)
+            return await self._pursue_many(commands, deadline, watch=UNWATCHED)
         answer: list[Any] | Exception
         try:
             answer = await link.exchange(batch.data, batch.count, deadline)
@@ -157,6 +173,11 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
     def _open_links(self) -> AsyncLinks:
         links = [AsyncLink(one, self.options, self._observers) for one in self.endpoints]
         return AsyncLinks(links[0], tuple(links[1:]))
+
+    async def _aim(self, command: Command[Any], now: float, deadline: float) -> Aim:
+        if self._alone:
+            return Aim(self._links.primary)
+        return await super()._aim(command, now, deadline)
 
     async def _route(
         self,

@@ -275,6 +275,8 @@ class AsyncSentinelClient(AsyncDefaultClient):
         self.map = map
         super().__init__((map.endpoint(_NOWHERE),), options, observers=observers)
         self._alone = False
+        first = map.sentinels[0]
+        self.address = map.endpoint(Address(first.host, first.port))
 
     def __repr__(self) -> str:
         return f"<AsyncSentinelClient {self.map!r}>"

@@ -14,13 +14,15 @@ from cachex_client._sync.engine import Aim, Engine, Came
 from cachex_client._concurrency import last_write, monotonic
 from cachex_client._core.health import in_order
 from cachex_client._core.keyslot import slot_of, slots_of
-from cachex_client._core.multikey import hand_out, one_slot, plan
+from cachex_client._core.multikey import Part, hand_out, one_slot, plan
 from cachex_client._core.retry import Verdict
 from cachex_client._core.topology import Address, Remap
 from cachex_client._links import Link, exchange_all
+from cachex_client._watch import PartsWatch
 from cachex_client.cluster_map import ClusterMap
 from cachex_client.command import Command, Spec, as_is
 from cachex_client.errors import SlotNotCovered
+from cachex_client.observer import Origin, announced, audience, settle
 from cachex_client.options import ClientOptions
 from cachex_client.view import NodeView, TopologyView, node_view
 from cachex_pool import Pool, Endpoint, PoolError, PoolObserver, pack
@@ -57,6 +59,7 @@ class ClusterClient(Engine[ClusterLinks]):
     ) -> None:
         super().__init__(options or ClientOptions(read_from="primary"))
         self.map = map or ClusterMap(servers, address_remap)
+        self.address = self.map.endpoint(self.map.seeds[0], read_only=False)
         self._observers = tuple(observers)
         self._connect_with(self._open_links)
 
@@ -72,6 +75,11 @@ class ClusterClient(Engine[ClusterLinks]):
         """
         now = monotonic()
         deadline = now + (self._timeout if timeout is None else timeout)
+        if audience.senders and (sent := announced(self.address, (command,))) is not None:
+            try:
+                return self._pursue_told(sent, command, None, deadline)
+            finally:
+                settle(sent)
         links, spec, key = self._links, command.spec, command.key
         tables = links.tables
         if tables.topology is not self.map.topology or now >= self.map.schedule.due_at:
@@ -273,6 +281,7 @@ class ClusterClient(Engine[ClusterLinks]):
         try:
             one_slot(command.name, command.keys)
         except ClusterCrossSlotError as better:
+            better.code = getattr(error, "code", None)  # type: ignore[attr-defined]
             return better
         return error
 
@@ -315,16 +324,48 @@ class ClusterClient(Engine[ClusterLinks]):
         tables = links.mapped(deadline)
         spec = single(b"").spec
         parts = plan(keys, tables.primaries, one, many)
-        values: list[Any] = [nothing] * len(keys)
         lost = parts.pop(None, None)
         asks = self._asks(tables, spec)
         asked = sorted(
             ((asks(link), part) for link, part in parts.items() if link is not None), key=_by_name
         )
+        watch = None
+        if audience.senders:
+            watch = PartsWatch(self.address, keys, many.decode(), spec, single)
+        try:
+            if watch is not None:
+                watch.leave(asked)
+            values, afresh = self._ask_parts(keys, asked, single, nothing, deadline, watch)
+        except BaseException as error:
+            if watch is not None:
+                watch.break_off(error)
+            raise
+        finally:
+            if watch is not None:
+                watch.break_off()
+        if lost is not None:
+            afresh += lost.keys()
+        if afresh:
+            results = self._pursue_many([single(keys[at]) for at in afresh], deadline)
+            for at, result in zip(afresh, results, strict=True):
+                values[at] = result
+        return values
+
+    def _ask_parts(
+        self,
+        keys: Sequence[bytes],
+        asked: Sequence[tuple[Link, Part]],
+        single: Callable[[bytes], Command[Any]],
+        nothing: Any,
+        deadline: float,
+        watch: PartsWatch | None,
+    ) -> tuple[list[Any], list[int]]:
+        """Return the values, and which keys are to be asked for anew, one by one."""
+        values: list[Any] = [nothing] * len(keys)
         answers = exchange_all(
             [(link, b"".join(part.packed), len(part.packed), deadline) for link, part in asked]
         )
-        afresh: list[int] = [] if lost is None else lost.keys()
+        afresh: list[int] = []
         failed: list[tuple[Aim, int, Any]] = []
         for (link, part), answer in zip(asked, answers, strict=True):
             if isinstance(answer, Exception):
@@ -336,22 +377,21 @@ class ClusterClient(Engine[ClusterLinks]):
             for at, error in hand_out(part.takers, replies, values):
                 # TRYAGAIN: a command on several keys met a slot on the move; one key cannot.
                 if isinstance(error, TryAgainError):
+                    values[at] = error
                     afresh.append(at)
                 else:
                     failed.append((Aim(link), at, error))
-        if spec.write:
-            self._note_write(spec)
-        if afresh:
-            results = self._pursue_many([single(keys[at]) for at in afresh], deadline)
-            for at, result in zip(afresh, results, strict=True):
-                values[at] = result
+        self._note_write(single(b"").spec)
+        again = None if watch is None else watch.settle(values, [at for _, at, _ in failed])
         if failed:
             came: list[Came] = [(aim, (n,), [error]) for n, (aim, _, error) in enumerate(failed)]
             commands = [single(keys[at]) for _, at, _ in failed]
-            results = self._pursue_many(commands, deadline, came)
+            results = self._pursue_many(commands, deadline, came, watch=again)
             for (_, at, _), result in zip(failed, results, strict=True):
                 values[at] = result
-        return values
+            if watch is not None:
+                watch.settle(values)
+        return values, afresh
 
     def _asks(self, tables: Tables, spec: Spec) -> Callable[[Link], Link]:
         """Return who is asked in a primary's stead: one choice per shard and call."""
@@ -433,14 +473,15 @@ class ClusterClient(Engine[ClusterLinks]):
                     link = asked[which]
             groups.setdefault(link, []).append(position)
 
-    def scan(self, pattern: bytes, count: int = 1000) -> Any:
+    def scan(self, pattern: bytes, count: int = 1000, *, origin: Origin | None = None) -> Any:
         """
         Yield the keys that match a glob pattern, batch by batch, from every primary.
 
         A key that is there throughout comes at least once, also while slots move and primaries
-        fail over. Each step has a deadline of its own; `count` is SCAN's hint.
+        fail over. Each step has a deadline of its own; `count` is SCAN's hint. `origin` is for
+        observers.
         """
-        return scan_cluster(self, pattern, count)
+        return scan_cluster(self, pattern, count, origin)
 
 
 def _itself(link: Link) -> Link:

@@ -19,13 +19,14 @@ from cachex_client._core.migration import Holdings, Walk, read_own_line, to_walk
 from cachex_client._core.retry import is_rejection
 from cachex_client._links import Link, exchange_all
 from cachex_client.errors import SlotNotCovered
+from cachex_client.observer import Origin
 from cachex_pool import PoolError, pack
 
 NODES = pack(("CLUSTER", "NODES"))
 
 
 def scan_cluster(
-    client: Engine[Any], pattern: bytes, count: int
+    client: Engine[Any], pattern: bytes, count: int, origin: Origin | None = None
 ) -> Iterator[list[bytes]]:
     """
     Yield batches of keys from every primary until none can have been missed.
@@ -50,7 +51,7 @@ def scan_cluster(
             started = monotonic()
             try:
                 before = (_ask([link]))[link]
-                for keys in client.scan_one(link, pattern, count):
+                for keys in client.scan_one(link, pattern, count, origin):
                     yield keys
                     patience = monotonic() + client.options.timeout
                 ended = monotonic()

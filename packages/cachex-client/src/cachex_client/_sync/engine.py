@@ -34,11 +34,14 @@ from cachex_client._core.batches import (
 )
 from cachex_client._core.retry import REDIRECTS, Verdict, judge
 from cachex_client._links import Link, exchange_all
+from cachex_client._watch import Watch, watch_over
 from cachex_client.command import Command, Spec
+from cachex_client.observer import Origin, Sent, announced, audience, born, settle
 from cachex_client.options import ClientOptions
 from cachex_pool import (
     Connection,
     Pool,
+    Endpoint,
     PoolClosed,
     PoolError,
     PoolStats,
@@ -76,6 +79,7 @@ class Aim:
     heir_of: Link | None = None  # the silent primary whose replica is asked in its stead
     cause: Exception | None = None  # why the heir is asked
     written: bool = False  # whether a server may have seen the command before
+    size: int = 0  # bytes written, for observers
 
 
 Came: TypeAlias = tuple[Aim | None, Sequence[int], list[Any]]
@@ -89,11 +93,14 @@ class Engine(Linked[C]):
     """Whether another server may take the primary's place."""
     clustered = False
     """Whether keys are spread over servers by hash slot."""
+    address: Endpoint
+    """The first address that was given, a Sentinel's where there are such; for observers."""
 
     def __init__(self, options: ClientOptions | None) -> None:
         self.options = options or ClientOptions()
         self._timeout = self.options.timeout
         self._redis: Redis | None = None
+        born(self)
 
     # -- what a topology says
 
@@ -158,6 +165,11 @@ class Engine(Linked[C]):
         """
         now = monotonic()
         deadline = now + (self._timeout if timeout is None else timeout)
+        if audience.senders and (sent := announced(self.address, (command,))) is not None:
+            try:
+                return self._pursue_told(sent, command, None, deadline)
+            finally:
+                settle(sent)
         return self._pursue(command, self._aim(command, now, deadline), deadline)
 
     def execute_many(
@@ -193,6 +205,13 @@ class Engine(Linked[C]):
         keyed = next((command for command in commands if command.key is not None), commands[0])
         spec = attrs.evolve(keyed.spec, name="MULTI", write=True, idempotent=idempotent)
         whole = Transaction(keyed.arguments, spec, packed=b"".join(data), commands=commands)
+        if audience.senders:
+            sent = announced(self.address, commands, atomic=True)
+            if sent is not None:
+                try:
+                    return self._pursue_told(sent, whole, None, deadline)
+                finally:
+                    settle(sent)
         return self._pursue(whole, self._aim(whole, monotonic(), deadline), deadline)
 
     def execute_everywhere(
@@ -240,18 +259,20 @@ class Engine(Linked[C]):
         parts = [keys[at : at + MAX_COMMANDS] for at in range(0, len(keys), MAX_COMMANDS)]
         return self._execute_parts([build.unlink(*part) for part in parts], timeout)
 
-    def scan(self, pattern: bytes, count: int = 1000) -> Iterator[list[bytes]]:
+    def scan(
+        self, pattern: bytes, count: int = 1000, *, origin: Origin | None = None
+    ) -> Iterator[list[bytes]]:
         """
         Yield the keys that match a glob pattern, batch by batch, from every primary.
 
         As SCAN promises: a key that is there throughout comes at least once. Each step has a
-        deadline of its own; `count` is SCAN's hint.
+        deadline of its own; `count` is SCAN's hint. `origin` is for observers.
         """
         patience = monotonic() + self._timeout
         while True:
             (link,) = self.primaries(monotonic() + self._timeout)
             try:
-                for keys in self.scan_one(link, pattern, count):
+                for keys in self.scan_one(link, pattern, count, origin):
                     yield keys
                     patience = monotonic() + self._timeout
             except PoolError:
@@ -265,17 +286,26 @@ class Engine(Linked[C]):
                 return
 
     def scan_one(
-        self, link: Link, pattern: bytes, count: int
+        self, link: Link, pattern: bytes, count: int, origin: Origin | None = None
     ) -> Iterator[list[bytes]]:
         """Walk over the keys of one server."""
         cursor = b"0"
         while True:
             step = build.scan(cursor, match=pattern, count=count)
-            until = monotonic() + self._timeout
-            cursor, keys = self._pursue(step, Aim(link, fixed=True), until)
+            step.origin = origin
+            cursor, keys = self._scan_step(step, Aim(link, fixed=True))
             yield keys
             if cursor == b"0":
                 return
+
+    def _scan_step(self, step: Command[T], aim: Aim) -> T:
+        until = monotonic() + self._timeout
+        if audience.senders and (sent := announced(self.address, (step,))) is not None:
+            try:
+                return self._pursue_told(sent, step, aim, until)
+            finally:
+                settle(sent)
+        return self._pursue(step, aim, until)
 
     @contextmanager
     def lease(
@@ -329,23 +359,43 @@ class Engine(Linked[C]):
     def _nobody(self, command: Command[Any]) -> Exception:
         return PoolError(f"no server can answer {command.name}")
 
+    def _pursue_told(
+        self, sent: Sent, command: Command[T], aim: Aim | None, deadline: float
+    ) -> T:
+        """Do as `_pursue`, and tell observers the end, whatever it is."""
+        try:
+            if aim is None:
+                aim = self._aim(command, monotonic(), deadline)
+            return self._pursue(command, aim, deadline, sent=sent)
+        except BaseException as error:
+            sent.error = error
+            raise
+        finally:
+            settle(sent)  # whoever called does so again, should an interrupt keep this one from it
+
     def _pursue(
         self,
         command: Command[T],
         aim: Aim,
         deadline: float,
         failed: Exception | None = None,
+        sent: Sent | None = None,
     ) -> T:
         """Send a command until it is done or there is nothing left to try."""
         data = command.packed or pack(command.arguments)
         started, attempt = monotonic(), 1
         while True:
+            if sent is not None:
+                sent.peer = aim.link.endpoint
+                sent.bytes_out += len(data)
             reply = failed or self._send(command, data, aim, deadline)
             if not isinstance(reply, Exception):
                 aim.link.health.succeeded()
                 if aim.heir_of is not None:
                     self._promoted(command, aim)
                 self._note_write(command.spec)
+                if sent is not None:
+                    sent.came(reply if sent.atomic else (reply,))
                 return command.parse(reply)
             following = self._after(reply, command, aim, attempt, deadline)
             if following is None or not self._may_go_on([following], attempt, deadline):
@@ -354,6 +404,8 @@ class Engine(Linked[C]):
                     self._note_write(command.spec)
                 raise _tell(reply, attempt, monotonic() - started)
             following.written = aim.written or getattr(reply, "written", False)
+            if sent is not None:
+                sent.again(reply)
             aim, failed = following, None
             attempt += 1
 
@@ -470,12 +522,33 @@ class Engine(Linked[C]):
         deadline: float,
         came: "Sequence[Came] | None" = None,
         aims: dict[int, Aim] | None = None,
+        watch: Watch | None = None,
     ) -> list[Any]:
         """
         Go round until all commands are done.
 
         `came` is what a first round brought already, `aims` where commands at positions have to go.
         """
+        if came is None and watch is None:
+            watch = watch_over(self.address, commands)
+        if watch is None:
+            return self._go_round(commands, deadline, came, aims, None)
+        try:
+            return self._go_round(commands, deadline, came, aims, watch)
+        except BaseException as error:
+            watch.break_off(error)
+            raise
+        finally:
+            watch.break_off()  # does nothing, unless an interrupt kept it from being told
+
+    def _go_round(
+        self,
+        commands: Sequence[Command[Any]],
+        deadline: float,
+        came: "Sequence[Came] | None",
+        aims: dict[int, Aim] | None,
+        watch: Watch | None,
+    ) -> list[Any]:
         results: list[Any] = [None] * len(commands)
         started = monotonic()
         aims = {} if aims is None else aims
@@ -485,10 +558,15 @@ class Engine(Linked[C]):
             attempt += 1
             if came is None:
                 groups = self._group(commands, pending, aims, monotonic(), deadline)
+                if watch is not None:
+                    watch.leave(groups)
                 came = self._round(commands, groups, deadline)
             again: list[int] = []
+            causes: dict[int, Exception] = {}
             learned: set[tuple[int, Verdict]] = set()
             for aim, positions, replies in came:
+                if watch is not None:
+                    watch.reach(aim, positions)
                 for position, reply in zip(positions, replies, strict=True):
                     results[position] = reply
                 if aim is None:
@@ -516,11 +594,19 @@ class Engine(Linked[C]):
                         following.written = aim.written or getattr(reply, "written", False)
                         aims[position] = following
                         again.append(position)
+                        causes[position] = reply
+            if watch is not None:
+                watch.settle(results, again)
             if again and not self._may_go_on([aims[at] for at in again], attempt, deadline):
                 for position in again:
                     _tell(results[position], attempt, monotonic() - started)
                 break
+            if watch is not None:
+                for position in again:
+                    watch.go_on(position, causes[position])
             pending, came = again, None
+        if watch is not None:
+            watch.settle(results)
         self._note_writes(commands)
         return parse_all(commands, results)
 
@@ -566,6 +652,8 @@ class Engine(Linked[C]):
                     step.append((aim, batch))
             if not step:
                 break
+            for aim, batch in step:
+                aim.size += len(batch.data)
             answers = exchange_all(
                 [(a.link, b.data, b.count, _until(deadline, a.share)) for a, b in step]
             )

@@ -1,0 +1,184 @@
+"""What observers are told of one call of many commands: a `Sent` for each server it leaves for."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import attrs
+
+from cachex_client._core.multikey import Part
+from cachex_client.command import Command, Spec
+from cachex_client.observer import Sent, announced, audience, settle
+from cachex_pool import Endpoint
+
+
+class Watch:
+    """
+    The `Sent`s of one call, and which command belongs to which.
+
+    They are made when commands leave for the first time. What is sent again later stays with the
+    `Sent` it began with, whatever server it goes to.
+    """
+
+    def __init__(self, server: Endpoint, commands: Sequence[Command[Any]]) -> None:
+        self._server = server
+        self._commands = commands
+        self._left = False  # whether the commands have left for the first time
+        self._open: list[tuple[Sent, Sequence[int]]] = []
+        self._first: list[tuple[Any, Sent]] = []
+        self._of: dict[int, Sent] | None = None
+
+    @classmethod
+    def of_parts(cls, sents: dict[int, Sent]) -> "Watch":
+        """Make one for commands that were sent already, by somebody who settles."""
+        watch = cls.__new__(cls)
+        watch._left, watch._open, watch._first, watch._of = True, [], [], sents
+        return watch
+
+    @classmethod
+    def of_one(cls, sent: Sent, commands: Sequence[Command[Any]]) -> "Watch":
+        """Make one for commands that all leave as a `Sent` which was announced already."""
+        watch = cls(sent.server, commands)
+        watch._left, watch._open = True, [(sent, range(len(commands)))]
+        return watch
+
+    def leave(self, groups: Iterable[tuple[Any, Sequence[int]]]) -> None:
+        """Tell of the groups of a first round, each with an aim or None."""
+        if self._left:
+            return
+        self._left = True
+        for aim, positions in groups:
+            commands = self._commands
+            if len(positions) < len(commands):
+                commands = [commands[at] for at in positions]
+            peer = None if aim is None else aim.link.endpoint
+            sent = announced(self._server, commands, peer=peer)
+            if sent is not None:
+                self._open.append((sent, positions))
+                self._first.append((aim, sent))
+
+    def reach(self, aim: Any, positions: Sequence[int]) -> None:
+        """Note whom commands went to, and how many bytes they were."""
+        if aim is None or not (self._open or self._of):
+            return
+        first = next((sent for one, sent in self._first if one is aim), None)
+        if first is None and len(self._open) == 1:
+            first = self._open[0][0]
+        sents = {self._sent_of(at) for at in positions} if first is None else {first}
+        for sent in sents:
+            if sent is not None:
+                sent.peer = aim.link.endpoint
+                sent.bytes_out, aim.size = sent.bytes_out + aim.size, 0
+
+    def go_on(self, position: int, error: Exception) -> None:
+        """Note that a command is sent again."""
+        sent = self._sent_of(position)
+        if sent is not None:
+            sent.again(error)
+
+    def settle(self, results: Sequence[Any], pending: Sequence[int] = ()) -> None:
+        """Tell the end of those of which nothing is pending."""
+        waiting, still = set(pending), []
+        for sent, positions in self._open:
+            if waiting and not waiting.isdisjoint(positions):
+                still.append((sent, positions))
+                continue
+            sent.came([results[at] for at in positions])
+            settle(sent)
+        self._open = still
+
+    def break_off(self, error: BaseException | None = None) -> None:
+        """Tell the end of what is not settled, whatever kept it from that."""
+        for sent, _ in self._open:
+            if sent.tokens:
+                sent.error = sent.error or error
+                settle(sent)
+        self._open = []
+
+    def _sent_of(self, position: int) -> Sent | None:
+        if self._of is None:
+            self._of = {at: sent for sent, positions in self._open for at in positions}
+        return self._of.get(position)
+
+
+class PartsWatch:
+    """
+    The `Sent`s of one call on many keys of a cluster.
+
+    Its commands were packed without being made, a key at a time or a slot at a time.
+    """
+
+    def __init__(
+        self,
+        server: Endpoint,
+        keys: Sequence[bytes],
+        many: str,
+        spec: Spec,
+        single: Callable[[bytes], Command[Any]],
+    ) -> None:
+        self._server = server
+        self._keys = keys
+        self._many = many
+        self._spec = spec
+        self._single = single
+        self._open: list[tuple[Sent, Part]] = []
+
+    def leave(self, asked: Iterable[tuple[Any, Part]]) -> None:
+        """Tell of what leaves for each server."""
+        for link, part in asked:
+            made = partial(self._commands, part)
+            sent = announced(self._server, made, peer=link.endpoint)
+            if sent is not None:
+                self._open.append((sent, part))
+                sent.bytes_out = sum(map(len, part.packed))
+
+    def settle(self, values: Sequence[Any], failed: Sequence[int] = ()) -> Watch:
+        """
+        Tell the end of those of which nothing failed.
+
+        Returns who watches over those keys that did, in their order.
+        """
+        waiting, still = set(failed), []
+        for sent, part in self._open:
+            if waiting and not waiting.isdisjoint(part.keys()):
+                still.append((sent, part))
+                continue
+            sent.came([_reply(taker, values) for taker in part.takers])
+            settle(sent)
+        self._open = still
+        of = {at: sent for sent, part in still for at in part.keys()}  # noqa: SIM118
+        return Watch.of_parts({n: of[at] for n, at in enumerate(failed) if at in of})
+
+    def break_off(self, error: BaseException | None = None) -> None:
+        """Tell the end of what is not settled, whatever kept it from that."""
+        for sent, _ in self._open:
+            if sent.tokens:
+                sent.error = sent.error or error
+                settle(sent)
+        self._open = []
+
+    def _commands(self, part: Part) -> Sequence[Command[Any]]:
+        spec = attrs.evolve(self._spec, name=self._many)
+        return [
+            self._single(self._keys[taker])
+            if isinstance(taker, int)
+            else Command((self._many, *(self._keys[at] for at in taker)), spec)
+            for taker in part.takers
+        ]
+
+
+def _reply(taker: int | list[int], values: Sequence[Any]) -> Any:
+    """Return what a command on one key or several was answered: an error, if any key has one."""
+    if isinstance(taker, int):
+        return values[taker]
+    several = [values[at] for at in taker]
+    return next((one for one in several if isinstance(one, Exception)), several)
+
+
+def watch_over(server: Endpoint, commands: Sequence[Command[Any]]) -> Watch | None:
+    """Return who watches over commands, None if nobody observes or there are none."""
+    return Watch(server, commands) if audience.senders and commands else None
+
+
+UNWATCHED = Watch.of_parts({})
+"""Watches over what nobody wants to hear of."""
