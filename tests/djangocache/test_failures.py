@@ -257,7 +257,8 @@ def test_each_error_is_logged_if_asked_for(
     standalone.kill()
     for _ in range(3):
         cache.get("k")
-    assert [record.name for record in caplog.records] == ["mine"] * 3
+    # What the pool says of its breaker is another matter.
+    assert [one.name for one in caplog.records if one.name != "cachex_pool"] == ["mine"] * 3
 
 
 def test_nothing_is_printed_unless_logging_is_set_up(

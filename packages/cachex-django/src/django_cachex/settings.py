@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from cachex_client import ConfigurationError
 from cachex_client.config import entry
 from cachex_client.config.given import Options
-from cachex_client.config.options import every_option
+from cachex_client.config.options import BY_NAME, every_option
 from django_cachex.classes import chosen
 from django_cachex.valkey_settings import compress_as_django_valkey_does
 
@@ -67,6 +67,7 @@ def _read(alias: str, location: Any, params: Mapping[str, Any]) -> CacheConfig:
     options = entry.options_of(params, where)
     _take_global_settings(options)
     compress_as_django_valkey_does(params, options)
+    _give_up_at_once(options, where)
     client_class, factory, topology = chosen(options)
     keys: tuple[str, ...] = ()
     if "SIGNING_KEY" in options.given:  # Django refuses to tell a SECRET_KEY that is empty
@@ -92,6 +93,18 @@ def _take_global_settings(options: Options) -> None:
             if value is not None:
                 options.take(option, value, name)
                 break
+
+
+def _give_up_at_once(options: Options, where: str) -> None:
+    """
+    Let one timeout be enough for a server to be given up for a moment, if trouble is ignored.
+
+    A page that calls the cache fifty times would wait for as many deadlines otherwise as the
+    breaker allows by itself; and to be without a cache for half a second hurts nobody here.
+    """
+    ignores = options.given.get("IGNORE_EXCEPTIONS")
+    if ignores is not None and ignores.value and "BREAKER" not in options.given:
+        options.take(BY_NAME["BREAKER"], {"failures": 1}, where)
 
 
 def _fields_of(value: Any) -> dict[str, Any]:

@@ -1,0 +1,292 @@
+"""IGNORE_EXCEPTIONS, method by method: a documented answer within the deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis.exceptions
+from django.contrib.sessions.backends.cache import SessionStore
+from django.contrib.sessions.backends.cached_db import SessionStore as CachedDatabaseStore
+
+import fallback_tables
+from django_cachex.errors import CacheUnavailable
+from fallback_tables import called
+from support.proxy import MakeProxy, Proxy
+from support.servers import Standalone
+
+Make = Callable[..., Any]
+
+DEADLINE = 0.5
+SLACK = 0.5  # for a machine that has other things to do
+OPTIONS: dict[str, Any] = {
+    "ignore_exceptions": True,
+    "socket_timeout": DEADLINE,
+    "socket_connect_timeout": DEADLINE,
+}
+TROUBLES = ("refused", "reset", "blackhole", "stopped", "read-only")
+HANGING = ("blackhole", "stopped")
+
+
+@pytest.fixture
+def in_front(standalone: Standalone, proxy: MakeProxy) -> Proxy:
+    return proxy(standalone)
+
+
+@pytest.fixture
+def befall(standalone: Standalone, in_front: Proxy) -> Iterator[Callable[[str], None]]:
+    """Let something happen to the server: `befall("refused")`."""
+
+    def befall(trouble: str) -> None:
+        if trouble == "refused":
+            in_front.refuse()
+            in_front.cut_all()
+        elif trouble == "reset":
+            in_front.reset_on_use()
+        elif trouble == "blackhole":
+            in_front.blackhole()
+        elif trouble == "stopped":
+            standalone.pause()
+        else:
+            standalone.command("REPLICAOF", "127.0.0.1", "1")
+
+    yield befall
+    if standalone.paused:
+        standalone.resume()
+    standalone.command("REPLICAOF", "NO", "ONE")
+
+
+def test_every_method_has_a_documented_answer() -> None:
+    names = fallback_tables.methods()
+    assert {"get", "set_many", "iter_keys", "lock", "incr", "close"} <= set(names)
+    for name in names:
+        fallback_tables.shown(name)  # KeyError: say in tools/fallback_tables.py what it answers
+
+
+def test_the_table_of_answers_is_that_of_the_code() -> None:
+    page = fallback_tables.PAGE.read_text()
+    assert page == fallback_tables.updated(page), "dev.py python tools/fallback_tables.py"
+
+
+ASKING = [name for name in fallback_tables.methods() if name not in fallback_tables.OBJECTS]
+
+
+def outcome(call: Callable[[], Any]) -> Any:
+    """Return what a call answers, all of it, or the class of the error it raises."""
+    try:
+        answer = call()
+        return list(answer) if inspect.isgenerator(answer) else answer
+    except Exception as error:
+        return _class_of(error)
+
+
+async def aoutcome(call: Callable[[], Any]) -> Any:
+    try:
+        answer = call()
+        if inspect.isasyncgen(answer):
+            return [item async for item in answer]
+        return await answer
+    except Exception as error:
+        return _class_of(error)
+
+
+def _class_of(error: Exception) -> Any:
+    if "unknown command" in str(error):
+        return "unknown"  # to this server, which is older than the command
+    return type(error)
+
+
+def check(answers: dict[str, Any]) -> None:
+    wrong = {
+        name: (answer, fallback_tables.answer(name))
+        for name, answer in answers.items()
+        if answer not in ("unknown", fallback_tables.answer(name))
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_every_method_answers_what_is_documented(
+    trouble: str, in_front: Proxy, make_cache: Make, befall: Callable[[str], None]
+) -> None:
+    cache = make_cache(in_front.url, **OPTIONS)
+    cache.get("k")
+    befall(trouble)
+    check(
+        {
+            name: outcome(lambda name=name: called(cache, name))  # type: ignore[misc]
+            for name in ASKING
+        }
+    )
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_every_method_answers_a_task_what_is_documented(
+    trouble: str, in_front: Proxy, make_cache: Make, befall: Callable[[str], None], run: Any
+) -> None:
+    cache = make_cache(in_front.url, **OPTIONS)
+
+    async def ask() -> dict[str, Any]:
+        await cache.aget("k")
+        befall(trouble)
+        return {
+            name: await aoutcome(lambda name=name: called(cache, name, twin=True))  # type: ignore[misc]
+            for name in ASKING
+        }
+
+    check(run(ask()))
+
+
+# What it costs
+
+SEVERAL_CALLS = {"get_or_set": 3}  # without a breaker each of them waits
+
+
+def took(name: str, started: float) -> float:
+    return (time.monotonic() - started) / SEVERAL_CALLS.get(name, 1)
+
+
+@pytest.mark.parametrize("trouble", HANGING)
+def test_no_method_outlasts_its_deadline(
+    trouble: str, in_front: Proxy, make_cache: Make, befall: Callable[[str], None]
+) -> None:
+    cache = make_cache(in_front.url, **OPTIONS, breaker=False, max_connections=200)
+    cache.get("k")
+    befall(trouble)
+
+    def call(name: str) -> tuple[str, Any, float]:
+        started = time.monotonic()
+        answer = outcome(lambda: called(cache, name))
+        return name, answer, took(name, started)
+
+    with ThreadPoolExecutor(len(ASKING)) as threads:
+        answers = list(threads.map(call, ASKING))
+    check({name: answer for name, answer, _ in answers})
+    assert {name: seconds for name, _, seconds in answers if seconds > DEADLINE * 1.1 + SLACK} == {}
+
+
+@pytest.mark.parametrize("trouble", HANGING)
+def test_no_method_outlasts_its_deadline_for_a_task(
+    trouble: str, in_front: Proxy, make_cache: Make, befall: Callable[[str], None], run: Any
+) -> None:
+    cache = make_cache(in_front.url, **OPTIONS, breaker=False)
+
+    async def call(name: str) -> tuple[str, Any, float]:
+        started = time.monotonic()
+        answer = await aoutcome(lambda: called(cache, name, twin=True))
+        return name, answer, took(name, started)
+
+    async def ask() -> list[tuple[str, Any, float]]:
+        await cache.aget("k")
+        befall(trouble)
+        return await asyncio.gather(*map(call, ASKING))
+
+    answers = run(ask())
+    check({name: answer for name, answer, _ in answers})
+    assert {name: seconds for name, _, seconds in answers if seconds > DEADLINE * 1.1 + SLACK} == {}
+
+
+@pytest.mark.parametrize("used_before", [True, False])
+@pytest.mark.parametrize("trouble", TROUBLES[:4])
+def test_a_page_with_fifty_calls_waits_for_one_deadline(
+    trouble: str,
+    used_before: bool,
+    in_front: Proxy,
+    make_cache: Make,
+    befall: Callable[[str], None],
+) -> None:
+    cache = make_cache(in_front.url, **{**OPTIONS, "socket_timeout": 2.0}, max_idle=100)
+    if used_before:
+        cache.set_many({"a": 1, "b": 2})
+    befall(trouble)
+    started = time.monotonic()
+    seconds = []
+    for number in range(25):
+        for call in (lambda: cache.get("a"), lambda n=number: cache.set("b", n)):  # type: ignore[misc]
+            before = time.monotonic()
+            call()
+            seconds.append(time.monotonic() - before)
+    assert time.monotonic() - started < 2.0 + SLACK
+    # The breaker lets nobody through for 0.25 s at least, by when all is over.
+    assert sorted(seconds)[len(seconds) // 2] < 0.005
+
+
+def test_a_page_with_fifty_calls_of_tasks_waits_for_one_deadline(
+    in_front: Proxy, make_cache: Make, befall: Callable[[str], None], run: Any
+) -> None:
+    cache = make_cache(in_front.url, **{**OPTIONS, "socket_timeout": 2.0})
+
+    async def page() -> float:
+        await cache.aset("a", 1)
+        befall("blackhole")
+        started = time.monotonic()
+        for number in range(25):
+            assert await cache.aget("a") is None
+            assert await cache.aset("b", number) is False
+        return time.monotonic() - started
+
+    assert run(page()) < 2.0 + SLACK
+
+
+def test_one_timeout_is_enough_only_where_trouble_is_ignored(make_cache: Make) -> None:
+    def failures(**options: Any) -> int:
+        cache = make_cache("redis://nowhere", alias=str(sorted(options)), **options)
+        return int(cache.client.config.options.pool.breaker.failures)
+
+    assert failures() == 5
+    assert failures(ignore_exceptions=True) == 1
+    assert failures(ignore_exceptions=True, breaker={"failures": 3}) == 3
+    assert failures(ignore_exceptions=True, breaker=True) == 5
+
+
+def test_a_lock_cannot_be_had_of_a_server_that_is_away(
+    in_front: Proxy, make_cache: Make, befall: Callable[[str], None]
+) -> None:
+    cache = make_cache(in_front.url, **OPTIONS)
+    befall("refused")
+    for lock in (cache.lock("k"), cache.get_lock("k", timeout=5)):
+        with pytest.raises(redis.exceptions.ConnectionError):
+            lock.acquire()
+
+
+# Sessions
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_session_is_tried_once(
+    trouble: str, in_front: Proxy, make_cache: Make, befall: Callable[[str], None]
+) -> None:
+    make_cache(in_front.url, **OPTIONS)
+    befall(trouble)
+    session = SessionStore()
+    session["user"] = 1
+    started = time.monotonic()
+    with pytest.raises(CacheUnavailable):
+        session.create()
+    assert SessionStore("a" * 32).get("user") is None
+    assert time.monotonic() - started < DEADLINE + SLACK
+    if trouble != "read-only":
+        assert in_front.count("SET") <= 8
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_session_that_is_in_the_database_too_goes_on(
+    trouble: str, in_front: Proxy, make_cache: Make, befall: Callable[[str], None]
+) -> None:
+    make_cache(in_front.url, **OPTIONS)
+    befall(trouble)
+    started = time.monotonic()
+    session = CachedDatabaseStore()
+    session["user"] = 1
+    session.create()
+    assert CachedDatabaseStore(session.session_key)["user"] == 1
+    session["user"] = 2
+    session.save()
+    assert CachedDatabaseStore(session.session_key)["user"] == 2
+    session.delete()
+    assert time.monotonic() - started < DEADLINE + SLACK
