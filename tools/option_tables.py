@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the tables of options in docs/django.md from cachex_client.config.options.
+"""Write the tables of options in docs/reference/options.md from cachex_client.config.options.
 
 python3 dev.py python tools/option_tables.py            write them
 python3 dev.py python tools/option_tables.py --check    write nothing; exit 1 if they differ
@@ -15,7 +15,7 @@ from typing import Any
 
 from cachex_client.config.options import describe
 
-PAGE = Path(__file__).resolve().parent.parent / "docs/django.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs/reference/options.md"
 BEGIN, END = "<!-- tools/option_tables.py writes from here -->", "<!-- to here -->"
 
 
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     if page == wanted:
         return 0
     if "--check" in arguments:
-        print("docs/django.md is out of step: python3 dev.py python tools/option_tables.py")
+        print("docs/reference/options.md is out of step: python3 dev.py python tools/option_tables.py")
         return 1
     PAGE.write_text(wanted)
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import os
 import re
@@ -17,6 +16,8 @@ import layers
 import option_tables
 from cachex_client import ClientOptions, RetryOptions
 from cachex_pool import BreakerOptions, PoolOptions
+from support import documents
+from support.documents import checked
 from support.servers import Replicated
 
 ROOT = layers.ROOT
@@ -39,6 +40,15 @@ from django.conf import settings
 settings.configure(CACHES=CACHES, SECRET_KEY="of the tests")
 django.setup()
 """
+ALONE = f"""
+CACHES = {{
+    "default": {{
+        "BACKEND": "django_cachex.cache.RedisCache",
+        "LOCATION": "redis://127.0.0.1:6379/1",
+    }}
+}}
+{SET_UP}
+"""
 AT_THE_END = """
 import asyncio
 response = asyncio.run(view(None))
@@ -53,36 +63,24 @@ def examples(path: Path) -> list[str]:
     return BLOCK.findall(path.read_text())
 
 
-WITH_EXAMPLES = [path for path in DOCUMENTS if examples(path)]
-
-
-def checked(block: str) -> str:
-    """Turn `expression  # value; more words` into an assertion, where the comment is a value."""
-    lines = block.splitlines()
-    for node in ast.parse(block).body:
-        if not isinstance(node, ast.Expr) or node.lineno != node.end_lineno:
-            continue
-        line = lines[node.lineno - 1]
-        _, _, comment = line[node.end_col_offset :].partition("# ")
-        try:
-            value = ast.literal_eval(re.split(r"; | - ", comment)[0].strip())
-        except (SyntaxError, ValueError):
-            continue
-        expression = line[: node.end_col_offset]
-        lines[node.lineno - 1] = f"_ = {expression}; assert _ == {value!r}, _"
-    return "\n".join(lines)
+IN_A_PROJECT = (ROOT / "docs/tutorial.md",)  # test_pages.py follows it
+WITH_EXAMPLES = [path for path in DOCUMENTS if examples(path) and path not in IN_A_PROJECT]
 
 
 def script(path: Path, servers: Replicated) -> str:
     """Return the examples of a document as one program, on the servers of the test."""
-    parts = []
+    whole = "".join(examples(path))
+    without_settings = "django.core.cache" in whole and "CACHES = {" not in whole
+    parts = [ALONE] if without_settings else []
     for block in examples(path):
         parts.append(checked(block))
         if "CACHES = {" in block:
             parts.append(SET_UP)
         if "async def view" in block:
             parts.append(AT_THE_END)
-    program = "\n".join(parts)
+    files = [block.title for block in documents.blocks(path) if block.kind == "file"]
+    parts += [f"runpy.run_path({name!r})" for name in files if name != "conftest.py"]
+    program = "\n".join(["import runpy", *parts])
     replica = servers.replicas[0]
     return program.replace("6379", str(servers.primary.port)).replace("6378", str(replica.port))
 
@@ -91,6 +89,7 @@ def script(path: Path, servers: Replicated) -> str:
 def test_the_examples_of_a_document_run(path: Path, replicated: Replicated, tmp_path: Path) -> None:
     program = tmp_path / "examples.py"
     program.write_text(script(path, replicated))
+    documents.write_files(path, tmp_path)
     warnings = ("-W", "error", "-W", "ignore::ResourceWarning")  # what is open at the end may be
     done = subprocess.run(
         [sys.executable, *warnings, str(program)],
