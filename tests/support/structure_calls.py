@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from support.resp import RespClient
 from support.server import Server
 
-K, L = "{of one slot}k", "{of one slot}l"
+K, L = "{tag}k", "{tag}l"
 SAME: Any = object()
 """As before the call."""
 

@@ -5,6 +5,7 @@ queues, and one of Django's cache.
 """
 
 from collections.abc import Iterable
+from copy import copy
 from typing import Any
 
 from cachex_client.keys import Keys, Version
@@ -13,17 +14,18 @@ from cachex_client.structures.lists import ListCommands
 from cachex_client.structures.sets import SetCommands
 from cachex_client.structures.sorted_sets import SortedSetCommands
 from cachex_client.structures.values import ValueCommands
+from cachex_client.timeouts import DEFAULT, Timeout
 
 
 class CacheCommands(HashCommands, ListCommands, SetCommands, SortedSetCommands, ValueCommands):
     """Every verb of a cache that is one command, on a cache's keys and formats."""
 
-    def at(self, version: Version | None) -> "CacheCommands":
-        """Return the commands for another version, where a call does not name one."""
-        if version is None:
-            return self
-        other = type(self)(_AtVersion(self.keyspace, version), self.codec, None)
-        other.own_px = self.own_px
+    def at(self, version: Version | None = None, timeout: Timeout = DEFAULT) -> "CacheCommands":
+        """Return the commands with another version, or timeout, where a call does not name one."""
+        other = copy(self)
+        if version is not None:
+            other.keyspace = _AtVersion(self.keyspace, version)
+        other.own_px = self._px(timeout)
         return other
 
 

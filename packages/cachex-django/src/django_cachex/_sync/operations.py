@@ -245,7 +245,10 @@ class Operations(Coordination, Scans, Structures):
         With `transaction` they run between MULTI and EXEC; `version` is that of all keys for which
         a call names no other. With IGNORE_EXCEPTIONS each result is what its method would answer.
         """
-        return self._cache.pipeline(transaction, version)
+        pipeline = self._cache.pipeline(transaction, version)
+        if self.default_timeout != self._shared.config.timeout:
+            pipeline.commands = pipeline.commands.at(timeout=self.default_timeout)
+        return pipeline
 
     def lock(
         self,
