@@ -76,6 +76,13 @@ def once(client: Any, asker: Asker) -> None:
         asker.read([key], [client.execute(strings.get(key))])
 
 
+def steady(servers: Any) -> Any:
+    """Keep a cluster on a machine that stalls from electing others, who miss the last writes."""
+    for server in getattr(servers, "servers", ()):
+        server.command("CONFIG", "SET", "cluster-node-timeout", 60_000)
+    return servers
+
+
 def in_use(stats: PoolStats) -> int:
     return stats.lent + stats.opening + stats.waiting
 
@@ -85,7 +92,7 @@ def in_use(stats: PoolStats) -> int:
 def test_signal_handlers_that_raise_at_any_point(
     request: pytest.FixtureRequest, topology: str, count: int
 ) -> None:
-    servers: Any = request.getfixturevalue(topology)
+    servers = steady(request.getfixturevalue(topology))
     client: Any = (
         DefaultClient([servers.url], options())
         if topology == "standalone"
@@ -100,7 +107,7 @@ def test_signal_handlers_that_raise_at_any_point(
             try:
                 clock.interrupt(lambda: once(client, asker))
             except KINDS as error:
-                raised += str(error) == "at any time"
+                raised += "at any time" in str(error)  # which codecs wrap
     assert raised > count * 0.97
     gc.collect()
     eventually(lambda: not any(map(in_use, client.stats())))
@@ -130,7 +137,7 @@ def test_a_lock_is_free_after_a_signal_handler_that_raised_at_any_point() -> Non
 def test_tasks_cancelled_at_any_point(
     request: pytest.FixtureRequest, run: Any, topology: str, count: int
 ) -> None:
-    servers: Any = request.getfixturevalue(topology)
+    servers = steady(request.getfixturevalue(topology))
 
     async def main() -> None:
         client: Any = (
