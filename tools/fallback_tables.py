@@ -55,6 +55,7 @@ SAMPLES: Mapping[str, Any] = {
     "period": 60,
     "capacity": 10,
     "rate": 1,
+    "script": "return 1",
 }
 """An argument for each parameter that has to be given."""
 
@@ -63,6 +64,7 @@ CALLS: Mapping[str, tuple[Any, ...]] = {
     "hset": ("k", "f", 1),
     "hsetex": ("k", "f", 1),
     "blmove": ("k", "l", 0.05),
+    "semaphore": ("k", 10, 60),
 }
 """Arguments of methods for which those are not what one would write."""
 
@@ -89,8 +91,9 @@ OBJECTS: Mapping[str, str] = {
     "get_lock": "as `lock`",
     "pipeline": "a pipeline each of whose results is what the method would answer alone",
     "semaphore": "a semaphore whose `acquire` raises",
+    "eval_script": "raises the error: nothing can stand for what a script does",
 }
-"""Methods that ask no server yet, and what comes of their objects."""
+"""Methods without an answer of their own, and what comes of them."""
 
 
 def methods() -> list[str]:

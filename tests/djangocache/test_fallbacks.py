@@ -244,14 +244,16 @@ def test_one_timeout_is_enough_only_where_trouble_is_ignored(make_cache: Make) -
     assert failures(ignore_exceptions=True, breaker=True) == 5
 
 
-def test_a_lock_cannot_be_had_of_a_server_that_is_away(
+def test_what_has_no_harmless_answer_raises(
     in_front: Proxy, make_cache: Make, befall: Callable[[str], None]
 ) -> None:
     cache = make_cache(in_front.url, **OPTIONS)
     befall("refused")
-    for lock in (cache.lock("k"), cache.get_lock("k", timeout=5)):
+    for taken in (cache.lock("k"), cache.get_lock("k", timeout=5), cache.semaphore("k", 2, 5)):
         with pytest.raises(redis.exceptions.ConnectionError):
-            lock.acquire()
+            taken.acquire()
+    with pytest.raises(redis.exceptions.ConnectionError):
+        cache.eval_script("return 1")
 
 
 # Sessions
