@@ -64,13 +64,13 @@ CALLS: Mapping[str, tuple[Any, ...]] = {
     "hset": ("k", "f", 1),
     "hsetex": ("k", "f", 1),
     "blmove": ("k", "l", 0.05),
-    "semaphore": ("k", 10, 60),
 }
 """Arguments of methods for which those are not what one would write."""
 
 NAMED: Mapping[str, Mapping[str, Any]] = {
     "blpop": {"timeout": 0.05},
     "brpop": {"timeout": 0.05},
+    "semaphore": {"lease": 60},
 }
 """Arguments that are given by name."""
 
