@@ -87,7 +87,7 @@ def prepare(at: Place, call: Call, head: str) -> None:
         fill(at.primary_for(full), full, what, CODEC.dumps, at.replicas)
 
 
-def run(thing: Any, call: Call, **more: Any) -> Any:
+def outcome(thing: Any, call: Call, **more: Any) -> Any:
     """Return the result of a call, or the error that it raised."""
     try:
         return getattr(thing, call.method)(*call.arguments, **call.options, **more)
@@ -110,7 +110,7 @@ def test_every_method_does_what_it_says_on_every_topology(
     for number, call in enumerate(doable(FAMILIES[family], at.primaries[0])):
         head = f"app:{number}:"  # a version of its own, so that nothing has to be waited for
         prepare(at, call, head)
-        check(at, call, head, run(cache, call, version=number))
+        check(at, call, head, outcome(cache, call, version=number))
 
 
 def test_a_method_is_one_command(alone: Place, colour: Any) -> None:
@@ -119,7 +119,7 @@ def test_a_method_is_one_command(alone: Place, colour: Any) -> None:
     for call in doable(ALL, server):
         prepare(alone, call, ":1:")
         server.command("CONFIG", "RESETSTAT")
-        run(cache, call)
+        outcome(cache, call)
         seen = server.commands_seen()
         sent = {name: count for name, count in seen.items() if name not in OF_CONNECTIONS}
         assert sum(sent.values()) == 1, f"{call} sent {sent}"
@@ -131,7 +131,7 @@ def test_prefix_and_version_are_before_every_key(alone: Place, colour: Any) -> N
     for call in doable(ALL, server):
         server.command("FLUSHALL")
         prepare(alone, call, "app:2:")
-        check(alone, call, "app:2:", run(cache, call))
+        check(alone, call, "app:2:", outcome(cache, call))
         assert all(key.startswith(b"app:2:") for key in server.command("KEYS", "*")), call
 
 
@@ -224,7 +224,7 @@ def test_another_type_under_the_key_is_the_servers_error(alone: Place, colour: A
         for key in (K, L):
             server.command("SET", f":1:{key}", "text")
         with pytest.raises(ResponseError, match=r"WRONGTYPE|wrong kind"):
-            pytest.fail(f"{call} returned {run(cache, call)!r}")
+            pytest.fail(f"{call} returned {outcome(cache, call)!r}")
 
 
 @pytest.mark.parametrize(
@@ -308,10 +308,10 @@ def test_a_pipeline_returns_what_the_methods_return(
         prepare(at, call, head)
         if transaction:
             pipeline = colour.plain(cache.pipeline(transaction, version=number))
-            run(pipeline, call)
+            outcome(pipeline, call)
             check(at, call, head, pipeline.execute(raise_on_error=False)[0])
         else:
-            run(whole, call, version=number)
+            outcome(whole, call, version=number)
     if not transaction:
         results = whole.execute(raise_on_error=False)
         for number, (call, result) in enumerate(zip(calls, results, strict=True)):

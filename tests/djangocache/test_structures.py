@@ -12,6 +12,8 @@ import pytest
 import redis.exceptions
 from django.core.cache import CacheKeyWarning
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db import connection
 
 from cachex_client import AsyncCache, CacheCommands, Codec
 from cachex_client.keys import Keys
@@ -103,7 +105,8 @@ def prepare(at: Place, call: Call, head: str) -> None:
         fill(at.primary_for(full), full, what, CODEC.dumps, at.replicas)
 
 
-def run(thing: Any, call: Call, **more: Any) -> Any:
+def outcome(thing: Any, call: Call, **more: Any) -> Any:
+    """Return the result of a call, or the error that it raised."""
     try:
         return getattr(thing, call.method)(*call.arguments, **call.options, **more)
     except ValueError as error:
@@ -125,7 +128,7 @@ def test_every_method_does_what_it_says_on_every_topology(
     for number, call in enumerate(doable(FAMILIES[family], at.primaries[0])):
         head = f"app:{number}:"
         prepare(at, call, head)
-        check(at, call, head, run(cache, call, version=number))
+        check(at, call, head, outcome(cache, call, version=number))
 
 
 def test_version_and_prefix_are_the_caches_own(
@@ -135,7 +138,7 @@ def test_version_and_prefix_are_the_caches_own(
     for call in doable(ALL, alone.primaries[0]):
         alone.primaries[0].command("FLUSHALL")
         prepare(alone, call, "app:2:")
-        check(alone, call, "app:2:", run(cache, call))
+        check(alone, call, "app:2:", outcome(cache, call))
 
 
 def test_a_pipeline_returns_what_the_methods_return(
@@ -146,7 +149,7 @@ def test_a_pipeline_returns_what_the_methods_return(
     pipeline = cache.pipeline()
     for number, call in enumerate(calls):
         prepare(at, call, f"app:{number}:")
-        run(pipeline, call, version=number)
+        outcome(pipeline, call, version=number)
     if isinstance(cache, Twins):
         results = cache._awaited.loop.run_until_complete(pipeline.execute(raise_on_error=False))
     else:
@@ -163,6 +166,36 @@ def test_every_method_has_the_signature_of_its_twin_and_of_the_client() -> None:
         of_client = inspect.signature(getattr(AsyncCache, call.method))
         assert list(inspect.signature(sync).parameters) == list(of_client.parameters)
         assert sync.__doc__ == getattr(CacheCommands, call.method).__doc__
+
+
+# Values
+
+
+class AsksTheDatabase:
+    """Is pickled as 7, which it gets from the database."""
+
+    def __reduce__(self) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 7")
+            return (int, cursor.fetchone())
+
+
+def test_pickling_may_ask_the_database_in_a_loop(alone: Place, make_cache: Make, run: Any) -> None:
+    cache = configured(make_cache, alone)
+
+    async def store() -> None:
+        with pytest.raises(SynchronousOnlyOperation):
+            cache.rpush("list", AsksTheDatabase())  # Django's rule for synchronous calls
+        assert await cache.arpush("list", AsksTheDatabase(), 8) == 2
+        assert await cache.ahset("hash", mapping={"a": AsksTheDatabase()}) == 1
+        assert await cache.asadd("set", AsksTheDatabase(), version=2) == 1
+        assert await cache.azadd("sorted", {AsksTheDatabase(): 1.5}) == 1
+
+    run(store())
+    assert cache.lrange("list", 0, -1) == [7, 8]
+    assert cache.hgetall("hash") == {"a": 7}
+    assert cache.smembers("set", version=2) == {7}
+    assert cache.zscan("sorted") == (0, [(7, 1.5)])
 
 
 # Timeouts, keys
@@ -233,7 +266,7 @@ def away(alone: Place, make_cache: Make, monkeypatch: pytest.MonkeyPatch) -> Any
 def test_every_method_answers_as_if_nothing_were_there(away: Any, coloured: Any) -> None:
     cache = coloured(away)
     for call in ALL:
-        result = run(cache, call)
+        result = outcome(cache, call)
         assert as_expected(result, call.away), f"{call} answered {result!r}"
     assert sum(away.failures.ignored.values()) == len(ALL)
 
@@ -268,7 +301,7 @@ def test_each_result_of_a_pipeline_is_what_its_method_would_answer(
     calls = [one for one in [*ALL, *VALUES] if one.method not in WAITING]
     pipeline = cache.pipeline(transaction)
     for call in calls:
-        run(pipeline, call)
+        outcome(pipeline, call)
     if isinstance(cache, Twins):
         results = cache._awaited.loop.run_until_complete(pipeline.execute(raise_on_error=False))
     else:
@@ -311,7 +344,7 @@ def test_an_error_of_the_caller_is_not_ignored(
         for key in (K, L):
             alone.primaries[0].command("SET", f":1:{key}", "text")
         with pytest.raises(redis.exceptions.ResponseError):
-            pytest.fail(f"{call} returned {run(cache, call)!r}")
+            pytest.fail(f"{call} returned {outcome(cache, call)!r}")
 
 
 def test_without_the_option_trouble_is_raised(

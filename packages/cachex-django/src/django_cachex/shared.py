@@ -9,6 +9,7 @@ from django.core.cache.backends.base import default_key_func
 from cachex_client import AsyncCache, Cache, Codec
 from cachex_client.keys import Keys
 from django_cachex._async.forgiving import AsyncForgivingCache
+from django_cachex._async.pickling import AsyncPicklingCache
 from django_cachex._sync.forgiving import ForgivingCache
 from django_cachex.client import DefaultClient
 from django_cachex.commands import DjangoCommands
@@ -58,7 +59,7 @@ class Shared:
         codec = self.config.codec
         made: list[Any] = [
             _CacheWithClient(sync, keys, codec),
-            AsyncCache(asynchronous, keys, codec),
+            AsyncPicklingCache(asynchronous, keys, codec),
             Cache(sync, keys, VERBATIM),
             AsyncCache(asynchronous, keys, VERBATIM),
         ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from cachex_client import AsyncCache, AsyncCachePipeline, Command
 from cachex_client.keys import Version
+from django_cachex._async.pickling import AsyncPicklingCache
 from django_cachex.failures import (
     ENDING_EARLY,
     FALLBACKS,
@@ -62,7 +63,7 @@ class AsyncForgivingPipeline(AsyncCachePipeline):
 
 
 def _forgiving(name: str, fallback: Callable[..., Any]) -> Any:
-    verb = getattr(AsyncCache, name)
+    verb = getattr(AsyncPicklingCache, name)
 
     @wraps(verb)
     async def forgiving(self: AsyncForgivingCache, *args: Any, **kwargs: Any) -> Any:
@@ -79,7 +80,7 @@ def _forgiving(name: str, fallback: Callable[..., Any]) -> Any:
 
 
 def _forgiving_in_part(name: str, fallback: Callable[..., Any]) -> Any:
-    verb = getattr(AsyncCache, name)
+    verb = getattr(AsyncPicklingCache, name)
 
     @wraps(verb)
     async def forgiving(self: AsyncForgivingCache, *args: Any, **kwargs: Any) -> Any:
@@ -105,7 +106,7 @@ def _forgiving_in_part(name: str, fallback: Callable[..., Any]) -> Any:
 
 
 def _ending_early(name: str) -> Any:
-    verb = getattr(AsyncCache, name)
+    verb = getattr(AsyncPicklingCache, name)
 
     @wraps(verb)
     async def forgiving(self: AsyncForgivingCache, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:

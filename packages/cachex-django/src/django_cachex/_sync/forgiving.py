@@ -7,6 +7,7 @@ from typing import Any
 
 from cachex_client import Cache, CachePipeline, Command
 from cachex_client.keys import Version
+from django_cachex._sync.pickling import PicklingCache
 from django_cachex.failures import (
     ENDING_EARLY,
     FALLBACKS,
@@ -62,7 +63,7 @@ class ForgivingPipeline(CachePipeline):
 
 
 def _forgiving(name: str, fallback: Callable[..., Any]) -> Any:
-    verb = getattr(Cache, name)
+    verb = getattr(PicklingCache, name)
 
     @wraps(verb)
     def forgiving(self: ForgivingCache, *args: Any, **kwargs: Any) -> Any:
@@ -79,7 +80,7 @@ def _forgiving(name: str, fallback: Callable[..., Any]) -> Any:
 
 
 def _forgiving_in_part(name: str, fallback: Callable[..., Any]) -> Any:
-    verb = getattr(Cache, name)
+    verb = getattr(PicklingCache, name)
 
     @wraps(verb)
     def forgiving(self: ForgivingCache, *args: Any, **kwargs: Any) -> Any:
@@ -105,7 +106,7 @@ def _forgiving_in_part(name: str, fallback: Callable[..., Any]) -> Any:
 
 
 def _ending_early(name: str) -> Any:
-    verb = getattr(Cache, name)
+    verb = getattr(PicklingCache, name)
 
     @wraps(verb)
     def forgiving(self: ForgivingCache, *args: Any, **kwargs: Any) -> Iterator[Any]:
