@@ -1,0 +1,115 @@
+"""The two receivers: made in .cache/ at the first use, from npm and from Debian."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from demo.expecting import StageFailed
+
+HERE = Path(__file__).resolve().parent
+CACHE = HERE.parents[1] / ".cache"
+PACKAGE = HERE / "receiver/package.json"
+
+
+class Missing(StageFailed):
+    """Something that the traced demo needs is not there; the text says what and what to do."""
+
+
+def receiver() -> Path:
+    """Return the folder in which the OTLP receiver is installed, and `node` finds it."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            raise Missing(f"{program} is missing: the OTLP receiver needs Node.js 20 and npm")
+    wanted = PACKAGE.read_text()
+    ((name, version),) = json.loads(wanted)["dependencies"].items()
+    folder = CACHE / f"{name.rpartition('/')[2]}-{version}"
+    with _locked(folder):
+        if _installed(folder, name) == version:
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        shutil.copy(PACKAGE, folder)
+        print(f"Installing {name} {version} into {_shown(folder)} (once)", flush=True)
+        options = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--silent")
+        _run(["npm", "install", *options], folder, f"npm cannot install {name} {version}")
+    return folder
+
+
+def prometheus() -> tuple[Path, Path]:
+    """Return the paths of `prometheus` and `promtool`, of Debian's package."""
+    folder = CACHE / "prometheus"
+    found = _prometheus_in(folder / "usr/bin")
+    if found is not None:
+        return found
+    if (path := shutil.which("prometheus")) and (found := _prometheus_in(Path(path).parent)):
+        return found
+    for program in ("apt-get", "dpkg"):
+        if shutil.which(program) is None:
+            raise Missing(
+                f"prometheus is missing, and so is {program}, which would fetch it: install"
+                " prometheus and promtool where PATH finds them"
+            )
+    with _locked(folder):
+        if (found := _prometheus_in(folder / "usr/bin")) is not None:
+            return found
+        shutil.rmtree(folder, ignore_errors=True)
+        downloads = folder / "download"
+        downloads.mkdir(parents=True)
+        print(f"Unpacking Debian's prometheus into {_shown(folder)} (once)", flush=True)
+        download = ["apt-get", "download", "-qq", "prometheus"]
+        if subprocess.run(download, cwd=downloads, capture_output=True).returncode:
+            why = "apt-get cannot fetch prometheus, which is missing"
+            _run(["apt-get", "update", "-qq"], downloads, why)  # its lists may be missing, or old
+            _run(download, downloads, why)
+        (package,) = downloads.glob("prometheus_*.deb")
+        _run(["dpkg", "-x", str(package), str(folder)], folder, "dpkg cannot unpack it")
+        shutil.rmtree(downloads)
+    if (found := _prometheus_in(folder / "usr/bin")) is None:
+        raise Missing(f"prometheus does not run here; it is in {_shown(folder)}")
+    return found
+
+
+def _prometheus_in(folder: Path) -> tuple[Path, Path] | None:
+    server, tool = folder / "prometheus", folder / "promtool"
+    for program in (server, tool):
+        if not os.access(program, os.X_OK):
+            return None
+        if subprocess.run([program, "--version"], capture_output=True).returncode:
+            return None
+    return server, tool
+
+
+def _installed(folder: Path, name: str) -> str:
+    """Return the version that is installed, "" if none is."""
+    try:
+        return str(
+            json.loads((folder / "node_modules" / name / "package.json").read_text())["version"]
+        )
+    except (OSError, ValueError):
+        return ""
+
+
+def _run(command: Sequence[str], folder: Path, why: str) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise Missing(f"{why}:\n{done.stdout}{done.stderr}")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time install something."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(folder.name + ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _shown(folder: Path) -> str:
+    return str(folder.relative_to(CACHE.parent))
