@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from cachex_client.command import Command
+from cachex_client.observer import Origin
 from cachex_client.options import ClientOptions
 
 T = TypeVar("T")
@@ -76,11 +77,13 @@ class Executor(Protocol):
         """
         ...
 
-    def scan(self, pattern: bytes, count: int) -> Iterator[list[bytes]]:
+    def scan(
+        self, pattern: bytes, count: int, *, origin: Origin | None = None
+    ) -> Iterator[list[bytes]]:
         """Yield the keys that match a glob pattern, batch by batch, from every primary.
 
         `count` is the hint given to SCAN. As with SCAN, a key may come twice, and a batch may be
-        empty.
+        empty. `origin` is for observers, and given only if there are any.
         """
         ...
 
@@ -118,7 +121,9 @@ class AsyncExecutor(Protocol):
         self, keys: Sequence[bytes], *, timeout: float | None = None
     ) -> Sequence[int | Exception]: ...
 
-    def scan(self, pattern: bytes, count: int) -> AsyncIterator[list[bytes]]: ...
+    def scan(
+        self, pattern: bytes, count: int, *, origin: Origin | None = None
+    ) -> AsyncIterator[list[bytes]]: ...
 
     @property
     def redis(self) -> Any: ...

@@ -18,7 +18,8 @@ What is told:
 - All other verbs are their `Sent`, which then has an `origin`; so are the verbs for many
   keys outside clusters, as one call is one write there. `Sent.requested` and `Sent.found`
   count their keys. `iter_keys` makes no `Operation`, as its caller works between its
-  steps: each SCAN has it for its origin. The parts of an `Operation` have no origin.
+  steps: each SCAN has it for its origin. The commands of a cache's pipeline are of the
+  operation "pipeline". The parts of an `Operation` have no origin.
 - Counts of keys, for verbs of caches only: `looked_up`, `wrote`, `deleted`; after `settled`, before
   `ended`.
 
@@ -55,6 +56,18 @@ class Origin:
 
     cache: str
     operation: str
+
+
+class Origins(dict[str, Origin]):
+    """The origins of one cache by operation, each made once."""
+
+    def __init__(self, cache: str) -> None:
+        super().__init__()
+        self._cache = cache
+
+    def __missing__(self, operation: str) -> Origin:
+        made = self[operation] = Origin(self._cache, operation)
+        return made
 
 
 class Sent:
@@ -190,8 +203,8 @@ class Operation:
     """
     A verb of a cache that takes several calls, or may take several servers.
 
-    `requested` and `found` count keys, None where that means nothing; `error` is what the verb
-    raised. Keys that failed while the verb went on are told by `looked_up`.
+    `requested` and `found` count keys, None where that means nothing; `error` is what was raised.
+    A key that failed while others did not is an error of the `Sent` it belongs to.
     """
 
     found: int | None = None

@@ -11,6 +11,7 @@ from cachex_client._async.verbs import AsyncVerbs
 from cachex_client._core.increment import increment
 from cachex_client.command import on_primary
 from cachex_client.keys import Version
+from cachex_client.observer import audience, tell
 from cachex_client.outcomes import OnError, settle
 from cachex_client.timeouts import DEFAULT, Timeout
 
@@ -36,11 +37,39 @@ class AsyncBulkVerbs(AsyncVerbs):
         names = keys if isinstance(keys, list) else list(keys)
         if not names:
             return {}
-        found = await self.client.get_many(self.keyspace.wire_many(names, version))
+        wires = self.keyspace.wire_many(names, version)
+        if audience.observers:
+            return await self._get_many_told(names, wires, on_error)
+        found = await self.client.get_many(wires)
         try:
             return self.codec.loads_found(names, found)  # type: ignore[arg-type]
         except Exception:  # an error in the place of a value, or one that cannot be read
             return self._load_each(names, found, on_error)
+
+    async def _get_many_told(
+        self, names: list[K], wires: list[bytes], on_error: OnError | None
+    ) -> dict[K, Any]:
+        """Do the rest of `get_many`, and tell observers what came of it."""
+        read = self.client.get_many
+        try:
+            found = await self._together("get_many", len(wires), read, wires, finds=True)
+        except Exception:
+            tell("looked_up", self.name, "get_many", 0, 0, len(names))
+            raise
+        misses, failed = found.count(None), list[Exception]()
+
+        def note(name: Any, error: Exception) -> None:
+            failed.append(error)
+            if on_error is None:
+                raise error
+            on_error(name, error)
+
+        try:
+            return self._load_each(names, found, note)
+        finally:
+            errors = max(len(failed), sum(isinstance(one, Exception) for one in found))
+            hits = len(names) - misses - errors
+            tell("looked_up", self.name, "get_many", hits, misses, errors)
 
     def _load_each(
         self, names: Iterable[K], found: Iterable[Any], on_error: OnError | None
@@ -80,8 +109,12 @@ class AsyncBulkVerbs(AsyncVerbs):
             return []
         wires = self.keyspace.wire_many(values, version)
         stored = self.codec.dumps_many(values.values())
-        replies = await self.client.execute_many(commands.set_each(wires, stored, px))
-        if replies.count(True) == len(values):
+        wanted = commands.set_each(wires, stored, px)
+        replies = await self._many("set_many", wanted)
+        written = replies.count(True)
+        if written and audience.counters:
+            tell("wrote", self.name, "set_many", written)
+        if written == len(values):
             return []
         failed = {
             name: reply for name, reply in zip(values, replies, strict=True) if reply is not True
@@ -101,7 +134,12 @@ class AsyncBulkVerbs(AsyncVerbs):
 
         Keys are removed in groups: `on_error` is called with None for the keys of a group.
         """
-        parts = await self.client.delete_many(self.keyspace.wire_many(keys, version))
+        wires = self.keyspace.wire_many(keys, version)
+        if audience.observers and wires:
+            delete = self.client.delete_many
+            parts = await self._together("delete_many", len(wires), delete, wires)
+        else:
+            parts = await self.client.delete_many(wires)
         removed = 0
         for part in parts:
             if not isinstance(part, Exception):
@@ -110,6 +148,8 @@ class AsyncBulkVerbs(AsyncVerbs):
                 raise part
             else:
                 on_error(None, part)
+        if removed and audience.counters:
+            tell("deleted", self.name, "delete_many", removed)
         return removed
 
     async def touch_many(
@@ -129,11 +169,12 @@ class AsyncBulkVerbs(AsyncVerbs):
                 for wire in wires
                 for command in (on_primary(commands.exists(wire)), commands.persist(wire))
             ]
-            replies = (await self.client.execute_many(wanted))[::2]
+            replies = (await self._many("touch_many", wanted, len(wires)))[::2]
         elif px == 0:
-            replies = await self.client.execute_many([commands.unlink(wire) for wire in wires])
+            replies = await self._many("touch_many", [commands.unlink(wire) for wire in wires])
         else:
-            replies = await self.client.execute_many([commands.pexpire(wire, px) for wire in wires])
+            wanted = [commands.pexpire(wire, px) for wire in wires]
+            replies = await self._many("touch_many", wanted)
         there = settle(names, replies, on_error)
         return [name for name in names if not there.get(name)]
 
@@ -151,13 +192,25 @@ class AsyncBulkVerbs(AsyncVerbs):
         names = list(deltas)
         wires = self.keyspace.wire_many(names, version)
         amounts = list(deltas.values())
+        if audience.observers and wires:
+            add = self._incr_each
+            totals = await self._together("incr_many", len(wires), add, wires, amounts)
+        else:
+            totals = await self._incr_each(wires, amounts)
+        sums = settle(names, totals, on_error)
+        found = {name: total for name, total in sums.items() if total is not None}
+        if found and audience.counters:
+            tell("wrote", self.name, "incr_many", len(found))
+        return found
+
+    async def _incr_each(self, wires: list[bytes], amounts: list[int]) -> list[Any]:
         totals = await self.client.execute_many(list(map(increment, wires, amounts)))
         # A server that does not know the script has done nothing: send it the text.
         unknown = [at for at, total in enumerate(totals) if isinstance(total, NoScriptError)]
-        again = await self.client.execute_many(
-            [increment(wires[at], amounts[at], by_text=True) for at in unknown]
-        )
-        for at, total in zip(unknown, again, strict=True):
-            totals[at] = total
-        sums = settle(names, totals, on_error)
-        return {name: total for name, total in sums.items() if total is not None}
+        if unknown:
+            again = await self.client.execute_many(
+                [increment(wires[at], amounts[at], by_text=True) for at in unknown]
+            )
+            for at, total in zip(unknown, again, strict=True):
+                totals[at] = total
+        return totals

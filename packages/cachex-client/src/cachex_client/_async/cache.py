@@ -16,9 +16,10 @@ from cachex_client._async.keyspace import AsyncKeyspaceVerbs
 from cachex_client._async.scans import AsyncScanVerbs
 from cachex_client._async.structures import AsyncStructureVerbs
 from cachex_client._concurrency import monotonic
-from cachex_client.command import on_primary
+from cachex_client.command import Command, on_primary
 from cachex_client.defaults import async_value_of
 from cachex_client.keys import Key, Version
+from cachex_client.observer import audience, tell
 from cachex_client.timeouts import DEFAULT, Timeout
 
 NOTHING = object()  # what no cache holds
@@ -48,8 +49,29 @@ class AsyncCache(
 
     async def get(self, key: Key, default: Any = None, version: Version | None = None) -> Any:
         """Return a value, or `default` if there is none; a stored None is a value."""
-        stored = await self.client.execute(commands.get(self.keyspace.wire(key, version)))
+        command = commands.get(self.keyspace.wire(key, version))
+        if audience.observers:
+            command.origin = self._origins["get"]
+            if audience.counters:
+                return await self._get_counted("get", command, default)
+        stored = await self.client.execute(command)
         return default if stored is None else self.codec.loads(stored)
+
+    async def _get_counted(
+        self, operation: str, command: Command[bytes | None], default: Any
+    ) -> Any:
+        """Do as `get`, and tell observers what came of it."""
+        try:
+            stored = await self.client.execute(command)
+            value = default if stored is None else self.codec.loads(stored)
+        except Exception:
+            tell("looked_up", self.name, operation, 0, 0, 1)
+            raise
+        if stored is None:
+            tell("looked_up", self.name, operation, 0, 1, 0)
+        else:
+            tell("looked_up", self.name, operation, 1, 0, 0)
+        return value
 
     async def set(
         self,
@@ -68,9 +90,12 @@ class AsyncCache(
         wire, px = self.keyspace.wire(key, version), self._px(timeout)
         if px == 0:
             return await self._store_nothing(wire, nx=nx, xx=xx)
-        stored: bool = await self.client.execute(
-            commands.set(wire, self.codec.dumps(value), px=px, nx=nx, xx=xx)
-        )
+        command = commands.set(wire, self.codec.dumps(value), px=px, nx=nx, xx=xx)
+        if audience.observers:
+            command.origin = self._origins["add" if nx else "set"]
+        stored: bool = await self.client.execute(command)
+        if stored and audience.counters:
+            tell("wrote", self.name, "add" if nx else "set", 1)
         return stored
 
     async def add(
@@ -92,16 +117,22 @@ class AsyncCache(
         and all get a copy of what he got; if that fails, he gets the error and the next one tries.
         Another process may find nothing too: then all get what was stored first.
         """
+        if audience.observers:
+            return await self._whole("get_or_set", self._get_or_set, key, default, timeout, version)
+        return await self._get_or_set(key, default, timeout, version)
+
+    async def _get_or_set(
+        self, key: Key, default: Any, timeout: Timeout, version: Version | None
+    ) -> Any:
         since = monotonic()
-        value = await self.get(key, NOTHING, version)
+        wire, px = self.keyspace.wire(key, version), self._px(timeout)
+        if audience.counters:
+            value = await self._get_counted("get_or_set", commands.get(wire), NOTHING)
+        else:
+            stored = await self.client.execute(commands.get(wire))
+            value = NOTHING if stored is None else self.codec.loads(stored)
         if value is not NOTHING:
             return value
-        if not callable(default):
-            value = await async_value_of(default)
-            if await self.add(key, value, timeout, version):
-                return value
-            return await self.get(key, value, version)
-        wire, px = self.keyspace.wire(key, version), self._px(timeout)
         made: list[Any] = []
 
         async def look() -> bytes | None:
@@ -114,6 +145,8 @@ class AsyncCache(
                 first = await look()
             elif await self.client.execute(commands.set(wire, stored, px=px, nx=True)):
                 first = None
+                if audience.counters:
+                    tell("wrote", self.name, "get_or_set", 1)
             else:
                 first = await look()
             if first is not None:
@@ -121,16 +154,22 @@ class AsyncCache(
             made.append(value)
             return stored
 
+        if not callable(default):
+            stored = await make()
+            return made[0] if made else self.codec.loads(stored)
         stored = await async_flights.bring((id(self.client), wire), since, look, make)
         return made[0] if made else self.codec.loads(stored)
 
     async def delete(self, key: Key, version: Version | None = None) -> bool:
         """Remove a key; return False if there was none."""
-        return await self.client.execute(commands.unlink(self.keyspace.wire(key, version))) > 0
+        removed = await self._run("delete", commands.unlink(self.keyspace.wire(key, version)))
+        if removed and audience.counters:
+            tell("deleted", self.name, "delete", 1)
+        return removed > 0
 
     async def has_key(self, key: Key, version: Version | None = None) -> bool:
         """Return whether there is such a key."""
-        return await self.client.execute(commands.exists(self.keyspace.wire(key, version))) > 0
+        return await self._run("has_key", commands.exists(self.keyspace.wire(key, version))) > 0
 
     async def touch(
         self, key: Key, timeout: Timeout = DEFAULT, version: Version | None = None
@@ -138,15 +177,20 @@ class AsyncCache(
         """Give a key a new time to live; return False if there is no such key."""
         wire, px = self.keyspace.wire(key, version), self._px(timeout)
         if px is None:  # PERSIST does not tell a missing key from one without an end
-            there, _ = await self._all(on_primary(commands.exists(wire)), commands.persist(wire))
+            exists, persist = on_primary(commands.exists(wire)), commands.persist(wire)
+            if audience.observers:
+                exists.origin = persist.origin = self._origins["touch"]
+            there, _ = await self._all(exists, persist)
             return bool(there)
         if px == 0:
-            return await self.client.execute(commands.unlink(wire)) > 0
-        return await self.client.execute(commands.pexpire(wire, px))
+            return await self._run("touch", commands.unlink(wire)) > 0
+        return await self._run("touch", commands.pexpire(wire, px))
 
     async def _store_nothing(self, wire: bytes, *, nx: bool, xx: bool) -> bool:
         """Do as if a value had been stored and its time were over."""
         if nx:
-            return await self.client.execute(on_primary(commands.exists(wire))) == 0
-        removed = await self.client.execute(commands.unlink(wire))
+            return await self._run("add", on_primary(commands.exists(wire))) == 0
+        removed = await self._run("set", commands.unlink(wire))
+        if removed and audience.counters:
+            tell("deleted", self.name, "set", 1)
         return removed > 0 if xx else True

@@ -40,7 +40,7 @@ class AsyncCoordinationVerbs(AsyncVerbs):
         `timeout` is for how many seconds the lock holds at most, None for ever; `blocking_timeout`
         how many to wait for it, pausing for about `sleep` between attempts.
         """
-        return AsyncLock(
+        lock = AsyncLock(
             self.client.redis,
             self.keyspace.wire(key, version),
             timeout=timeout,
@@ -49,6 +49,8 @@ class AsyncCoordinationVerbs(AsyncVerbs):
             blocking_timeout=blocking_timeout,
             thread_local=thread_local,
         )
+        lock.cache = self.name
+        return lock
 
     def semaphore(
         self,

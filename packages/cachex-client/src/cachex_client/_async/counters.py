@@ -8,6 +8,7 @@ from cachex_client._async.verbs import AsyncVerbs
 from cachex_client._core.increment import increment
 from cachex_client.command import on_primary
 from cachex_client.keys import Key, Version
+from cachex_client.observer import audience, tell
 
 MISSING = -2  # what a server says of a key that is not there
 
@@ -27,13 +28,16 @@ class AsyncCounterVerbs(AsyncVerbs):
         """
         wire = self.keyspace.wire(key, version)
         if create:
-            return await self.client.execute(commands.incrby(wire, delta))
-        try:
-            total = await self.client.execute(increment(wire, delta))
-        except NoScriptError:
-            total = await self.client.execute(increment(wire, delta, by_text=True))
+            total: int | None = await self._run("incr", commands.incrby(wire, delta))
+        else:
+            try:
+                total = await self._run("incr", increment(wire, delta))
+            except NoScriptError:
+                total = await self._run("incr", increment(wire, delta, by_text=True))
         if total is None:
             raise ValueError(f"Key '{key}' not found")
+        if audience.counters:
+            tell("wrote", self.name, "incr", 1)
         return total
 
     async def decr(self, key: Key, delta: int = 1, version: Version | None = None) -> int:
@@ -47,6 +51,11 @@ class AsyncCounterVerbs(AsyncVerbs):
         servers of a cluster; whoever looks in between finds the value under both versions.
         `ValueError` if there is no such key.
         """
+        if audience.observers:
+            return await self._whole("incr_version", self._incr_version, key, delta, version)
+        return await self._incr_version(key, delta, version)
+
+    async def _incr_version(self, key: Key, delta: int, version: Version | None) -> int:
         old = self.keyspace.version if version is None else version
         new = int(old) + delta
         source = self.keyspace.wire(key, old)
@@ -58,6 +67,8 @@ class AsyncCounterVerbs(AsyncVerbs):
         px = None if left < 0 else max(1, left)
         await self.client.execute(commands.set(self.keyspace.wire(key, new), stored, px=px))
         await self.client.execute(commands.unlink(source))
+        if audience.counters:
+            tell("wrote", self.name, "incr_version", 1)
         return new
 
     async def decr_version(self, key: Key, delta: int = 1, version: Version | None = None) -> int:

@@ -17,12 +17,12 @@ class AsyncExpiryVerbs(AsyncVerbs):
 
     async def ttl(self, key: Key, version: Version | None = None) -> int | None:
         """Return the whole seconds left, None if the key never ends, -2 if there is no such key."""
-        left = await self.client.execute(commands.ttl(self.keyspace.wire(key, version)))
+        left = await self._run("ttl", commands.ttl(self.keyspace.wire(key, version)))
         return None if left == NEVER_ENDS else left
 
     async def pttl(self, key: Key, version: Version | None = None) -> int | None:
         """Return the milliseconds left, None if the key never ends, -2 if there is no such key."""
-        left = await self.client.execute(commands.pttl(self.keyspace.wire(key, version)))
+        left = await self._run("pttl", commands.pttl(self.keyspace.wire(key, version)))
         return None if left == NEVER_ENDS else left
 
     async def expire(
@@ -30,7 +30,7 @@ class AsyncExpiryVerbs(AsyncVerbs):
     ) -> bool:
         """Let a key end in `timeout` seconds, at once if there are none; False if it is missing."""
         wire = self.keyspace.wire(key, version)
-        return await self.client.execute(commands.pexpire(wire, milliseconds(timeout)))
+        return await self._run("expire", commands.pexpire(wire, milliseconds(timeout)))
 
     async def pexpire(
         self, key: Key, timeout: int | timedelta, version: Version | None = None
@@ -39,22 +39,22 @@ class AsyncExpiryVerbs(AsyncVerbs):
         if not isinstance(timeout, timedelta):
             timeout = timedelta(milliseconds=timeout)
         wire = self.keyspace.wire(key, version)
-        return await self.client.execute(commands.pexpire(wire, milliseconds(timeout)))
+        return await self._run("pexpire", commands.pexpire(wire, milliseconds(timeout)))
 
     async def expire_at(
         self, key: Key, when: float | datetime, version: Version | None = None
     ) -> bool:
         """Let a key end at a date or a Unix time in seconds; False if it is missing."""
         wire, end = self.keyspace.wire(key, version), unix_milliseconds(when, PER_SECOND)
-        return await self.client.execute(commands.pexpireat(wire, end))
+        return await self._run("expire_at", commands.pexpireat(wire, end))
 
     async def pexpire_at(
         self, key: Key, when: int | datetime, version: Version | None = None
     ) -> bool:
         """Let a key end at a date or a Unix time in milliseconds; False if it is missing."""
         wire, end = self.keyspace.wire(key, version), unix_milliseconds(when, PER_MILLISECOND)
-        return await self.client.execute(commands.pexpireat(wire, end))
+        return await self._run("pexpire_at", commands.pexpireat(wire, end))
 
     async def persist(self, key: Key, version: Version | None = None) -> bool:
         """Let a key never end; False if it is missing or had no end."""
-        return await self.client.execute(commands.persist(self.keyspace.wire(key, version)))
+        return await self._run("persist", commands.persist(self.keyspace.wire(key, version)))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from cachex_client import commands
 from cachex_client._async.verbs import AsyncVerbs
 from cachex_client.keys import ERRORS, Version
+from cachex_client.observer import audience, tell
 
 BATCH = 1_000  # keys in one SCAN or UNLINK: what a server does in about a millisecond
 
@@ -26,15 +27,26 @@ class AsyncKeyspaceVerbs(AsyncVerbs):
         nothing reverses it.
         """
         matching = self.keyspace.pattern(pattern, version).encode("utf-8", ERRORS)
-        async for batch in self.client.scan(matching, itersize):
+        if audience.observers:
+            origin = self._origins["iter_keys"]
+            batches = self.client.scan(matching, itersize, origin=origin)
+        else:
+            batches = self.client.scan(matching, itersize)
+        async for batch in batches:
             for key in self.keyspace.callers(batch, version):
                 yield key
 
     async def keys(self, pattern: str = "*", version: Version | None = None) -> list[str]:
         """Return the callers' keys that match a glob pattern, each once; see `iter_keys`."""
+        if audience.observers:
+            return await self._whole("keys", self._keys, pattern, version)  # type: ignore[no-any-return]
+        return await self._keys(pattern, version)
+
+    async def _keys(self, pattern: str, version: Version | None) -> list[str]:
+        matching = self.keyspace.pattern(pattern, version).encode("utf-8", ERRORS)
         found: dict[str, None] = {}
-        async for key in self.iter_keys(pattern, version):
-            found[key] = None
+        async for batch in self.client.scan(matching, BATCH):
+            found |= dict.fromkeys(self.keyspace.callers(batch, version))
         return list(found)
 
     async def delete_pattern(
@@ -42,7 +54,7 @@ class AsyncKeyspaceVerbs(AsyncVerbs):
     ) -> int:
         """Remove the keys of one version that match a glob pattern; return how many there were."""
         matching = self.keyspace.pattern(pattern, version).encode("utf-8", ERRORS)
-        return await self._unlink(self.client.scan(matching, itersize))
+        return await self._unlink_told("delete_pattern", self.client.scan(matching, itersize))
 
     async def clear(self) -> int:
         """Remove the keys of this prefix, of all versions, and nobody else's; return how many.
@@ -51,13 +63,34 @@ class AsyncKeyspaceVerbs(AsyncVerbs):
         are the keys that begin with a colon.
         """
         matching = self.keyspace.everything.encode("utf-8", ERRORS)
-        return await self._unlink(self.client.scan(matching, BATCH), self.keyspace.own)
+        found = self.client.scan(matching, BATCH)
+        return await self._unlink_told("clear", found, self.keyspace.own)
 
     async def flush_db(self) -> None:
         """Remove every key of the database on every primary, whoever wrote it."""
+        if audience.observers:
+            await self._whole("flush_db", self._flush_db)
+        else:
+            await self._flush_db()
+
+    async def _flush_db(self) -> None:
         for result in await self.client.execute_everywhere(commands.flushdb()):
             if isinstance(result, Exception):
                 raise result
+
+    async def _unlink_told(
+        self,
+        operation: str,
+        found: AsyncIterator[list[bytes]],
+        select: Callable[[list[bytes]], list[bytes]] = list,
+    ) -> int:
+        """Remove what is found, and tell observers of it."""
+        if not audience.observers:
+            return await self._unlink(found, select)
+        removed: int = await self._whole(operation, self._unlink, found, select)
+        if removed:
+            tell("deleted", self.name, operation, removed)
+        return removed
 
     async def _unlink(
         self,

@@ -12,9 +12,10 @@ from redis.exceptions import NoScriptError
 from cachex_client import _concurrency
 from cachex_client import commands as build
 from cachex_client._concurrency import monotonic
-from cachex_client.command import on_primary
+from cachex_client.command import Command, on_primary
 from cachex_client.commands.scripts import Script
 from cachex_client.errors import ConfigurationError, LockError, LockNotOwnedError
+from cachex_client.observer import Operation, Origin, audience, begin, end
 
 _RELEASE = Script(
     b"""
@@ -65,6 +66,8 @@ class AsyncLock(redis.asyncio.lock.Lock):
     redis: Any
     name: Any
     timeout: Any
+    cache: str = ""
+    """The cache whose lock it is, for observers."""
 
     def __init__(
         self,
@@ -124,6 +127,22 @@ class AsyncLock(redis.asyncio.lock.Lock):
         if blocking_timeout is None:
             blocking_timeout = self.blocking_timeout
         until = inf if blocking_timeout is None else monotonic() + blocking_timeout
+        if not audience.beginners:
+            return await self._attempt(own, blocking, until, pause)
+        whole = Operation(Origin(self.cache, "lock.acquire"))
+        try:
+            try:
+                begin(whole)
+                return await self._attempt(own, blocking, until, pause)
+            except BaseException as error:
+                whole.error = error
+                raise
+            finally:
+                end(whole)
+        finally:
+            end(whole)  # does nothing, unless an interrupt kept the first from telling
+
+    async def _attempt(self, own: bytes, blocking: bool, until: float, pause: float) -> bool:
         while True:
             left = until - monotonic()
             if await self._take(own, left):
@@ -180,20 +199,22 @@ class AsyncLock(redis.asyncio.lock.Lock):
         return await self.do_reacquire()
 
     async def do_release(self, expected_token: bytes) -> None:
-        if not await self._run(_RELEASE, expected_token):
+        if not await self._run("lock.release", _RELEASE, expected_token):
             self.local.token = None
             raise LockNotOwnedError("Cannot release a lock that's no longer owned", self.name)
 
     async def do_extend(self, additional_time: float, replace_ttl: bool) -> bool:
         token = self._held("extend", timed=True)
         script = _SET_TTL if replace_ttl else _ADD_TTL
-        if not await self._run(script, token, b"%d" % _milliseconds(additional_time)):
+        if not await self._run(
+            "lock.extend", script, token, b"%d" % _milliseconds(additional_time)
+        ):
             raise LockNotOwnedError("Cannot extend a lock that's no longer owned", self.name)
         return True
 
     async def do_reacquire(self) -> bool:
         token = self._held("reacquire", timed=True)
-        if not await self._run(_SET_TTL, token, b"%d" % _milliseconds(self.timeout)):
+        if not await self._run("lock.extend", _SET_TTL, token, b"%d" % _milliseconds(self.timeout)):
             raise LockNotOwnedError("Cannot reacquire a lock that's no longer owned", self.name)
         return True
 
@@ -215,16 +236,23 @@ class AsyncLock(redis.asyncio.lock.Lock):
 
     async def _holder(self) -> bytes | None:
         # a replica may not have heard of it yet
-        found: bytes | None = await self.redis.backing.execute(on_primary(build.get(self._key)))
+        asked = on_primary(build.get(self._key))
+        found: bytes | None = await self._execute("lock.owned", asked)
         return found
 
-    async def _run(self, script: Script, *arguments: bytes) -> bool:
-        execute = self.redis.backing.execute
+    async def _run(self, operation: str, script: Script, *arguments: bytes) -> bool:
+        call = build.evalsha(script.digest, (self._key,), arguments)
         try:
-            done = await execute(build.evalsha(script.digest, (self._key,), arguments))
+            done = await self._execute(operation, call)
         except NoScriptError:
-            done = await execute(build.eval_(script.text, (self._key,), arguments))
+            call = build.eval_(script.text, (self._key,), arguments)
+            done = await self._execute(operation, call)
         return bool(done)
+
+    async def _execute(self, operation: str, command: Command[Any]) -> Any:
+        if audience.observers:
+            command.origin = Origin(self.cache, operation)
+        return await self.redis.backing.execute(command)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -40,7 +40,7 @@ class CoordinationVerbs(Verbs):
         `timeout` is for how many seconds the lock holds at most, None for ever; `blocking_timeout`
         how many to wait for it, pausing for about `sleep` between attempts.
         """
-        return Lock(
+        lock = Lock(
             self.client.redis,
             self.keyspace.wire(key, version),
             timeout=timeout,
@@ -49,6 +49,8 @@ class CoordinationVerbs(Verbs):
             blocking_timeout=blocking_timeout,
             thread_local=thread_local,
         )
+        lock.cache = self.name
+        return lock
 
     def semaphore(
         self,

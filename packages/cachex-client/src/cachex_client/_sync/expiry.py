@@ -17,12 +17,12 @@ class ExpiryVerbs(Verbs):
 
     def ttl(self, key: Key, version: Version | None = None) -> int | None:
         """Return the whole seconds left, None if the key never ends, -2 if there is no such key."""
-        left = self.client.execute(commands.ttl(self.keyspace.wire(key, version)))
+        left = self._run("ttl", commands.ttl(self.keyspace.wire(key, version)))
         return None if left == NEVER_ENDS else left
 
     def pttl(self, key: Key, version: Version | None = None) -> int | None:
         """Return the milliseconds left, None if the key never ends, -2 if there is no such key."""
-        left = self.client.execute(commands.pttl(self.keyspace.wire(key, version)))
+        left = self._run("pttl", commands.pttl(self.keyspace.wire(key, version)))
         return None if left == NEVER_ENDS else left
 
     def expire(
@@ -30,7 +30,7 @@ class ExpiryVerbs(Verbs):
     ) -> bool:
         """Let a key end in `timeout` seconds, at once if there are none; False if it is missing."""
         wire = self.keyspace.wire(key, version)
-        return self.client.execute(commands.pexpire(wire, milliseconds(timeout)))
+        return self._run("expire", commands.pexpire(wire, milliseconds(timeout)))
 
     def pexpire(
         self, key: Key, timeout: int | timedelta, version: Version | None = None
@@ -39,22 +39,22 @@ class ExpiryVerbs(Verbs):
         if not isinstance(timeout, timedelta):
             timeout = timedelta(milliseconds=timeout)
         wire = self.keyspace.wire(key, version)
-        return self.client.execute(commands.pexpire(wire, milliseconds(timeout)))
+        return self._run("pexpire", commands.pexpire(wire, milliseconds(timeout)))
 
     def expire_at(
         self, key: Key, when: float | datetime, version: Version | None = None
     ) -> bool:
         """Let a key end at a date or a Unix time in seconds; False if it is missing."""
         wire, end = self.keyspace.wire(key, version), unix_milliseconds(when, PER_SECOND)
-        return self.client.execute(commands.pexpireat(wire, end))
+        return self._run("expire_at", commands.pexpireat(wire, end))
 
     def pexpire_at(
         self, key: Key, when: int | datetime, version: Version | None = None
     ) -> bool:
         """Let a key end at a date or a Unix time in milliseconds; False if it is missing."""
         wire, end = self.keyspace.wire(key, version), unix_milliseconds(when, PER_MILLISECOND)
-        return self.client.execute(commands.pexpireat(wire, end))
+        return self._run("pexpire_at", commands.pexpireat(wire, end))
 
     def persist(self, key: Key, version: Version | None = None) -> bool:
         """Let a key never end; False if it is missing or had no end."""
-        return self.client.execute(commands.persist(self.keyspace.wire(key, version)))
+        return self._run("persist", commands.persist(self.keyspace.wire(key, version)))

@@ -8,7 +8,7 @@ from cachex_client.codec import Codec
 from cachex_client.command import Command
 from cachex_client.executor import Executor
 from cachex_client.keys import Keys
-from cachex_client.observer import Origin, audience
+from cachex_client.observer import Operation, Origins, audience, begin, end, together
 from cachex_client.structures import CacheCommands
 from cachex_client.timeouts import DEFAULT, Timeout, milliseconds
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Verbs:
-    """A client, and how keys, values and timeouts are to be read."""
+    """A client, and how keys, values and timeouts are to be read; `name` is for observers."""
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class Verbs:
         self.timeout = timeout
         self.name = name
         self.commands = CacheCommands(self.keyspace, self.codec, timeout)
+        self._origins = Origins(name)
         self._own_px = None if timeout is None else milliseconds(timeout)
 
     def __repr__(self) -> str:
@@ -50,11 +51,69 @@ class Verbs:
         One that waits at the server may take that long besides the client's own deadline.
         """
         if audience.observers:
-            command.origin = Origin(self.name, operation)
+            command.origin = self._origins[operation]
         if command.spec.blocking:
             deadline = self.client.options.timeout + wait_of(command.arguments)
             return self.client.execute(command, timeout=deadline)
         return self.client.execute(command)
+
+    def _whole(self, operation: str, work: Any, *arguments: Any) -> Any:
+        """Do what takes several calls, and tell observers of it as one."""
+        whole = Operation(self._origins[operation])
+        try:
+            try:
+                begin(whole)
+                return work(*arguments)
+            except BaseException as error:
+                whole.error = error
+                raise
+            finally:
+                end(whole)
+        finally:
+            end(whole)  # does nothing, unless an interrupt kept the first from telling
+
+    def _together(
+        self, operation: str, keys: int, work: Any, *arguments: Any, finds: bool = False
+    ) -> Any:
+        """
+        Make the one call of a verb for many keys, and tell observers of it.
+
+        In a cluster as an `Operation`, elsewhere as what is sent.
+        """
+        whole = Operation(self._origins[operation], keys)
+        if not getattr(self.client, "clustered", True):
+            before = together.get()
+            try:
+                together.set(whole)
+                return work(*arguments)
+            finally:
+                together.set(before)
+        try:
+            try:
+                begin(whole)
+                results = work(*arguments)
+                if finds:
+                    nothing = results.count(None)
+                    errors = sum(isinstance(one, Exception) for one in results)
+                    whole.found = len(results) - nothing - errors
+                return results
+            except BaseException as error:
+                whole.error = error
+                raise
+            finally:
+                end(whole)
+        finally:
+            end(whole)
+
+    def _many(
+        self, operation: str, wanted: list[Command[Any]], keys: int | None = None
+    ) -> list[Any]:
+        """Execute commands on behalf of a verb for many keys, a command for each by default."""
+        if audience.observers and wanted:
+            keys = len(wanted) if keys is None else keys
+            execute = self.client.execute_many
+            return self._together(operation, keys, execute, wanted)  # type: ignore[no-any-return]
+        return self.client.execute_many(wanted)
 
     def _all(self, *wanted: Command[Any]) -> list[Any]:
         """Run commands in one write and return the replies; the first error is raised."""
