@@ -11,7 +11,8 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import repeat
 from typing import Any, Literal
 
@@ -24,13 +25,15 @@ Metric = Literal["wall", "cpu"]
 class Contender:
     """One way of doing it: `run(n)` does it n times, `probe()` does it once and answers.
 
-    `weight` is how many operations one turn of `run` stands for, when that is not one.
+    `weight` is how many operations one turn of `run` stands for, when that is not one; `around` is
+    entered for each slice and not timed.
     """
 
     name: str
     run: Callable[[int], object]
     probe: Callable[[], object]
     weight: int = 1
+    around: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 @frozen
@@ -43,7 +46,10 @@ class Absent:
 
 @frozen(kw_only=True)
 class Case:
-    """Contenders for one job. `reference` names the one all others are compared with."""
+    """Contenders for one job. `reference` names the one all others are compared with.
+
+    `over` names, for contenders that do what another one does and something besides, that other.
+    """
 
     name: str
     title: str
@@ -53,6 +59,7 @@ class Case:
     rounds: int = 21
     seconds: float = 0.03
     informative: bool = False
+    over: Mapping[str, str] = field(factory=dict)
 
 
 @frozen
@@ -88,6 +95,11 @@ class Outcome:
         """Return what `name` took, divided round by round by what `over` took."""
         pairs = zip(self.samples[name], self.samples[over], strict=True)
         return spread([getattr(a, metric) / getattr(b, metric) for a, b in pairs])
+
+    def added(self, name: str, over: str, metric: Metric) -> Spread:
+        """Return the microseconds that `name` took more than `over`, round by round."""
+        pairs = zip(self.samples[name], self.samples[over], strict=True)
+        return spread([(getattr(a, metric) - getattr(b, metric)) * 1e6 for a, b in pairs])
 
     def undisturbed(self, name: str, over: str, metric: Metric) -> Spread:
         """Return the ratio of the two contenders' 10th percentiles; 5th and 25th as bounds.
@@ -129,7 +141,8 @@ def entrant(name: str, make: Callable[[], Contender]) -> Contender | Absent:
     """Build a contender; one that cannot be built, or fails its first turn, is absent."""
     try:
         made = make()
-        made.run(3)
+        with made.around():
+            made.run(3)
     except Exception as error:  # whatever it raises is the reason
         return Absent(name, f"{type(error).__name__}: {error}")
     return made
@@ -147,7 +160,8 @@ def measure(case: Case, rounds: int | None = None) -> Outcome:
         if isinstance(one, Absent):
             outcome.absent[one.name] = one.reason
             continue
-        answer = one.probe()
+        with one.around():
+            answer = one.probe()
         if case.expected is not None and answer != case.expected:
             raise AssertionError(f"{case.name}: {one.name} answered {answer!r:.200}")
         running.append(one)
@@ -164,9 +178,10 @@ def measure(case: Case, rounds: int | None = None) -> Outcome:
 
 
 def _slice(one: Contender, count: int) -> Sample:
-    wall, cpu = time.perf_counter(), time.process_time()
-    one.run(count)
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    with one.around():
+        wall, cpu = time.perf_counter(), time.process_time()
+        one.run(count)
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     operations = count * one.weight
     return Sample(wall / operations, cpu / operations)
 

@@ -12,6 +12,8 @@ from measure import Outcome, Spread
 from targets import Verdict
 
 SHOWN = (
+    "opentelemetry-sdk",
+    "opentelemetry-instrumentation-redis",
     "redis",
     "hiredis",
     "valkey",
@@ -46,7 +48,10 @@ def table(outcome: Outcome) -> str:
     for name in sorted(outcome.samples, key=lambda name: name != reference):
         wall, cpu = outcome.took(name, "wall"), outcome.took(name, "cpu")
         line = f"  {name:<24}{_us(wall.median):>10}{_us(cpu.median):>10}"
-        if reference and name != reference:
+        if name in case.over and case.over[name] in outcome.samples:
+            added = outcome.added(name, case.over[name], "cpu")
+            line += f"   +{times(added, ' µs')} to {case.over[name]}"
+        elif reference and name != reference:
             line += f"   {times(outcome.ratio(name, reference, 'cpu')):<24}"
             line += times(outcome.ratio(name, reference, "wall"))
         lines.append(line)
@@ -60,6 +65,8 @@ def verdicts(judged: Iterable[Verdict]) -> str:
     for verdict in judged:
         target = verdict.target
         what = f"{target.case}, {target.ours}, {target.metric}"
+        if target.over:
+            what += f" over {target.over}"
         if target.against:
             what += f" against {verdict.against or ' / '.join(target.against)}"
         found = f"not run: {verdict.reason}"

@@ -7,7 +7,17 @@ from collections.abc import Callable, Mapping
 from ground import Ground
 from measure import Case
 
-from cases import cluster, connect, django_calls, event_loop, inside, pool, round_trip, threads
+from cases import (
+    cluster,
+    connect,
+    django_calls,
+    event_loop,
+    inside,
+    pool,
+    round_trip,
+    telemetry,
+    threads,
+)
 
 CASES: Mapping[str, Callable[[Ground], Case]] = {
     "django-get": django_calls.get,
@@ -29,6 +39,9 @@ CASES: Mapping[str, Callable[[Ground], Case]] = {
     "pipeline": round_trip.pipeline,
     "threads-get": threads.get,
     "loop-gather": event_loop.gather,
+    "telemetry-look": telemetry.look,
+    "telemetry-inside": telemetry.inside,
+    "telemetry-get": telemetry.get,
     "inside-sets": inside.sets,
     "inside-command": inside.command,
 }

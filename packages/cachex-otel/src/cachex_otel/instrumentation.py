@@ -7,8 +7,9 @@ from opentelemetry.trace import TracerProvider
 
 import cachex_client
 import cachex_pool
+from cachex_client import ClientObserver
 from cachex_otel._concurrency import StateLock, in_every_child
-from cachex_otel.observer import Telemetry
+from cachex_otel.observer import Telemetry, Waiting
 from cachex_otel.options import TelemetryOptions
 from cachex_otel.pools import FullPoolTelemetry, PoolTelemetry
 from cachex_otel.providers import (
@@ -39,17 +40,18 @@ class Instrumentation:
         self._on_pools = FullPoolTelemetry if options.metrics == "full" else PoolTelemetry
         self._pools: PoolTelemetry | None = None
         self._telemetry = Telemetry(options, self.look)
+        self._waiting = Waiting(self._awake)
+        self._listening: ClientObserver | None = None
         self._stopped = False
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Begin to listen, or to wait for somebody to report to."""
         self.look()
-        cachex_client.observe(self._telemetry)
 
     def stop(self) -> None:
         """Stop listening; what is under way is still told to the end."""
         self._stopped = True
-        cachex_client.unobserve(self._telemetry)
+        self._listen(None)
         if self._pools is not None:
             cachex_pool.unobserve(self._pools)
         if self._telemetry.meters is not None:
@@ -65,11 +67,31 @@ class Instrumentation:
                 self._wants_spans = not self._found_tracer()
             if self._wants_metrics:
                 self._wants_metrics = not self._found_meters()
-            return self._wants_spans or self._wants_metrics
+            wants = self._wants_spans or self._wants_metrics
+            if self._telemetry.live:
+                self._listen(self._telemetry)
+            else:
+                self._listen(self._waiting if wants else None)
+            return wants
 
     def look_again(self) -> None:
         """Look at the next call, in a child process that may have got providers of its own."""
         self._telemetry.look_again()
+        self._waiting.look_again()
+
+    def _awake(self) -> ClientObserver | None:
+        self.look()
+        return self._telemetry if self._telemetry.live else None
+
+    def _listen(self, listener: ClientObserver | None) -> None:
+        """Have this observer hear of clients, and not the one of before."""
+        before, self._listening = self._listening, listener
+        if before is listener:
+            return
+        if listener is not None:
+            cachex_client.observe(listener)
+        if before is not None:
+            cachex_client.unobserve(before)
 
     def _found_tracer(self) -> bool:
         provider = self._tracer_provider or global_tracer_provider()

@@ -39,14 +39,43 @@ log = logger("cachex_otel")
 LOOK_EVERY = 0.1
 """Seconds between looks for a provider that was not there yet."""
 FAILED = Status(StatusCode.ERROR)
+CLIENT = SpanKind.CLIENT
+
+
+class Waiting(ClientObserver):
+    """
+    Stands in for `Telemetry` until there is somebody to report to.
+
+    It hears of wire operations alone, and looks at the clock. `look` returns who listens now.
+    """
+
+    def __init__(self, look: Callable[[], ClientObserver | None]) -> None:
+        self._look = look
+        self._look_at = 0.0
+        self._instead: ClientObserver | None = None
+
+    def look_again(self) -> None:
+        """Look for providers at the next call."""
+        self._look_at = 0.0
+
+    def sending(self, sent: Sent) -> Any:
+        if monotonic() < self._look_at:
+            return None
+        self._look_at = monotonic() + LOOK_EVERY
+        self._instead = self._look()
+        return None if self._instead is None else self._instead.sending(sent)
+
+    def settled(self, sent: Sent, token: Any) -> None:
+        if self._instead is not None:
+            self._instead.settled(sent, token)
 
 
 class Telemetry(ClientObserver):
     """
     Tells OpenTelemetry what clients do.
 
-    `tracer` and `meters` are None as long as nobody wants spans, or metrics. `look` is called now
-    and then while one of them may still come; without both this costs a look at the clock.
+    `tracer` and `meters` are None as long as nobody wants spans, or metrics; while one of them may
+    still come, `look` is called now and then and returns whether it is worth looking again.
     """
 
     def __init__(self, options: TelemetryOptions, look: Callable[[], bool]) -> None:
@@ -61,12 +90,12 @@ class Telemetry(ClientObserver):
         self._verbs = spans in ("auto", "cache", "both")
         self._outer = spans in ("cache", "both")
         self._full = options.metrics == "full"
-        # Where nothing differs from call to call but the numbers, spans start with what they share.
-        self._plain = options.query_text == "off" and options.key_attribute == "off"
         self._told: set[str] = set()
 
-    def __repr__(self) -> str:
-        return f"<Telemetry {'live' if self.tracer or self.meters else 'dormant'}>"
+    @property
+    def live(self) -> bool:
+        """Whether there is anybody to report to."""
+        return self.tracer is not None or self.meters is not None
 
     def look_again(self) -> None:
         """Look for providers at the next call."""
@@ -91,24 +120,16 @@ class Telemetry(ClientObserver):
         if tracer is not None:
             if self._outer and shape.outer is not None:
                 outer, context = self._start_outer(tracer, shape.outer, context)
-            if self._commands:
-                span = self._start(tracer, shape, sent, context)
+            if self._commands and not (shape.gated and not _has_span(context)):
+                labels = shape.labels if shape.plain else self._shapes.asked_for(sent, shape)
+                span = tracer.start_span(shape.name, context, CLIENT, labels)
+                if not span.is_recording():
+                    span = None  # as it has no children that have to know
+                elif self.options.request_hook is not None:
+                    self._call("request_hook", span, sent)
         if span is None and outer is None and meters is None:
             return None
         return shape, span, outer, perf_counter()
-
-    def _start(self, tracer: Tracer, shape: Shape, sent: Sent, context: Context) -> Span | None:
-        """Start a span; None if it is not recorded, as it has no children that have to know."""
-        if (self.options.require_parent or shape.quiet) and not _has_span(context):
-            return None
-        single = self._plain and len(sent.commands) == 1
-        labels = shape.labels if single else self._shapes.asked_for(sent, shape)
-        span = tracer.start_span(shape.name, context, SpanKind.CLIENT, labels)
-        if not span.is_recording():
-            return None
-        if self.options.request_hook is not None:
-            self._call("request_hook", span, sent)
-        return span
 
     def _start_outer(
         self, tracer: Tracer, outer: tuple[str, Attributes], context: Context

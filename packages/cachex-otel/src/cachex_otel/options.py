@@ -28,11 +28,6 @@ def _bytes(value: str | bytes) -> bytes:
     return value.encode() if isinstance(value, str) else value
 
 
-def _not_too_long(_: object, __: object, value: bytes) -> None:
-    if len(value) > 64:
-        raise ValueError(f"key_secret has {len(value)} bytes; 64 is the most that are used")
-
-
 @attrs.frozen(kw_only=True)
 class TelemetryOptions:
     """
@@ -50,8 +45,8 @@ class TelemetryOptions:
                        "keys": the names of keys are left readable
     `key_attribute`    the key of a command that has one: "off"; "hash": 8 bytes of BLAKE2 in hex;
                        "plain"
-    `key_secret`       what the hash is keyed with, at most 64 bytes: keys that can be guessed could
-                       else be found again by trying
+    `key_secret`       what the hash is keyed with: keys that can be guessed could else be found
+                       again by trying
     `system_name`      what `db.system.name` is: "redis", which tools know, or "valkey"
     `metric_peer`      the address that answered as attributes of durations: one more series for
                        each node
@@ -73,7 +68,7 @@ class TelemetryOptions:
     query_text: str = attrs.field(default="off", validator=in_(("off", "keys", "masked")))
     key_attribute: str = attrs.field(default="off", validator=in_(("off", "hash", "plain")))
     key_secret: bytes = attrs.field(
-        default=b"", converter=_bytes, validator=[instance_of(bytes), _not_too_long], repr=False
+        default=b"", converter=_bytes, validator=instance_of(bytes), repr=False
     )
     system_name: str = attrs.field(default="redis", validator=in_(("redis", "valkey")))
     metric_peer: bool = attrs.field(default=False, validator=instance_of(bool))

@@ -44,20 +44,22 @@ class Shape:
     """
     What operations of one kind have in common.
 
-    `start` are the attributes a span is created with, `measures` those of durations; `lookup` tells
-    that the reply is a hit or a miss, `counts` that keys are counted, `quiet` that there are spans
-    only inside others. `verb` is whose command it is, `outer` name and attributes of a span of it.
+    `labels` are the attributes a span is created with, `measures` those of durations. `lookup` says
+    that the reply is a hit or a miss, `counts` that keys are counted, `gated` that there are spans
+    inside others only, `plain` that a call has nothing to add to `labels`. `verb` is whose command
+    it is, `outer` name and attributes of a span of that.
     """
 
     __slots__ = (
         "counts",
         "endings",
+        "gated",
         "labels",
         "lookup",
         "measures",
         "name",
         "outer",
-        "quiet",
+        "plain",
         "server",
         "verb",
     )
@@ -67,7 +69,7 @@ class Shape:
         self.server = server  # held, so that its id() is nobody else's
         self.measures = measures
         self.labels: Attributes = dict(measures)
-        self.lookup = self.counts = self.quiet = False
+        self.lookup = self.counts = self.gated = self.plain = False
         self.verb: Origin | None = None
         self.outer: tuple[str, Attributes] | None = None
         self.endings: dict[Any, tuple[Endpoint | None, Attributes]] = {}
@@ -120,7 +122,11 @@ class Shapes:
             **server_attributes(server),
         }
         shape = Shape(f"{name} {procedure}" if name in NAMED else name, server, measures)
-        shape.quiet = words[-1] in BACKGROUND
+        shape.gated = options.require_parent or words[-1] in BACKGROUND
+        shape.plain = (
+            words[0] not in ("PIPELINE", "MULTI")
+            and options.query_text == options.key_attribute == "off"
+        )
         if procedure:
             shape.labels[names.DB_STORED_PROCEDURE_NAME] = procedure
         if origin is not None:
