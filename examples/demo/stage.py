@@ -110,7 +110,7 @@ class Stage:
 
     @property
     def ended(self) -> str:
-        """"site" if that does not run, else ""."""
+        """ "site" if that does not run, else ""."""
         return "site" if self._site is None or self._site.process.poll() is not None else ""
 
     @property

@@ -21,7 +21,11 @@ class Configured(Verbs):
 
     @classmethod
     def from_config(
-        cls: type[C], entry: Mapping[str, Any], *, secret_keys: Sequence[str | bytes] = ()
+        cls: type[C],
+        entry: Mapping[str, Any],
+        *,
+        name: str = "",
+        secret_keys: Sequence[str | bytes] = (),
     ) -> C:
         """
         Make a cache, and a client of its own, from an entry of Django's CACHES.
@@ -29,18 +33,19 @@ class Configured(Verbs):
         A worker without Django that is given the entry of a site finds the site's values, locks and
         counters: LOCATION, KEY_PREFIX, VERSION, TIMEOUT, KEY_FUNCTION and OPTIONS mean what they
         mean there. CLIENT_CLASS says which topology it is. Options about a site's errors, such as
-        IGNORE_EXCEPTIONS, are checked and go unheeded: this cache raises. `secret_keys` is what
-        SIGNING_KEY=True stands for: the site's SECRET_KEY, then its fallbacks.
+        IGNORE_EXCEPTIONS, are checked and go unheeded: this cache raises. `name` is what
+        observers call it, the site's alias for instance; `secret_keys` is what SIGNING_KEY=True
+        stands for: the site's SECRET_KEY, then its fallbacks.
 
         ConfigurationError says what was expected, what was given and where. Nothing is connected
         before the first use; make one per process, and end with `cache.client`'s close().
         """
         config = read_config(entry, secret_keys=secret_keys)
         client = client_of(config.client)
-        return cls(client, config.keys(), config.codec, config.timeout)
+        return cls(client, config.keys(), config.codec, config.timeout, name=name)
 
     @classmethod
-    def from_url(cls: type[C], url: str | Sequence[str], **beside: Any) -> C:
+    def from_url(cls: type[C], url: str | Sequence[str], *, name: str = "", **beside: Any) -> C:
         """
         Make a cache, and a client of its own, from a URL, or several: the primary, then replicas.
 
@@ -48,7 +53,8 @@ class Configured(Verbs):
         `beside` is the rest of an entry in small letters: `key_prefix`, `version`, `timeout`
         (seconds a value is kept), `options` and so on. Otherwise as `from_config`.
         """
-        return cls.from_config({"LOCATION": url, **{k.upper(): v for k, v in beside.items()}})
+        entry = {"LOCATION": url, **{key.upper(): value for key, value in beside.items()}}
+        return cls.from_config(entry, name=name)
 
 
 def client_of(config: ClientConfig) -> Client:
