@@ -8,8 +8,16 @@ import attrs
 from cachex_client._concurrency import StateLock, on_fork
 from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.refresh import RefreshSchedule
-from cachex_client._core.topology import Address, Remap, Topology, address_of, from_slots_reply
+from cachex_client._core.topology import (
+    Address,
+    Remap,
+    Topology,
+    address_of,
+    from_slots_reply,
+    promotions,
+)
 from cachex_client.errors import ClusterUnreachable, ConfigurationError
+from cachex_client.observer import audience, tell
 from cachex_pool import Endpoint, parse_url
 
 
@@ -41,6 +49,8 @@ class ClusterMap:
         self.failures = 0
         self._errors: Sequence[Exception] = ()
         self.schedule = RefreshSchedule()
+        self.trigger = "timer"
+        """Why the next refresh is due, for observers."""
         on_fork(self)
 
     def after_fork(self) -> None:
@@ -110,20 +120,31 @@ class ClusterMap:
     def learn(self, topology: Topology | None, now: float, chance: float) -> bool:
         """Take a newer topology, None if nobody answered; say whether it brought news."""
         with self._lock:
-            changed = topology is not None and not topology.same_as(self.topology)
+            before = self.topology
+            changed = topology is not None and not topology.same_as(before)
             if changed:
                 self.topology = topology
             self.schedule.finished(now, chance, changed=changed)
-            return changed
+        if changed:
+            self._tell_promotions(before)
+        return changed
 
     def moved(self, slot: int, host: str, port: int, by: Address) -> tuple[Address, Topology]:
         """Learn of `MOVED slot host:port` that the node `by` replied."""
         node = address_of(host, port, by, self._remap)
         with self._lock:
-            if self.topology is None:
+            before = self.topology
+            if before is None:
                 raise LookupError("redirected before the cluster was known")
-            self.topology = self.topology.moved(slot, node)
-            return node, self.topology
+            topology = self.topology = before.moved(slot, node)
+        if topology.shards is not before.shards:
+            self._tell_promotions(before)
+        return node, topology
+
+    def _tell_promotions(self, before: Topology | None) -> None:
+        if audience.observers and self.topology is not None:
+            for old, new in promotions(before, self.topology):
+                tell("promoted", self.name, old=str(old), new=str(new))
 
     def address(self, host: str, port: int, by: Address) -> Address:
         """Return the address a node meant in a redirect."""
@@ -132,6 +153,7 @@ class ClusterMap:
     def want(self, now: float, chance: float) -> None:
         """Note a reason to look at the topology again."""
         with self._lock:
+            self.trigger = "failure"
             self.schedule.want(now, chance)
 
     def may_refresh(self, now: float) -> bool:

@@ -36,7 +36,7 @@ from weakref import WeakSet
 import attrs
 from redis.exceptions import AskError
 
-from cachex_client._concurrency import StateLock
+from cachex_client._concurrency import StateLock, monotonic
 from cachex_client.command import Command
 from cachex_pool import Endpoint, logger
 
@@ -372,6 +372,15 @@ def announced(
         sent.error = error
         settle(sent)
         raise
+
+
+def tell_refreshed(
+    topology: str, trigger: str, started: float, found: Any, errors: Sequence[Exception]
+) -> None:
+    """Tell of a look at a topology: an error only if nothing was found."""
+    if audience.observers:
+        error = errors[0] if errors and found is None else None
+        tell("refreshed", topology, trigger=trigger, took=monotonic() - started, error=error)
 
 
 def settle(sent: Sent) -> None:

@@ -13,6 +13,7 @@ from cachex_client._core.refresh import RefreshSchedule
 from cachex_client._core.sentinel import Opinion
 from cachex_client._core.topology import Address, Remap
 from cachex_client.errors import ClusterUnreachable, ConfigurationError
+from cachex_client.observer import tell
 from cachex_client.options import ClientOptions
 from cachex_pool import Endpoint, Pool, PoolOptions
 from cachex_pool.redis_py import RedisPyPool
@@ -57,6 +58,8 @@ class SentinelMap:
         self.ask_within = ask_within
         self.opinion: Opinion | None = None
         self.schedule = RefreshSchedule()
+        self.trigger = "timer"
+        """Why the primary is looked for next, for observers."""
         self._pattern = pattern or Endpoint()
         self._lock = StateLock()
         self._earliest = 0.0
@@ -123,6 +126,7 @@ class SentinelMap:
         `led` is whether the primary that was known so far said that it leads.
         """
         with self._lock:
+            before = self.opinion
             self.leaderless = opinion is None and not led
             changed = opinion is not None and opinion != self.opinion
             if opinion is not None:
@@ -133,11 +137,14 @@ class SentinelMap:
             self.schedule.unchanged = 0 if changed else self.schedule.unchanged + 1
             pause = min(POLL_EVERY, 0.5 * 2.0 ** min(self.schedule.unchanged, 10))
             self.schedule.due_at = min(self.schedule.due_at, now + pause * (0.9 + 0.2 * chance))
-            return changed
+        if before is not None and opinion is not None and before.primary != opinion.primary:
+            tell("promoted", self.name, old=str(before.primary), new=str(opinion.primary))
+        return changed
 
-    def want(self, now: float) -> None:
+    def want(self, now: float, trigger: str = "failure") -> None:
         """Note a reason to look for the primary again, a moment from now at the latest."""
         with self._lock:
+            self.trigger = trigger
             self.schedule.due_at = min(self.schedule.due_at, now)
 
     def may_check(self, now: float) -> bool:
@@ -176,12 +183,12 @@ class SentinelMap:
         end before anybody looks. Somebody looks after this was heard: here, unless another does.
         """
         heard = now = monotonic()
-        self.want(heard)
+        self.want(heard, "announced")
         while listening() and (
             self.schedule.due_at <= heard or (self.leaderless and now < heard + POLL_EVERY)
         ):
             if self.leaderless:  # a Sentinel takes a second to notice whom it has promoted
-                self.want(now)
+                self.want(now, "announced")
             if self.may_check(now):
                 self.finder().check()
             else:

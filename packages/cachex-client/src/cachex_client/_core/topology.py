@@ -99,6 +99,14 @@ class Topology:
         return attrs.evolve(self, shards=shards, owners=owners)
 
 
+def promotions(before: Topology | None, after: Topology) -> list[tuple[Address, Address]]:
+    """Return the pairs of a primary that was and the replica of its that leads now."""
+    if before is None:
+        return []
+    leaders = {node: one.primary for one in before.shards for node in one.replicas}
+    return [(leaders[one.primary], one.primary) for one in after.shards if one.primary in leaders]
+
+
 def from_slots_reply(
     reply: Sequence[Any], asked: Address, *, epoch: int = 0, remap: Remap | None = None
 ) -> Topology:

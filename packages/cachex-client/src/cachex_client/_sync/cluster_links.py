@@ -18,6 +18,7 @@ from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.topology import Address, Topology, agreed
 from cachex_client._links import Link
 from cachex_client.cluster_map import ClusterMap
+from cachex_client.observer import tell_refreshed
 from cachex_client.options import ClientOptions
 from cachex_pool import DeadlineExceeded, PoolObserver, logger, pack_many
 
@@ -154,20 +155,23 @@ class ClusterLinks:
 
     def _discover(self) -> None:
         """Learn of the cluster for the first time, from the first seed that answers."""
-        topology, errors = None, list[Exception]()
+        topology, errors, started = None, list[Exception](), monotonic()
         try:
             views, errors = self._ask(self.map.seeds, 1)
             topology = agreed(views, None)
         finally:
             self.map.introduced(topology, errors, monotonic(), random())
+        tell_refreshed(self.map.name, "first", started, topology, errors)
 
     def _refresh(self) -> None:
         """Ask nodes of different shards; if they are silent, everybody else and the seeds."""
-        found, errors = None, list[Exception]()
+        found, errors, started = None, list[Exception](), monotonic()
+        trigger, self.map.trigger = self.map.trigger, "timer"
         try:
             found, errors = self._look()
         finally:
             changed = self.map.learn(found, monotonic(), random())
+        tell_refreshed(self.map.name, trigger, started, found, errors)
         if changed or errors:
             log.info("cluster map refreshed", changed=changed, errors=list(map(str, errors)))
 

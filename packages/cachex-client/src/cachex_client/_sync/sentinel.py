@@ -20,6 +20,7 @@ from cachex_client._core.sentinel import Opinion, agree, believed, majority, opi
 from cachex_client._core.topology import Address
 from cachex_client._links import Link
 from cachex_client.errors import SentinelRefused
+from cachex_client.observer import tell_refreshed
 from cachex_client.options import ClientOptions
 from cachex_client.sentinel_map import SentinelMap
 from cachex_client.view import TopologyView, node_view
@@ -144,11 +145,12 @@ class SentinelLinks:
 
     def _discover(self) -> None:
         """Learn who leads for the first time."""
-        found, errors = None, list[Exception]()
+        found, errors, started = None, list[Exception](), monotonic()
         try:
             found, _, errors = self._look()
         finally:
             self.map.introduced(found, errors, monotonic(), random())
+        tell_refreshed(self.map.name, "first", started, found, errors)
 
     def check(self) -> None:
         """
@@ -157,11 +159,13 @@ class SentinelLinks:
         The Sentinels publish a new primary only some time after it was promoted, so all servers
         are asked as well, and `_core.sentinel.believed` decides.
         """
-        found, led, errors = None, True, list[Exception]()
+        found, led, errors, started = None, True, list[Exception](), monotonic()
+        trigger, self.map.trigger = self.map.trigger, "timer"
         try:
             found, led, errors = self._look()
         finally:
             changed = self.map.learn(found, monotonic(), random(), led=led)
+        tell_refreshed(self.map.name, trigger, started, found, errors)
         if changed and found is not None:
             log.info("primary found", service=self.map.service, primary=str(found.primary))
         elif errors:
