@@ -352,7 +352,7 @@ def tables(found: Sequence[Family]) -> str:
         rows = [f"### {family.title}", "", "| method | returns | |", "| --- | --- | --- |"]
         for method in family.methods:
             *about, command = re.split(r"\s*Redis: ", " ".join(method.docstring.split()))
-            says = re.split(r"(?<=[.;])\s", about[0].strip('" ') if about else "")[0].rstrip(".;")
+            says = re.split(r"(?<=\.)\s", about[0].strip('" '))[0].rstrip(".")
             name = re.match(r"[A-Z ]+", command)
             link = ""
             if name is not None:
