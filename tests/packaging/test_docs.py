@@ -15,6 +15,7 @@ import pytest
 import layers
 import option_tables
 from cachex_client import ClientOptions, RetryOptions
+from cachex_otel import TelemetryOptions
 from cachex_pool import BreakerOptions, PoolOptions
 from support import documents
 from support.documents import checked
@@ -144,6 +145,7 @@ def default_of(field: attrs.Attribute[object]) -> str:
         ("docs/pool.md", BreakerOptions),
         ("docs/client.md", ClientOptions),
         ("docs/client.md", RetryOptions),
+        ("docs/telemetry.md", TelemetryOptions),
     ],
 )
 def test_a_page_has_every_option_with_its_default(page: str, options: type) -> None:
