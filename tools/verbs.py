@@ -58,7 +58,10 @@ class Method(NamedTuple):
 
 
 class Family(NamedTuple):
-    """One module of `structures/`: `title` is "Hashes", `one` "Hash" of `HashCommands`."""
+    """One module of `structures/`.
+
+    `one` is "Hash" of `HashCommands`, `title` what its docstring begins with: "Hashes: ...".
+    """
 
     name: str
     one: str
@@ -107,7 +110,9 @@ def family_of(path: Path) -> Family:
         elif isinstance(node, (ast.ClassDef, ast.Assign, ast.AnnAssign)):
             for name in _names_made(node):
                 imports[name] = f"cachex_client.structures.{path.stem}"
-    title = path.stem.replace("_", " ").capitalize()
+    first_line = (ast.get_docstring(tree) or "").partition("\n")[0]
+    about, colon, _ = first_line.partition(":")
+    title = about if colon else path.stem.capitalize()
     return Family(path.stem, one, title, tuple(methods), imports)
 
 
@@ -175,7 +180,7 @@ def client_verbs(family: Family) -> str:
     title = f'"""{family.title}, on the cache object.\n\n{WRITTEN}\n"""'
     head = [ASYNC_FIRST_LINE, title, "", *imports(family, family.methods, taken), "", ""]
     name = f"class Async{family.one}Verbs(AsyncVerbs):"
-    return module([*head, name], f"The verbs of a cache for {family.title.lower()}.", parts)
+    return module([*head, name], f"The verbs of a cache for {lowered(family.title)}.", parts)
 
 
 def queued_verbs(family: Family) -> str:
@@ -197,7 +202,7 @@ def queued_verbs(family: Family) -> str:
     title = f'"""{family.title}, in pipelines.\n\n{WRITTEN}\n"""'
     head = [title, "", *imports(family, methods, taken, results=False), "", ""]
     name = f"class Queued{family.one}Verbs(Queue):"
-    return module([*head, name], f"The methods of a pipeline for {family.title.lower()}.", parts)
+    return module([*head, name], f"The methods of a pipeline for {lowered(family.title)}.", parts)
 
 
 def django_verbs(family: Family) -> str:
@@ -229,7 +234,7 @@ def django_verbs(family: Family) -> str:
     title = f'"""{family.title}, on Django\'s cache object.\n\n{WRITTEN}\n"""'
     head = [ASYNC_FIRST_LINE, title, "", *imports(family, methods, taken), "", ""]
     name = f"class Async{family.one}Methods(CacheCore):"
-    return module([*head, name], f"Methods for {family.title.lower()}.", parts)
+    return module([*head, name], f"Methods for {lowered(family.title)}.", parts)
 
 
 def together(
@@ -244,6 +249,11 @@ def together(
     bases = Call(f"class {name}(", parts, "):").lines(0)
     head = [f'{first}"""{about}\n\n{WRITTEN}\n"""', "", *lines, "", "", *bases]
     return "\n".join([*head, f'    """{about}"""', ""])
+
+
+def lowered(title: str) -> str:
+    """Return a title as it is within a sentence, if it is not a name with capitals of its own."""
+    return title if title[1:].lower() != title[1:] else title.lower()
 
 
 def module(head: Sequence[str], about: str, parts: Sequence[Sequence[str]]) -> str:

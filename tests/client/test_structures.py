@@ -125,6 +125,15 @@ def test_a_method_is_one_command(alone: Place, colour: Any) -> None:
         assert sum(sent.values()) == 1, f"{call} sent {sent}"
 
 
+def test_a_server_of_the_older_protocol_answers_the_same(alone: Place, colour: Any) -> None:
+    server = alone.primaries[0]
+    endpoint = Endpoint(host=server.host, port=server.port, protocol=2)
+    cache = colour.cache(colour.make("DefaultClient", [endpoint]))
+    for call in doable(ALL, server):
+        prepare(alone, call, ":1:")
+        check(alone, call, ":1:", outcome(cache, call))
+
+
 def test_prefix_and_version_are_before_every_key(alone: Place, colour: Any) -> None:
     cache = colour.cache(connected(colour, alone), keys=Keys("app", 2))
     server = alone.primaries[0]
