@@ -56,12 +56,12 @@ class Shared:
     def with_keys(self, keys: Keys) -> Halves:
         """Make the halves for other keys."""
         sync, asynchronous = self.client.executor, self.client.async_executor
-        codec = self.config.codec
+        codec, name = self.config.codec, self.config.alias
         made: list[Any] = [
-            _CacheWithClient(sync, keys, codec),
-            AsyncPicklingCache(asynchronous, keys, codec),
-            Cache(sync, keys, VERBATIM),
-            AsyncCache(asynchronous, keys, VERBATIM),
+            _CacheWithClient(sync, keys, codec, name=name),
+            AsyncPicklingCache(asynchronous, keys, codec, name=name),
+            Cache(sync, keys, VERBATIM, name=name),
+            AsyncCache(asynchronous, keys, VERBATIM, name=name),
         ]
         for one in made[:2]:
             one.commands = DjangoCommands(keys, codec, self.config.timeout)

@@ -10,6 +10,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.exceptions import SynchronousOnlyOperation
 
 from cachex_client import CachePipeline
+from cachex_client.observer import Operation, Origin, audience, begin, end
 from django_cachex._sync.coordination import Coordination
 from django_cachex._sync.scans import Scans
 from django_cachex._sync.structures import Structures
@@ -83,6 +84,21 @@ class Operations(Coordination, Scans, Structures):
         Of the threads of a process, or the tasks of a loop, one calls its `default` at a time for
         a key; the others wait, and get a copy of what it got.
         """
+        if not audience.beginners:
+            return self._get_or_make(key, default, timeout, version)
+        whole = Operation(Origin(self._shared.config.alias, "get_or_set"))
+        try:
+            begin(whole)
+            return self._get_or_make(key, default, timeout, version)
+        except BaseException as error:
+            whole.error = error
+            raise
+        finally:
+            end(whole)
+
+    def _get_or_make(
+        self, key: Any, default: Any, timeout: Timeout, version: Version
+    ) -> Any:
         since = monotonic()
         value = self.get(key, self._missing_key, version)
         if value is not self._missing_key:
