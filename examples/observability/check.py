@@ -139,7 +139,7 @@ def many_keys(stage: TracedStage, visitor: TracedVisitor) -> str:
 
 
 def producer_task_cache(stage: TracedStage, visitor: TracedVisitor) -> str:
-    """A request makes a task, and the worker's cache is part of its trace."""
+    """A request makes a task; the worker's cache is in its trace."""
     for _ in range(2 * PROCESSES):  # the first ones teach servers and processes the script
         visitor.trace("order/tea/")
     found = visitor.draws("order/tea/", ORDERED)
@@ -158,7 +158,7 @@ def errors(stage: TracedStage, visitor: TracedVisitor) -> str:
 
 
 def waiting(stage: TracedStage, visitor: TracedVisitor) -> str:
-    """Threads are part of the request, those that get no connection too."""
+    """Threads are part of the request, served or not."""
     found = visitor.draws("crowd/", CROWD)
     failed = [span.attributes[names.ERROR_TYPE] for span in found[1:] if span.status == "ERROR"]
     expect(0 < len(failed) < 4, f"some are served and some are not: {failed}")
