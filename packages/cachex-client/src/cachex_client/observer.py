@@ -20,6 +20,8 @@ What is told:
   count their keys. `iter_keys` makes no `Operation`, as its caller works between its
   steps: each SCAN has it for its origin. The commands of a cache's pipeline are of the
   operation "pipeline". The parts of an `Operation` have no origin.
+- Commands on borrowed connections (WATCH and what follows it, SELECT, ...) are told one by one.
+  Those that redis-py sends itself are not: subscriptions, MONITOR, commands of modules.
 - Counts of keys, for verbs of caches only: `looked_up`, `wrote`, `deleted`; after `settled`, before
   `ended`.
 
@@ -30,6 +32,7 @@ Background work (finding servers, filling pools) is no operation, and runs in an
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Any
 from weakref import WeakSet
 
@@ -76,7 +79,8 @@ class Sent:
 
     Known from the start: `server`, the address the client was given (the first one, or the first
     Sentinel's); `commands`; `atomic` for MULTI; `origin` and `requested`, see the module. Known in
-    the end: `peer`, the server that answered last; `replies`, raw and in the commands' order,
+    the end: `peer`, the server that answered last, None where nobody was asked or where a
+    connection was borrowed for several commands; `replies`, raw and in the commands' order,
     errors in place; `error`, what was raised, or the first error in place, None if there is none;
     `failed`, how many commands have an error; `retried` and `redirected`, why it was sent again:
     the code of an error reply ("CLUSTERDOWN", "MOVED") or the name of an exception.
@@ -226,8 +230,16 @@ class ClientObserver:
     Methods must be quick and not block. One that raises is logged once and its observer hears
     nothing more, but for the ends of what it gave tokens for. What nobody overrides costs nothing:
     who is not sure yet whether there is anything to do observes with an object that has
-    `sending` alone, and returns None; in its place he puts another when there is.
+    `sending` and `asleep` alone; in its place he puts another when there is.
     """
+
+    def asleep(self) -> bool:
+        """
+        Say that no wire operation need be told; asked before each if nobody else wants to hear.
+
+        That is cheaper than to make one that `sending` has no use for.
+        """
+        return False
 
     def sending(self, sent: Sent) -> Any:
         """
@@ -277,7 +289,7 @@ class ClientObserver:
 class Audience:
     """Who listens, and to what; looked at by every call."""
 
-    __slots__ = ("_lock", "beginners", "counters", "observers", "senders")
+    __slots__ = ("_lock", "asleep", "beginners", "counters", "observers", "senders")
 
     def __init__(self) -> None:
         self._lock = StateLock()
@@ -297,6 +309,9 @@ class Audience:
 
     def _take(self, observers: tuple[ClientObserver, ...]) -> None:
         self.senders = _who_override(observers, "sending")
+        alone = len(self.senders) == 1
+        sleepers = _who_override(self.senders, "asleep") if alone else ()
+        self.asleep = sleepers[0].asleep if sleepers else None
         self.beginners = _who_override(observers, "began")
         self.counters = _who_override(observers, "looked_up", "wrote", "deleted")
         self.observers = observers
@@ -352,6 +367,14 @@ def announced(
 
     `settle` has to be called then, whatever happens.
     """
+    asleep = audience.asleep
+    if asleep is not None:
+        try:
+            if asleep():
+                return None
+        except Exception as error:
+            detach(asleep.__self__, error)
+            return None
     sent = Sent()
     sent.server = server
     sent._commands = commands
@@ -391,6 +414,36 @@ def settle(sent: Sent) -> None:
             observer.settled(sent, token)
         except Exception as error:
             detach(observer, error)
+
+
+class Telling:
+    """
+    Tells of a wire operation that does not go through `execute`: on a connection of one's own.
+
+    What stands behind `with` has the `Sent`, None if nobody wants to hear of it.
+    """
+
+    def __init__(
+        self, server: Endpoint, commands: Sequence[Command[Any]], *, atomic: bool = False
+    ) -> None:
+        self._server, self._commands, self._atomic = server, commands, atomic
+        self._sent: Sent | None = None
+
+    def __enter__(self) -> Sent | None:
+        if audience.senders and self._commands:
+            self._sent = announced(self._server, self._commands, atomic=self._atomic)
+        return self._sent
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        sent = self._sent
+        if sent is not None:
+            sent.error = error or sent.error
+            settle(sent)
 
 
 def begin(operation: Operation) -> bool:

@@ -20,8 +20,9 @@ from cachex_client._core.routes import CURSORS, Way, route_of, wait_of
 from cachex_client._core.specs import spec_for, spec_of
 from cachex_client.command import Command, on_primary
 from cachex_client.errors import ConfigurationError
+from cachex_client.observer import Telling
 from cachex_client.options import ClientOptions
-from cachex_pool import Pool, pack
+from cachex_pool import Pool, Endpoint, pack
 from cachex_pool.redis_py import RedisPyPool
 
 _OURS = frozenset((EMPTY_RESPONSE, NEVER_DECODE, "keys"))
@@ -44,6 +45,7 @@ class Backing(Protocol):
     ) -> list[Any]: ...
 
     clustered: bool
+    address: Endpoint
 
     def execute_everywhere(
         self, command: Command[Any], *, timeout: float | None = None
@@ -241,14 +243,18 @@ class Redis(redis.Redis):
         data = b"".join(pack(command.arguments) for command in made)
         key = next((command.key for command in made if command.key is not None), None)
         replies: list[Any] = []
-        try:
-            with self.backing.lease(key=key) as connection:
-                deadline = monotonic() + self.timeout + wait
-                replies = connection.exchange(data, len(commands), deadline)
-                if not keep:
-                    raise Condemned
-        except Condemned:
-            pass
+        with Telling(self.backing.address, made) as sent:
+            try:
+                with self.backing.lease(key=key) as connection:
+                    deadline = monotonic() + self.timeout + wait
+                    replies = connection.exchange(data, len(commands), deadline)
+                    if not keep:
+                        raise Condemned
+            except Condemned:
+                pass
+            if sent is not None:
+                sent.bytes_out = len(data)
+                sent.came(replies)
         return replies
 
     def _callback(self, given: Any) -> Any:

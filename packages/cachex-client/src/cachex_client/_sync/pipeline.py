@@ -17,6 +17,7 @@ from cachex_client._core.scripting import as_text, with_texts
 from cachex_client._core.transaction import Refusal, settle
 from cachex_client.command import Command
 from cachex_client.errors import ConfigurationError
+from cachex_client.observer import Telling
 from cachex_pool import PoolError, pack, pack_many
 
 if TYPE_CHECKING:
@@ -143,7 +144,10 @@ class Pipeline(redis.client.Pipeline):
         data = pack_many([command.arguments for command in block])
         deadline = monotonic() + self._owner.timeout
         try:
-            replies = self._watcher.exchange(data, len(block), deadline)
+            with Telling(self._owner.backing.address, block[1:-1], atomic=True) as sent:
+                replies = self._watcher.exchange(data, len(block), deadline)
+                if sent is not None:
+                    sent.came(replies[-1] if isinstance(replies[-1], list) else replies[-1:])
         except PoolError as error:
             self._trouble = error
             if error.written:
@@ -223,7 +227,11 @@ class Pipeline(redis.client.Pipeline):
             self._watcher = self._lease.__enter__()
         wait = wait_of(command.arguments) if command.spec.blocking else 0.0
         deadline = monotonic() + self._owner.timeout + wait
-        return self._watcher.call(pack(command.arguments), deadline)
+        with Telling(self._owner.backing.address, (command,)) as sent:
+            reply = self._watcher.call(pack(command.arguments), deadline)
+            if sent is not None:
+                sent.came((reply,))
+        return reply
 
     def reset(self) -> None:
         """Forget what was kept, and give the connection that watches back."""
