@@ -96,7 +96,8 @@ def of_class(path: str) -> str:
     if path in peers.REFUSED:
         return f"refused: {peers.REFUSED[path]}"
     ours = peers.EVERY[path]
-    return "JSON with Django's dates" if ours.endswith("django_json") else f"`{ours}`"
+    made = {"django_json": "`json`, with Django's dates", "default_pickle": "`pickle`"}
+    return made.get(ours.rpartition(".")[2], f"`{ours}`")
 
 
 def table(head: str, rows: Iterable[tuple[str, str]]) -> str:

@@ -163,6 +163,30 @@ def test_what_we_store_a_peer_reads(peer: str, standalone: Standalone) -> None:
         assert mine == peers_own, (alias, name, mine, peers_own)
 
 
+MEMBERS = ["red", "a longer member than sixteen bytes", {"a": [1, 2]}]
+
+
+@pytest.mark.parametrize("peer", [DJANGO_REDIS, DJANGO_VALKEY])
+def test_members_of_sets_are_found_as_a_peer_has_stored_them(
+    peer: str, standalone: Standalone
+) -> None:
+    # By their bytes: those of gzip differ from second to second with either peer.
+    aliases = [alias for alias in PEERS[peer] if "gzip" not in alias and "zstd" not in alias]
+    theirs = entries(peer, standalone.url, peer)
+    for entry in theirs.values():
+        if "SERIALIZER" not in entry["OPTIONS"]:
+            entry["OPTIONS"] = {"PICKLE_VERSION": 4, **entry["OPTIONS"]}
+    stored = [(alias, "sadd", "set", *MEMBERS) for alias in aliases]
+    assert child.run(theirs, stored) == [3] * len(aliases)
+    ours = {alias: {**entry, "BACKEND": OURS} for alias, entry in theirs.items()}
+    with override_settings(CACHES={"default": {}, **ours}):
+        for alias in aliases:
+            for member in MEMBERS:
+                assert caches[alias].sismember("set", member), (alias, member)
+            assert caches[alias].sadd("set", *MEMBERS) == 0
+            assert caches[alias].srem("set", *MEMBERS) == 3
+
+
 COUNTS = [("default", "incr", "counter"), ("default", "decr", "counter", 2)]
 
 

@@ -176,7 +176,7 @@ class Codec:
                 raise CompressorError(
                     f"{compressor!r} cannot compress {len(payload)} bytes"
                 ) from error
-            if len(compressed) < len(payload):
+            if len(compressed) < len(payload) or getattr(compressor, "always", False):
                 payload = compressed
         if self._signs and self._signer is not None:
             return self._signer.sign(payload)

@@ -1,9 +1,10 @@
 """Bytes to fewer bytes and back.
 
-A compressor is anything with `compress(data) -> bytes` and `decompress(data) -> bytes`. Two more
+A compressor is anything with `compress(data) -> bytes` and `decompress(data) -> bytes`. Three more
 attributes are read if it has them: `min_length`, the number of bytes below which it is not worth
-trying (0 if missing), and `magic`, what its output may begin with; without that, `decompress` is
-tried on everything and has to raise on bytes that `compress` did not write.
+trying (0 if missing); `always`, whether to keep even what became longer, as other programs do; and
+`magic`, what its output may begin with; without that, `decompress` is tried on everything and has
+to raise on bytes that `compress` did not write.
 
 All of these write the frames that other programs write and read, a checksum or length included.
 """
@@ -51,6 +52,7 @@ class ZlibCompressor:
 
     level: int = 6
     min_length: int = attrs.field(default=MIN_LENGTH, kw_only=True)
+    always: bool = attrs.field(default=False, kw_only=True, repr=False)
 
     def compress(self, data: bytes, /) -> bytes:
         return zlib.compress(data, self.level)
@@ -67,6 +69,7 @@ class GzipCompressor:
 
     level: int = 6
     min_length: int = attrs.field(default=MIN_LENGTH, kw_only=True)
+    always: bool = attrs.field(default=False, kw_only=True, repr=False)
 
     def compress(self, data: bytes, /) -> bytes:
         return gzip.compress(data, self.level, mtime=0)  # the same value, the same bytes
@@ -83,6 +86,7 @@ class Bz2Compressor:
 
     level: int = 9
     min_length: int = attrs.field(default=MIN_LENGTH, kw_only=True)
+    always: bool = attrs.field(default=False, kw_only=True, repr=False)
 
     def compress(self, data: bytes, /) -> bytes:
         return bz2.compress(data, self.level)
@@ -99,6 +103,7 @@ class LzmaCompressor:
 
     level: int = 4
     min_length: int = attrs.field(default=MIN_LENGTH, kw_only=True)
+    always: bool = attrs.field(default=False, kw_only=True, repr=False)
 
     def compress(self, data: bytes, /) -> bytes:
         return lzma.compress(data, preset=self.level)
@@ -115,6 +120,7 @@ class Lz4Compressor:
 
     level: int = 0
     min_length: int = attrs.field(default=MIN_LENGTH, kw_only=True)
+    always: bool = attrs.field(default=False, kw_only=True, repr=False)
     _frame: Any = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -138,6 +144,7 @@ class ZstdCompressor:
 
     level: int = 3
     min_length: int = attrs.field(default=MIN_LENGTH, kw_only=True)
+    always: bool = attrs.field(default=False, kw_only=True, repr=False)
     _zstd: Any = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 from django.core.cache.backends.base import default_key_func
 
-from cachex_client import AsyncCache, Cache, Codec
+from cachex_client import AsyncCache, Cache, Codec, Redis
 from cachex_client.keys import Keys
 from django_cachex._async.forgiving import AsyncForgivingCache
 from django_cachex._async.pickling import AsyncPicklingCache
@@ -65,7 +65,7 @@ class Shared:
         ]
         for one in made[:2]:
             one.commands = DjangoCommands(keys, codec, self.config.timeout)
-        made[0].get_client = self.client.get_client
+        made[0].raw = self.client
         if self.config.ignore_exceptions:
             made = [
                 ForgivingCache(one, self.failures)
@@ -79,7 +79,11 @@ class Shared:
 class _CacheWithClient(Cache):
     """Has `get_client` too: code for Django's own backend says `cache._cache.get_client()`."""
 
-    get_client: Any
+    raw: DefaultClient
+
+    def get_client(self, key: object = None, *, write: bool = False) -> Redis:
+        """Return a `redis.Redis`; READ_FROM says who answers its reads, unless to `write`."""
+        return self.raw.get_client(write)
 
 
 class _Verbatim(Codec):

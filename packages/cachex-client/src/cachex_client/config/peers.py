@@ -4,9 +4,11 @@ Classes of other backends, by their dotted paths: what they are here, or what to
 The other backends need not be installed.
 """
 
+import pickle
 from collections.abc import Iterator, Mapping
 
 _DJANGO_JSON = "cachex_client.config.peers.django_json"
+_PICKLE = "cachex_client.config.peers.default_pickle"
 
 SERIALIZERS: Mapping[str, str] = {
     "django.core.cache.backends.redis.RedisSerializer": "pickle",
@@ -14,7 +16,7 @@ SERIALIZERS: Mapping[str, str] = {
         f"{peer}.serializers.{path}": here
         for peer in ("django_redis", "django_valkey")
         for path, here in {
-            "pickle.PickleSerializer": "pickle",
+            "pickle.PickleSerializer": _PICKLE,
             "json.JSONSerializer": _DJANGO_JSON,
             "msgpack.MSGPackSerializer": "msgpack",
         }.items()
@@ -38,6 +40,14 @@ COMPRESSORS: Mapping[str, str] = {
     "django_valkey.compressors.bz2.Bz2Compressor": "bz2",
 }
 """Compressors, each with the name of ours that reads and writes the same."""
+
+_SHORTEST = 16
+_LONGER = {"django_redis.compressors.lzma.LzmaCompressor": 101}
+
+
+def compressed_from(path: str) -> int:
+    """Return the bytes from which on another backend's compressor compresses, always."""
+    return _LONGER.get(path, _SHORTEST)
 
 
 def _paths(*folders: str, name: str, module: str) -> Iterator[str]:
@@ -147,8 +157,19 @@ def why_not(path: str) -> str:
 
 
 def django_json() -> object:
-    """Make what django-redis' and django-valkey's JSONSerializer are: JSON with Django's dates."""
+    """Make what django-redis' and django-valkey's JSONSerializer are: the same, byte for byte."""
     from cachex_client.config.readers import imported
     from cachex_client.serializers import JsonSerializer
 
-    return JsonSerializer(encoder=imported("django.core.serializers.json.DjangoJSONEncoder"))
+    class WithDates(imported("django.core.serializers.json.DjangoJSONEncoder")):  # type: ignore[misc]
+        def __init__(self, **_: object) -> None:
+            super().__init__()  # with its blanks between items
+
+    return JsonSerializer(encoder=WithDates)
+
+
+def default_pickle() -> object:
+    """Make what their PickleSerializer is: of the protocol that this Python has as its default."""
+    from cachex_client.serializers import PickleSerializer
+
+    return PickleSerializer(protocol=pickle.DEFAULT_PROTOCOL)

@@ -337,7 +337,7 @@ def _ours(one: Any, known: Mapping[str, str]) -> Any:
     """Return what stands for a class of another backend, or for one that was written for such."""
     path = one if isinstance(one, str) else _path(one) if inspect.isclass(one) else ""
     if path in known:
-        return known[path]
+        return known[path] if known is peers.SERIALIZERS else _compressor_of_a_peer(path)
     if peers.belongs_to_a_peer(path):
         raise Unreadable(f"{path!r}: {peers.why_not(path)}")
     if "." not in path:
@@ -347,6 +347,14 @@ def _ours(one: Any, known: Mapping[str, str]) -> Any:
         make: Callable[..., Any] = found
         return partial(make, options={})
     return one
+
+
+def _compressor_of_a_peer(path: str) -> Any:
+    """Make one that writes what the other backend's does: members of sets are found by it."""
+    (made,) = resolve_compressors(peers.COMPRESSORS[path])
+    if not hasattr(made, "always"):
+        return made
+    return attrs.evolve(made, min_length=peers.compressed_from(path), always=True)  # type: ignore[misc]
 
 
 def _wants_options(kind: type) -> bool:

@@ -1,0 +1,76 @@
+"""Projects that were written for another backend keep their data and pass their tests on ours.
+
+Each is run in processes of its own: first as it was written, then with another BACKEND on the same
+data, then without the other package, and at last as it was written again.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from migration import child
+from support.servers import Standalone
+
+OURS = "django_cachex.cache.RedisCache"
+Run = Callable[..., None]
+
+
+@pytest.fixture
+def run(standalone: Standalone, tmp_path: Path) -> Run:
+    """Run a project: `run("shop", "test", BACKEND, CONNECTIONS)`."""
+
+    def run(
+        project: str, what: str, backend: str, connections: str = "", not_installed: str = ""
+    ) -> None:
+        program = [sys.executable, "-W", "error::DeprecationWarning:migration"]
+        facts = [str(tmp_path / "facts.json")] if what != "test" else []
+        done = subprocess.run(
+            [*program, "-m", "migration.projects.run", project, what, *facts],
+            env=child.environment(
+                CACHE_BACKEND=backend,
+                CACHE_URL=standalone.url,
+                CONNECTIONS=connections,
+                NOT_INSTALLED=not_installed,
+            ),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{project} {what} on {backend}:\n{done.stderr}{done.stdout}"
+
+    return run
+
+
+PROJECTS = [
+    ("shop", "django_redis.cache.RedisCache", "django_redis", OURS),
+    ("news", "django.core.cache.backends.redis.RedisCache", "", OURS),
+    (
+        "board",
+        "django_valkey.cache.ValkeyCache",
+        "django_valkey",
+        "django_cachex.cache.ValkeyCache",
+    ),
+]
+
+
+@pytest.mark.parametrize(("project", "theirs", "package", "ours"), PROJECTS, ids=lambda v: v)
+def test_a_project_moves_here_with_its_data_and_back(
+    project: str, theirs: str, package: str, ours: str, run: Run
+) -> None:
+    run(project, "test", theirs, package)
+    run(project, "remember", theirs, package)
+    run(project, "recall", ours, package)
+    run(project, "test", ours, package)
+    # Without the package, and with its one import changed.
+    run(project, "remember", ours, "django_cachex", package)
+    run(project, "recall", ours, "django_cachex", package)
+    run(project, "test", ours, "django_cachex", package)
+    # Back again.
+    run(project, "remember", ours, "django_cachex", package)
+    run(project, "recall", theirs, package)
