@@ -20,6 +20,7 @@ from django_cachex.management.commands import (
 )
 from djangocache import project
 from support.servers import Cluster, Replicated, Sentinels, Server, Standalone
+from support.tls import Authority, TlsServer
 
 Make = Callable[..., Any]
 
@@ -165,6 +166,10 @@ def test_a_cluster_is_looked_at_node_by_node(cluster: Cluster, make_cache: Make)
     assert report["kind"] == "cluster"
     assert sorted(roles(report)) == ["primary"] * 3 + ["replica"] * 3
     assert {server["slots_ok"] for server in report["servers"]} == {16384}
+    assert "cluster-require-full-coverage no" in said(report, "info")
+    for server in cluster.servers:
+        server.command("CONFIG", "SET", "cluster-require-full-coverage", "no")
+    assert said(checked(), "info").count("full-coverage") == 0
 
 
 def test_a_replica_that_is_down_is_a_warning_and_a_primary_an_error(
@@ -216,6 +221,26 @@ def test_settings_that_cannot_work_are_told_with_what_was_meant(make_cache: Make
         report = ailing()
         assert "did you mean 'MAX_CONNECTIONS'" in said(report, "error")
         assert report["findings"][0]["id"] == "django_cachex.E001"
+
+
+def test_tls_is_looked_through(
+    tls_server: TlsServer, authority: Authority, make_cache: Make
+) -> None:
+    make_cache(tls_server.url, ssl_ca_certs=str(authority.ca))
+    assert checked("--samples", "1")["ok"]
+    make_cache(tls_server.url)
+    assert "certificate verify failed" in said(ailing(), "error")
+
+
+def no_token() -> tuple[str, str]:
+    raise RuntimeError("the vault is closed")
+
+
+def test_a_provider_that_gives_no_password_is_told(
+    standalone: Standalone, make_cache: Make
+) -> None:
+    make_cache(standalone.url, credential_provider=no_token)
+    assert "the vault is closed" in said(ailing(), "error")
 
 
 def test_a_wrong_password_is_told_and_none_is_shown(

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.exceptions import ClusterDownError, RedisError
 
+from cachex_pool import ConnectFailed, NodeUnavailable
 from django_cachex.errors import CacheUnavailable
-from support.servers import Standalone
+from djangocache import project
+from support.servers import Cluster, Standalone
+from support.waiting import eventually
 
 Make = Callable[..., Any]
 
@@ -166,3 +170,37 @@ def test_sessions_are_as_the_page_says(standalone: Standalone, make_cache: Make)
     assert SessionStore("a" * 32).load() == {}
     with pytest.raises(CacheUnavailable):
         SessionStore().create()
+
+
+def test_a_shard_that_is_gone_is_as_the_page_says(cluster: Cluster, make_cache: Make) -> None:
+    """The others answer only where the servers were told that most keys are better than none."""
+    keys = [f"k{number}" for number in range(60)]
+    entry = project.cluster_entry(cluster, socket_connect_timeout=0.5)
+    location = entry.pop("LOCATION").replace(
+        str(cluster.servers[0].port), str(cluster.servers[1].port)
+    )
+    cache = make_cache(location, **entry["OPTIONS"])
+    assert cache.set_many(dict.fromkeys(keys, 1)) == []
+    gone = {key for key in keys if cluster.shard_of(cache.make_key(key)) == 0}
+    other = next(key for key in keys if key not in gone)
+    for server in cluster.members(0):
+        server.kill()
+
+    def refused() -> bool:
+        try:
+            cache.get(other)
+        except ClusterDownError:
+            return True
+        return False
+
+    eventually(refused, 20, what="the other shards noticing")
+    for server in cluster.servers:
+        if server.state == "running":
+            server.command("CONFIG", "SET", "cluster-require-full-coverage", "no")
+    eventually(lambda: not refused() and cache.get(other) == 1, 20, ignore=(RedisError,))
+    assert raised(cache, "set") in ("", "ConnectFailed", "NodeUnavailable")
+    with pytest.raises((ConnectFailed, NodeUnavailable)):
+        cache.get_many(keys)
+    assert set(cache.set_many(dict.fromkeys(keys, 2))) == gone
+    forgiving = make_cache(location, alias="forgiving", ignore_exceptions=True, **entry["OPTIONS"])
+    assert set(forgiving.get_many(keys)) == {*keys} - gone

@@ -80,6 +80,10 @@ def _of_role(one: Facts, places: Places, servers: Sequence[Facts]) -> Iterator[F
     if one.cluster_state and one.cluster_state != "ok":
         text = f"says cluster_state:{one.cluster_state}, {one.slots_ok} of {SLOTS} slots ok"
         yield Finding(ERROR, one.name, text)
+    if one.full_coverage:
+        text = "has cluster-require-full-coverage: if one shard is gone, it refuses all keys"
+        hint = "for a cache, most keys are better than none: cluster-require-full-coverage no"
+        yield Finding(INFO, one.name, text, hint)
     if one.expected_role and one.role and one.role != one.expected_role:
         hint = "the first URL of LOCATION has to be the primary's"
         yield Finding(

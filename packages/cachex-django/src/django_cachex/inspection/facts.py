@@ -22,7 +22,8 @@ class Facts:
 
     `error` is why nothing is known of it. Sizes are bytes; `idle_timeout` are the seconds after
     which the server closes idle connections (0 never), None if it does not tell. `keys` are the
-    numbers of keys by database.
+    numbers of keys by database. With `full_coverage` a node of a cluster refuses everything as soon
+    as one slot has no server.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Facts:
     idle_timeout: int | None = None
     cluster_state: str = ""
     slots_ok: int = 0
+    full_coverage: bool = False
     latency: Latency | None = None
     sentinel: Mapping[str, str] = attrs.field(factory=dict)
 

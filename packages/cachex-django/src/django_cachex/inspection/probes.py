@@ -49,7 +49,7 @@ def look(place: Place, config: ClientConfig, *, samples: int = 0) -> Facts:
     try:
         with asking(place, config) as ask:
             return _look(place, config, ask, samples)
-    except (RedisError, OSError) as error:
+    except Exception as error:  # also what a CREDENTIAL_PROVIDER raises
         text = f"{type(error).__name__}: {error}"
         return Facts(name=place.name, expected_role=place.role, error=text)
 
@@ -64,11 +64,18 @@ def _look(place: Place, config: ClientConfig, ask: Ask, samples: int) -> Facts:
     if found.mode == "cluster":
         told = facts.fields(_text(ask("CLUSTER", "INFO")))
         ok = int(told.get("cluster_slots_ok", 0))
-        found = attrs.evolve(found, cluster_state=told.get("cluster_state", ""), slots_ok=ok)
+        found = attrs.evolve(
+            found,
+            cluster_state=told.get("cluster_state", ""),
+            slots_ok=ok,
+            full_coverage=_setting(ask, "cluster-require-full-coverage") == "yes",
+        )
     measured = None
     if samples:
         measured = facts.latency([_round_trip(ask) for _ in range(samples)])
-    return attrs.evolve(found, idle_timeout=_idle_timeout(ask), latency=measured)
+    idle = _setting(ask, "timeout")
+    idle_timeout = None if idle is None else int(idle)
+    return attrs.evolve(found, idle_timeout=idle_timeout, latency=measured)
 
 
 def _round_trip(ask: Ask) -> float:
@@ -77,13 +84,14 @@ def _round_trip(ask: Ask) -> float:
     return perf_counter() - began
 
 
-def _idle_timeout(ask: Ask) -> int | None:
+def _setting(ask: Ask, name: str) -> str | None:
+    """Return a setting of the server, None if it does not tell."""
     try:
-        told = ask("CONFIG", "GET", "timeout")
+        told = ask("CONFIG", "GET", name)
     except RedisError:  # managed servers do not let everybody see that
         return None
     pairs = told if isinstance(told, dict) else dict(zip(told[::2], told[1::2], strict=True))
-    return next((int(value) for value in pairs.values()), None)
+    return next(map(_text, pairs.values()), None)
 
 
 def _sentinel(ask: Ask, service: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from redis.exceptions import RedisError
 
 from cachex_client import ClientError
+from cachex_pool import PoolError
 from django_cachex.core import CacheCore
 from django_cachex.errors import CachexError
 from django_cachex.inspection import report
@@ -99,5 +100,5 @@ def told_plainly(alias: str) -> Iterator[None]:
     """Turn what a server or the way to it says into one line for a person."""
     try:
         yield
-    except (RedisError, ClientError, CachexError, OSError) as error:
+    except (RedisError, PoolError, ClientError, CachexError, OSError) as error:
         raise CommandError(f"cache {alias!r}: {type(error).__name__}: {error}") from error
