@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import cachex_otel
 import cachex_pool
-from cachex_client import Cache, DefaultClient, commands
+from cachex_client import Cache, ClientObserver, DefaultClient, commands
 from cachex_client import observer as seam
 from cachex_otel.instrumentor import CachexInstrumentor
 from cachex_pool import observer as pool_seam
@@ -150,6 +150,49 @@ def test_providers_that_do_nothing_cost_nothing(monkeypatch: pytest.MonkeyPatch)
 
 
 # Providers that come late, or never
+
+
+def test_without_a_provider_a_call_is_hardly_told(client: Any) -> None:
+    """Nothing is made for an observer that is asleep, the only one there is."""
+    told: list[Any] = []
+
+    class Sleeper(ClientObserver):
+        awake = False
+
+        def asleep(self) -> bool:
+            return not self.awake
+
+        def sending(self, sent: Any) -> None:
+            told.append(sent)
+
+    cachex_otel.instrument()
+    assert repr(seam.audience.sleeper).startswith("<cachex_otel.observer.Waiting")
+    assert seam.audience.beginners == seam.audience.counters == ()
+    cachex_otel.uninstrument()
+    sleeper = Sleeper()
+    seam.observe(sleeper)
+    try:
+        client.execute(commands.get(b"a"))
+        assert told == []
+        sleeper.awake = True
+        client.execute(commands.get(b"a"))
+        assert len(told) == 1
+    finally:
+        seam.unobserve(sleeper)
+
+
+def test_one_who_fails_to_say_that_it_sleeps_hears_no_more(client: Any) -> None:
+    class Restless(ClientObserver):
+        def asleep(self) -> bool:
+            raise ValueError
+
+        def sending(self, sent: Any) -> None:
+            raise AssertionError
+
+    seam.observe(Restless())
+    client.execute(commands.set(b"a", b"1"))
+    assert client.execute(commands.get(b"a")) == b"1"
+    assert seam.audience.observers == ()
 
 
 def test_without_an_sdk_it_can_be_imported_and_does_nothing(standalone: Standalone) -> None:

@@ -289,7 +289,7 @@ class ClientObserver:
 class Audience:
     """Who listens, and to what; looked at by every call."""
 
-    __slots__ = ("_lock", "asleep", "beginners", "counters", "observers", "senders")
+    __slots__ = ("_lock", "beginners", "counters", "observers", "senders", "sleeper")
 
     def __init__(self) -> None:
         self._lock = StateLock()
@@ -309,9 +309,8 @@ class Audience:
 
     def _take(self, observers: tuple[ClientObserver, ...]) -> None:
         self.senders = _who_override(observers, "sending")
-        alone = len(self.senders) == 1
-        sleepers = _who_override(self.senders, "asleep") if alone else ()
-        self.asleep = sleepers[0].asleep if sleepers else None
+        sleepers = _who_override(self.senders, "asleep")
+        self.sleeper = sleepers[0] if len(sleepers) == len(self.senders) == 1 else None
         self.beginners = _who_override(observers, "began")
         self.counters = _who_override(observers, "looked_up", "wrote", "deleted")
         self.observers = observers
@@ -367,13 +366,13 @@ def announced(
 
     `settle` has to be called then, whatever happens.
     """
-    asleep = audience.asleep
-    if asleep is not None:
+    sleeper = audience.sleeper
+    if sleeper is not None:
         try:
-            if asleep():
+            if sleeper.asleep():
                 return None
         except Exception as error:
-            detach(asleep.__self__, error)
+            detach(sleeper, error)
             return None
     sent = Sent()
     sent.server = server

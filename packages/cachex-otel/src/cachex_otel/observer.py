@@ -58,8 +58,11 @@ class Waiting(ClientObserver):
         """Look for providers at the next call."""
         self._look_at = 0.0
 
+    def asleep(self) -> bool:
+        return monotonic() < self._look_at
+
     def sending(self, sent: Sent) -> Any:
-        if monotonic() < self._look_at:
+        if self.asleep():  # it is not asked where others listen too
             return None
         self._look_at = monotonic() + LOOK_EVERY
         self._instead = self._look()
