@@ -63,6 +63,12 @@ def test_the_entry_of_a_site_says_all(kind: type[Cache] | type[AsyncCache]) -> N
     assert cache.client.options.pool.max_size == 7
 
 
+def test_a_cache_has_the_name_it_is_given() -> None:
+    assert Cache.from_config(SITE).name == ""
+    assert Cache.from_config(SITE, name="shop").name == "shop"
+    assert AsyncCache.from_url("redis://a", name="shop").name == "shop"
+
+
 def test_an_entry_of_next_to_nothing_is_djangos_default() -> None:
     cache = Cache.from_config({"LOCATION": "redis://a"})
     assert cache.keyspace.full("tea") == ":1:tea"
