@@ -19,7 +19,7 @@ DISTRIBUTIONS = {
         "django_cachex",
         {"asgiref", "attrs", "cachex-client", "cachex-pool", "django", "redis", "structlog"},
     ),
-    "cachex-otel": ("cachex_otel", {"cachex-client", "cachex-pool", "opentelemetry-api"}),
+    "cachex-otel": ("cachex_otel", {"attrs", "cachex-client", "cachex-pool", "opentelemetry-api"}),
 }
 every_distribution = pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 
