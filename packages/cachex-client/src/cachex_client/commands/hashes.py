@@ -1,6 +1,7 @@
 """Commands on hashes."""
 
 from collections.abc import Mapping, Sequence
+from operator import index
 from typing import Any
 
 from cachex_client._core.shapes import mapping, members, number, page_of_fields
@@ -72,12 +73,12 @@ def hdel(key: bytes, fields: Sequence[bytes]) -> Command[int]:
 
 def hincrby(key: bytes, field: bytes, amount: int) -> Command[int]:
     """Add to a whole number and return the sum; a missing field counts as 0."""
-    return Command(("HINCRBY", key, field, b"%d" % amount), HINCRBY)
+    return Command(("HINCRBY", key, field, b"%d" % index(amount)), HINCRBY)
 
 
 def hincrbyfloat(key: bytes, field: bytes, amount: float) -> Command[Any]:
     """Add to a number and return the sum; a missing field counts as 0."""
-    return Command(("HINCRBYFLOAT", key, field, repr(amount).encode()), HINCRBYFLOAT, number)
+    return Command(("HINCRBYFLOAT", key, field, repr(float(amount)).encode()), HINCRBYFLOAT, number)
 
 
 def hscan(

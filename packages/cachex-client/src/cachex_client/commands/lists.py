@@ -99,17 +99,17 @@ def linsert(key: bytes, where: str, pivot: bytes, value: bytes) -> Command[int]:
 
 def blpop(keys: Sequence[bytes], seconds: float) -> Command[list[bytes] | None]:
     """Take the first value of the first list that has one, waiting so long for it, 0 for ever."""
-    return Command(("BLPOP", *keys, repr(seconds).encode()), BLPOP)
+    return Command(("BLPOP", *keys, repr(float(seconds)).encode()), BLPOP)
 
 
 def brpop(keys: Sequence[bytes], seconds: float) -> Command[list[bytes] | None]:
     """Take the last value of the first list that has one, waiting so long for it, 0 for ever."""
-    return Command(("BRPOP", *keys, repr(seconds).encode()), BRPOP)
+    return Command(("BRPOP", *keys, repr(float(seconds)).encode()), BRPOP)
 
 
 def blmove(
     source: bytes, target: bytes, seconds: float, wherefrom: str, whereto: str
 ) -> Command[bytes | None]:
     """Do as `lmove`, waiting so long for a value, 0 for ever."""
-    words = ("BLMOVE", source, target, wherefrom, whereto, repr(seconds).encode())
+    words = ("BLMOVE", source, target, wherefrom, whereto, repr(float(seconds)).encode())
     return Command(words, BLMOVE)

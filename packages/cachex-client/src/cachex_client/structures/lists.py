@@ -142,9 +142,10 @@ class ListCommands(Terms):
     ) -> Command[tuple[Key, Any] | None]:
         """Take the first value of the first list that has one; return the list's key and it.
 
-        Keys come one by one or as a collection. Waits for `timeout` seconds at most, for ever if
-        0, on a connection of its own; None if nothing came. In a cluster all keys have to be in one
-        slot. Never sent twice. Redis: BLPOP.
+        Keys come one by one, or as a collection; behind one key or a collection a number is the
+        timeout. Waits for `timeout` seconds at most, for ever if 0, on a connection of its own;
+        None if nothing came. In a cluster all keys have to be in one slot. Never sent twice.
+        Redis: BLPOP.
         """
         names, seconds, version = _waiting(keys, more, timeout, version)
         wires = self._wires(names, version)
@@ -194,9 +195,9 @@ class ListCommands(Terms):
 def _waiting(
     keys: Any, more: tuple[Any, ...], timeout: float, version: Version | None
 ) -> tuple[list[Key], float, Version | None]:
-    """Read keys one by one; or a collection of them, which timeout and version may follow."""
-    if more and isinstance(keys, Iterable) and not isinstance(keys, (str, bytes)):
-        timeout, *more_than_that = more
-        more = tuple(more_than_that)
+    """Read keys one by one; or one key or a collection, and timeout and version behind."""
+    together = isinstance(keys, Iterable) and not isinstance(keys, (str, bytes))
+    if more and (together or (len(more) == 1 and isinstance(more[0], (int, float)))):
+        timeout, more = more[0], more[1:]
     names, version = several(keys, more, version)
     return names, timeout, version

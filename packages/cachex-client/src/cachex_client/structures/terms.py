@@ -94,7 +94,9 @@ def texts(sent: Iterable[bytes]) -> list[str]:
 
 def score(number: float | str) -> bytes:
     """Return a score, or a bound such as `"(1.5"` or `"-inf"`, as it is sent."""
-    return number.encode() if isinstance(number, str) else repr(number).encode()
+    if isinstance(number, str):
+        return number.encode()
+    return repr(number if type(number) in (int, float) else float(number)).encode()
 
 
 def several(

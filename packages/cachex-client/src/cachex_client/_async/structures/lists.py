@@ -132,9 +132,10 @@ class AsyncListVerbs(AsyncVerbs):
     ) -> tuple[Key, Any] | None:
         """Take the first value of the first list that has one; return the list's key and it.
 
-        Keys come one by one or as a collection. Waits for `timeout` seconds at most, for ever if
-        0, on a connection of its own; None if nothing came. In a cluster all keys have to be in one
-        slot. Never sent twice. Redis: BLPOP.
+        Keys come one by one, or as a collection; behind one key or a collection a number is the
+        timeout. Waits for `timeout` seconds at most, for ever if 0, on a connection of its own;
+        None if nothing came. In a cluster all keys have to be in one slot. Never sent twice.
+        Redis: BLPOP.
         """
         return await self._run(
             "blpop", self.commands.blpop(keys, *more, timeout=timeout, version=version)

@@ -135,9 +135,10 @@ class ListMethods(CacheCore):
     ) -> tuple[Key, Any] | None:
         """Take the first value of the first list that has one; return the list's key and it.
 
-        Keys come one by one or as a collection. Waits for `timeout` seconds at most, for ever if
-        0, on a connection of its own; None if nothing came. In a cluster all keys have to be in one
-        slot. Never sent twice. Redis: BLPOP.
+        Keys come one by one, or as a collection; behind one key or a collection a number is the
+        timeout. Waits for `timeout` seconds at most, for ever if 0, on a connection of its own;
+        None if nothing came. In a cluster all keys have to be in one slot. Never sent twice.
+        Redis: BLPOP.
         """
         return self._cache.blpop(keys, *more, timeout=timeout, version=version)
 
