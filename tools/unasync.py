@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import methods
 import verbs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +49,7 @@ BY_HAND = """
     iter_keys keys lock persist pexpire pexpire_at pipeline pttl rate_limit semaphore set
     set_many sscan_iter throttle touch touch_many ttl zscan_iter
 """.split()
-DJANGO_VERBS = BY_HAND + verbs.verbs()
+DJANGO_VERBS = BY_HAND + methods.verbs()
 DJANGO = DJANGO_ATTRIBUTES + [(rf"(\bdef |\.)a{verb}\b", rf"\1{verb}") for verb in DJANGO_VERBS]
 
 COMPILED = {pattern: (re.compile(pattern), text) for pattern, text in COMMON + DJANGO}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import methods
 import verbs
 
 SOURCE = '''"""Ropes."""
@@ -51,8 +52,8 @@ class RopeCommands(Terms):
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
     """A repository whose only methods are those of ropes."""
-    (tmp_path / verbs.SOURCES).mkdir(parents=True)
-    (tmp_path / verbs.SOURCES / "ropes.py").write_text(SOURCE)
+    (tmp_path / methods.SOURCES).mkdir(parents=True)
+    (tmp_path / methods.SOURCES / "ropes.py").write_text(SOURCE)
     (tmp_path / "docs").mkdir()
     (tmp_path / verbs.PAGE).write_text(f"# Ropes\n\n{verbs.BEGIN}\n\n{verbs.END}\n\nThe end.\n")
     return tmp_path
@@ -140,6 +141,6 @@ def test_what_no_module_stands_for_any_more_is_an_orphan(bare: Path) -> None:
 def test_a_method_that_says_too_little_is_refused(
     bare: Path, change: tuple[str, str], reason: str
 ) -> None:
-    (bare / verbs.SOURCES / "ropes.py").write_text(SOURCE.replace(*change))
+    (bare / methods.SOURCES / "ropes.py").write_text(SOURCE.replace(*change))
     with pytest.raises(ValueError, match=reason):
-        verbs.families(bare)
+        methods.families(bare)
