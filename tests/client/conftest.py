@@ -17,7 +17,9 @@ from cachex_pool import Endpoint
 from support.servers import Standalone
 
 # A machine that is busy with other things must not fail a test of what is true.
-hypothesis.settings.register_profile("client", deadline=None)
+hypothesis.settings.register_profile(
+    "client", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("client")
 
 

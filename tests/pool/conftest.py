@@ -23,7 +23,9 @@ from support.colours import Awaited, own_loop
 from support.servers import Standalone
 
 # A machine that is busy with other things must not fail a test of what is true.
-hypothesis.settings.register_profile("pool", deadline=None)
+hypothesis.settings.register_profile(
+    "pool", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("pool")
 
 

@@ -87,8 +87,8 @@ def test_nonsense_closes_the_connection(make_caller: Any, say: Any, nonsense: by
     with Scripted(reply) as server:
         pool = make_caller(server)
         for ask in (
-            lambda: pool.call(say("GET", "a"), monotonic() + 0.5),
-            lambda: pool.exchange(say("GET", "a") + say("PING"), 2, monotonic() + 0.5),
+            lambda: pool.call(say("GET", "a"), say.soon()),
+            lambda: pool.exchange(say("GET", "a") + say("PING"), 2, say.soon()),
         ):
             with pytest.raises(ProtocolError) as caught:
                 ask()

@@ -49,24 +49,32 @@ class Pulse:
     """
 
     def __init__(self, every: float = 0.01) -> None:
-        self.worst = 0.0
+        self._worst, self._before = 0.0, time.monotonic()
         self._every, self._end = every, threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
+    @property
+    def worst(self) -> float:
+        return max(self._worst, 0.0 if self._end.is_set() else self._late())
+
+    def _late(self) -> float:
+        return time.monotonic() - self._before - self._every
+
     def _beat(self) -> None:
-        before = time.monotonic()
         while not self._end.wait(self._every):
-            now = time.monotonic()
-            self.worst = max(self.worst, now - before - self._every)
-            before = now
+            self._worst = max(self._worst, self._late())
+            self._before = time.monotonic()
 
     def __enter__(self) -> Self:
+        self._before = time.monotonic()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        worst = self.worst  # with the beat that is being waited for, which may be the late one
         self._end.set()
         self._thread.join()
+        self._worst = max(self._worst, worst)
 
 
 @contextlib.contextmanager
