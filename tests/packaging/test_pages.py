@@ -16,6 +16,7 @@ import pytest
 from django.core.management.base import CommandError
 
 from django_cachex import checks
+from djangocache import project
 from djangocache.verbs import READS, WRITES
 from support import documents
 from support.documents import ROOT
@@ -230,45 +231,61 @@ def test_the_page_of_commands_has_every_check() -> None:
     assert dict(told) == dict(checks.TITLES)
 
 
-def test_a_user_with_the_rights_of_the_page_may_do_everything(
-    standalone: Standalone, tmp_path: Path
-) -> None:
-    (rules,) = documents.of_kind(TOPOLOGIES[0], "text acl")
-    words = rules.split()
-    assert words[:3] == ["ACL", "SETUSER", "shop"]
-    standalone.command(*words)
-    url = f"redis://shop:s3cret@{standalone.host}:{standalone.port}/1"
-    verbs = [one for one in (*READS, *WRITES) if one[0] != "flush_db"]
-    program = f"""
+USE_EVERYTHING = """
 import asyncio
 import django
 from django.conf import settings
-entry = {{"BACKEND": "django_cachex.cache.RedisCache", "LOCATION": {url!r}, "KEY_PREFIX": "shop"}}
-settings.configure(CACHES={{"default": entry}}, SECRET_KEY="k", INSTALLED_APPS=["django_cachex"])
+entry = ENTRY
+settings.configure(CACHES={"default": entry}, SECRET_KEY="k", INSTALLED_APPS=["django_cachex"])
 django.setup()
 from django.core.cache import cache
 from django.core.management import call_command
+from django_cachex import registry
 
 async def asynchronously(verb, arguments):
     return await getattr(cache, "a" + verb)(*arguments)
 
-for verb, arguments in {verbs!r}:
+for verb, arguments in VERBS:
     cache.set("k", 1, timeout=100)
     getattr(cache, verb)(*arguments)
     cache.set("k", 1, timeout=100)
-    if verb != "iter_keys":
-        asyncio.run(asynchronously(verb, arguments))
+    asyncio.run(asynchronously(verb, arguments))
 with cache.lock("l", timeout=5):
     pass
 call_command("cachex_check")
 call_command("cachex_stats")
-try:
-    cache.client.redis.set("foreign", 1)
-except Exception as error:
-    assert type(error).__name__ == "NoPermissionError", error
-else:
-    raise AssertionError("another prefix can be written to")
+for forbidden in (cache.flush_db, lambda: cache.client.redis.set("foreign", 1)):
+    try:
+        forbidden()
+    except Exception as error:
+        assert type(error).__name__ == "NoPermissionError", error
+    else:
+        raise AssertionError("that should not be allowed")
+registry.close_all()
 """
+
+
+@pytest.mark.parametrize("topology", ["standalone", "sentinels", "cluster"])
+def test_a_user_with_the_rights_of_the_page_may_do_everything(
+    topology: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    servers: Any = request.getfixturevalue(topology)
+    page = {"sentinels": "sentinel"}.get(topology, topology)
+    (rules,) = documents.of_kind(DOCS / f"topologies/{page}.md", "text acl")
+    words = rules.split()
+    assert words[:3] == ["ACL", "SETUSER", "shop"]
+    entry: dict[str, Any]
+    if isinstance(servers, Sentinels):
+        entry, nodes = project.sentinel_entry(servers, KEY_PREFIX="shop"), servers.nodes
+    elif isinstance(servers, Cluster):
+        entry, nodes = project.cluster_entry(servers, KEY_PREFIX="shop"), servers.servers
+    else:
+        entry, nodes = project.entry(servers.url, KEY_PREFIX="shop"), [servers]
+    for node in nodes:
+        node.command(*words)
+    entry.setdefault("OPTIONS", {}).update({"username": "shop", "password": "s3cret"})
+    verbs = [one for one in (*READS, *WRITES) if one[0] != "flush_db"]
+    program = USE_EVERYTHING.replace("ENTRY", repr(entry)).replace("VERBS", repr(verbs))
     assert "primary" in documents.run_program(tmp_path, program)
 
 
