@@ -56,6 +56,15 @@ SAMPLES: Mapping[str, Any] = {
     "capacity": 10,
     "rate": 1,
     "script": "return 1",
+    "bit": 1,
+    "consumer": "c",
+    "entry_ids": "1-1",
+    "group": "g",
+    "member1": "m",
+    "member2": "n",
+    "min_idle_time": 60_000,
+    "offset": 0,
+    "streams": {"k": "0"},
 }
 """An argument for each parameter that has to be given."""
 
@@ -64,12 +73,25 @@ CALLS: Mapping[str, tuple[Any, ...]] = {
     "hset": ("k", "f", 1),
     "hsetex": ("k", "f", 1),
     "blmove": ("k", "l", 0.05),
+    "bitfield": ("k", ("GET", "u8", 0)),
+    "bitop": ("OR", "l", ["k"]),
+    "geoadd": ("k", {"m": (13.4, 52.5)}),
+    "geosearch": ("k",),
+    "geosearchstore": ("l", "k"),
+    "setbit": ("k", 0, 1),
+    "xadd": ("k", {"f": 1}),
+    "xclaim": ("k", "g", "c", 60_000, ["1-1"]),
+    "xreadgroup": ("g", "c", {"k": ">"}),
+    "xgroup_setid": ("k", "g", "0"),
+    "xtrim": ("k", 100),
 }
 """Arguments of methods for which those are not what one would write."""
 
 NAMED: Mapping[str, Mapping[str, Any]] = {
     "blpop": {"timeout": 0.05},
     "brpop": {"timeout": 0.05},
+    "geosearch": {"member": "m", "radius": 1000},
+    "geosearchstore": {"member": "m", "radius": 1000},
     "semaphore": {"lease": 60},
 }
 """Arguments that are given by name."""

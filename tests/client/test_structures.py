@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import redis.exceptions
 from redis.exceptions import ClusterCrossSlotError, ResponseError
 
 from cachex_client import (
     AsyncCache,
     AsyncCachePipeline,
+    AsyncDefaultClient,
     Cache,
     CacheCommands,
     CachePipeline,
@@ -20,6 +24,7 @@ from cachex_client import (
     SentinelMap,
 )
 from cachex_client.command import Command
+from cachex_client.observer import ClientObserver, Sent, observe, unobserve
 from cachex_pool import Endpoint
 from support.places import TOPOLOGIES, Place, place
 from support.servers import Cluster, Server, Standalone
@@ -35,7 +40,10 @@ from support.structure_calls import (
     commands_known,
     content,
     fill,
+    put_another_type,
+    waits,
 )
+from support.waiting import eventually
 
 CODEC = Codec()
 ALL = [one for calls in FAMILIES.values() for one in calls]
@@ -231,7 +239,7 @@ def test_another_type_under_the_key_is_the_servers_error(alone: Place, colour: A
     server = alone.primaries[0]
     for call in doable(ALL, server):
         for key in (K, L):
-            server.command("SET", f":1:{key}", "text")
+            put_another_type(server, call, f":1:{key}")
         with pytest.raises(ResponseError, match=r"WRONGTYPE|wrong kind"):
             pytest.fail(f"{call} returned {outcome(cache, call)!r}")
 
@@ -255,6 +263,12 @@ def test_what_says_nothing_is_refused_before_it_is_sent(
         getattr(cache, method)(*arguments)
 
 
+def test_a_fraction_is_no_whole_number(colour: Any) -> None:
+    cache = colour.cache(colour.make("DefaultClient", ["redis://127.0.0.1:1"]))
+    with pytest.raises(TypeError, match="float"):
+        cache.hincrby("key", "field", 1.5)
+
+
 def test_keys_of_several_slots_are_named(cluster: Cluster, colour: Any) -> None:
     cache = colour.cache(connected(colour, place("cluster", cluster)))
     for method, arguments in [
@@ -272,6 +286,60 @@ def test_waiting_takes_as_long_as_it_may(alone: Place, colour: Any) -> None:
     options = ClientOptions(timeout=0.5)
     cache = colour.cache(colour.make("DefaultClient", [alone.servers.url], options))
     assert cache.blpop("key", timeout=1.5) is None  # longer than the deadline of other calls
+
+
+def test_who_waits_holds_up_nobody(alone: Place, colour: Any) -> None:
+    cache = colour.cache(connected(colour, alone))
+    server = alone.primaries[0]
+    if colour.name == "sync":
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(cache.blpop, "key", timeout=20)
+            eventually(lambda: server.info("clients")["blocked_clients"] == "1", what="a waiter")
+            cache.set("other", 1)
+            assert cache.rpush("key", "value") == 1
+            assert waiting.result(20) == ("key", "value")
+        return
+
+    async def main() -> None:
+        real = cache._cache
+        waiting = asyncio.create_task(real.blpop("key", timeout=20))
+        while server.info("clients")["blocked_clients"] != "1":
+            await asyncio.sleep(0.01)
+        assert await real.set("other", 1)
+        assert await real.rpush("key", "value") == 1
+        assert await waiting == ("key", "value")
+
+    colour.loop.run_until_complete(main())
+
+
+def test_a_task_that_no_longer_waits_takes_nothing(alone: Place, run: Callable[..., Any]) -> None:
+    server = alone.primaries[0]
+
+    async def main() -> None:
+        client = AsyncDefaultClient([alone.servers.url])
+        cache = AsyncCache(client)
+        waiting = asyncio.create_task(cache.blpop("key"))
+        while server.info("clients")["blocked_clients"] != "1":
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        while server.info("clients")["blocked_clients"] != "0":
+            await asyncio.sleep(0.01)
+        assert await cache.rpush("key", 1) == 1
+        assert await cache.lrange("key", 0, -1) == [1]
+        await client.aclose()
+
+    run(main())
+
+
+def test_who_waits_hears_that_the_server_died(alone: Place, colour: Any) -> None:
+    cache = colour.cache(connected(colour, alone))
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(cache.blpop, "key")
+        server = alone.primaries[0]
+        eventually(lambda: server.info("clients")["blocked_clients"] == "1", what="a waiter")
+        server.kill()
+        with pytest.raises(redis.exceptions.ConnectionError):
+            waiting.result(20)
 
 
 # Pipelines
@@ -310,7 +378,7 @@ def test_a_pipeline_returns_what_the_methods_return(
     transaction: bool, at: Place, colour: Any
 ) -> None:
     cache = colour.cache(connected(colour, at), keys=Keys("app"))
-    calls = [one for one in doable([*ALL, *VALUES], at.primaries[0]) if one.method not in WAITING]
+    calls = [one for one in doable([*ALL, *VALUES], at.primaries[0]) if not waits(one)]
     whole = colour.plain(cache.pipeline(transaction=False))
     for number, call in enumerate(calls):
         head = f"app:{number}:"
@@ -403,6 +471,32 @@ def test_a_pipeline_in_a_cluster_is_one_write_per_server(cluster: Cluster, colou
         pipeline.set(f"k{number}", number).get(f"k{number}")
     results = colour.plain(pipeline).execute()
     assert results == [one for number in range(100) for one in (True, number)]
+
+
+class Told(ClientObserver):
+    """Remembers what was sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[Sent] = []
+
+    def sending(self, sent: Sent) -> None:
+        self.sent.append(sent)
+
+
+def test_a_pipeline_is_one_write_for_each_server(at: Place, colour: Any) -> None:
+    cache = colour.cache(connected(colour, at), name="mine")
+    pipeline = cache.pipeline()
+    for number in range(50):
+        pipeline.sadd(f"k{number}", 1).scard(f"k{number}")
+    told = Told()
+    observe(told)
+    try:
+        colour.plain(pipeline).execute()
+    finally:
+        unobserve(told)
+    assert len(told.sent) == len(at.primaries)
+    assert sum(one.size for one in told.sent) == 100
+    assert {one.name for one in told.sent} == {"PIPELINE"}
 
 
 def test_what_waits_is_not_queued(cache: Cache) -> None:

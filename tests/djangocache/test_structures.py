@@ -16,19 +16,19 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.db import connection
 
 from cachex_client import AsyncCache, CacheCommands, Codec
+from cachex_client.commands import custom
 from cachex_client.keys import Keys
 from django_cachex import failures
 from django_cachex.cache import RedisCache
-from django_cachex.errors import CacheUnavailable
+from django_cachex.errors import CacheIsReadOnly, CacheUnavailable
 from django_cachex.failures import FALLBACKS, FALLBACKS_IN_PIPELINES
 from djangocache import project
 from support.colours import Awaited, own_loop
 from support.places import TOPOLOGIES, Place, place
-from support.servers import Server, Standalone
+from support.servers import Sentinels, Server, Standalone
 from support.structure_calls import (
     FAMILIES,
     VALUES,
-    WAITING,
     Call,
     K,
     L,
@@ -37,6 +37,8 @@ from support.structure_calls import (
     commands_known,
     content,
     fill,
+    put_another_type,
+    waits,
 )
 
 Make = Callable[..., Any]
@@ -145,7 +147,7 @@ def test_a_pipeline_returns_what_the_methods_return(
     at: Place, make_cache: Make, coloured: Any
 ) -> None:
     cache = coloured(configured(make_cache, at, KEY_PREFIX="app"))
-    calls = [one for one in doable([*ALL, *VALUES], at.primaries[0]) if one.method not in WAITING]
+    calls = [one for one in doable([*ALL, *VALUES], at.primaries[0]) if not waits(one)]
     pipeline = cache.pipeline()
     for number, call in enumerate(calls):
         prepare(at, call, f"app:{number}:")
@@ -166,6 +168,24 @@ def test_every_method_has_the_signature_of_its_twin_and_of_the_client() -> None:
         of_client = inspect.signature(getattr(AsyncCache, call.method))
         assert list(inspect.signature(sync).parameters) == list(of_client.parameters)
         assert sync.__doc__ == getattr(CacheCommands, call.method).__doc__
+
+
+def test_a_cache_that_is_only_read_from_refuses_to_change_anything(
+    sentinels: Sentinels, make_cache: Make, coloured: Any
+) -> None:
+    at = place("sentinels", sentinels)
+    entry = project.sentinel_entry(sentinels, "?is_master=0", read_your_writes=0)
+    location, _ = entry.pop("LOCATION"), entry.pop("BACKEND")
+    made = make_cache(location, **entry)
+    cache = coloured(made)
+    for number, call in enumerate(doable(ALL, sentinels.primary)):
+        command = getattr(made._cache.commands, call.method)(*call.arguments, **call.options)
+        if custom(*command.arguments).spec.write:
+            with pytest.raises(CacheIsReadOnly, match=command.name):
+                pytest.fail(f"{call} returned {outcome(cache, call)!r}")
+            continue
+        prepare(at, call, f":{number}:")
+        check(at, call, f":{number}:", outcome(cache, call, version=number))
 
 
 # Values
@@ -298,7 +318,7 @@ def test_each_result_of_a_pipeline_is_what_its_method_would_answer(
     transaction: bool, away: Any, coloured: Any
 ) -> None:
     cache = coloured(away)
-    calls = [one for one in [*ALL, *VALUES] if one.method not in WAITING]
+    calls = [one for one in [*ALL, *VALUES] if not waits(one)]
     pipeline = cache.pipeline(transaction)
     for call in calls:
         outcome(pipeline, call)
@@ -340,9 +360,10 @@ def test_an_error_of_the_caller_is_not_ignored(
     alone: Place, make_cache: Make, coloured: Any
 ) -> None:
     cache = coloured(make_cache(alone.servers.url, **AWAY))
-    for call in doable(ALL, alone.primaries[0]):
+    server = alone.primaries[0]
+    for call in doable(ALL, server):
         for key in (K, L):
-            alone.primaries[0].command("SET", f":1:{key}", "text")
+            put_another_type(server, call, f":1:{key}")
         with pytest.raises(redis.exceptions.ResponseError):
             pytest.fail(f"{call} returned {outcome(cache, call)!r}")
 

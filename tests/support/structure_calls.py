@@ -7,8 +7,9 @@ keys `K` and `L` share a slot of a cluster.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from support.resp import RespClient
@@ -21,6 +22,26 @@ SAME: Any = object()
 
 class Scores(dict[Any, float]):
     """The content of a sorted set."""
+
+
+class Places(dict[Any, tuple[float, float]]):
+    """Members of a sorted set that have a longitude and a latitude."""
+
+
+class Counted(set[Any]):
+    """What a HyperLogLog has counted."""
+
+
+class Raw(bytes):
+    """A plain value that no serializer has seen."""
+
+
+class Stream(NamedTuple):
+    """Entries of a stream; a `group` has read the first ones, which are `pending` with "other"."""
+
+    entries: list[tuple[str, dict[str, Any]]]
+    group: str = ""
+    pending: int = 0
 
 
 class Between(NamedTuple):
@@ -184,6 +205,7 @@ LISTS = [
     call("blpop", K, L, timeout=1, given={K: [1], L: [2]}, returns=(K, 1),
          holds={K: None, L: [2]}),
     call("blpop", K, timeout=0.01, returns=None),
+    call("blpop", K, 0.01, returns=None),
     call("brpop", (K,), timeout=1, given={K: [1, 2]}, returns=(K, 2), holds={K: [1]}),
     call("blmove", K, L, 1, given={K: [1, 2]}, returns=1, holds={K: [2], L: [1]}),
     call("blmove", K, L, 0.01, "RIGHT", "LEFT", returns=None),
@@ -234,6 +256,7 @@ SORTED_SETS = [
     call("zcount", K, "(1", "+inf", given=RANKED, returns=2, away=0),
     call("zincrby", K, 0.5, 2, given=RANKED, returns=3.0,
          holds={K: Scores({"a": 1.0, 2: 3.0, (3,): float("inf")})}, away=0.0),
+    call("zadd", K, {"a": Fraction(1, 2)}, returns=1, holds={K: Scores({"a": 0.5})}, away=0),
     call("zincrby", K, 2, "new", returns=2.0, holds={K: Scores({"new": 2.0})}, away=0.0),
     call("zpopmax", K, given=RANKED, returns=PAIRS[2:], holds={K: Scores({"a": 1.0, 2: 2.5})},
          away=[]),
@@ -267,6 +290,211 @@ SORTED_SETS = [
          holds={K: Scores({(3,): float("inf")})}, away=0),
     call("zscan", K, given=RANKED, returns=(0, PAIRS), away=(0, [])),
     call("zscan", K, 0, "2*", 10, given=RANKED, returns=(0, [(2, 2.5)]), away=(0, [])),
+]  # fmt: skip
+
+ENTRIES: list[tuple[str, dict[str, Any]]] = [
+    ("1-1", {"a": 1}), ("1-2", {"a": [2], "ä": "two"}), ("2-0", {"b": None}),
+]  # fmt: skip
+STREAM = {K: Stream(ENTRIES)}
+GROUP = {K: Stream(ENTRIES, "g", 2)}
+NONE_PENDING = {"pending": 0, "min": None, "max": None, "consumers": []}
+
+
+def _told(**wanted: Any) -> Callable[[Any], bool]:
+    """Return a judge of what a server tells, which is more than what is wanted."""
+    words = {name.replace("_", "-"): value for name, value in wanted.items()}
+    return lambda told: isinstance(told, dict) and words.items() <= told.items()
+
+
+def _in_detail(told: Any) -> bool:
+    (group,) = told["groups"]
+    (consumer,) = group["consumers"]
+    return (
+        bool(
+            told["length"] == 3
+            and told["entries"] == ENTRIES
+            and group["name"] == "g"
+            and [one[:2] for one in group["pending"]] == [["1-1", "other"], ["1-2", "other"]]
+            and consumer["name"] == "other"
+            and consumer["pending"][0][0] == "1-1"
+        )
+        if "pending" in group and isinstance(group["pending"], list)
+        else bool(
+            told["entries"] == ENTRIES and group["name"] == "g" and consumer["name"] == "other"
+        )
+    )
+
+
+def _delivered(*ids: str) -> Callable[[Any], bool]:
+    def judge(told: Any) -> bool:
+        return [one["message_id"] for one in told] == list(ids) and all(
+            one["consumer"] == "other"
+            and one["times_delivered"] == 1
+            and one["time_since_delivered"] >= 0
+            for one in told
+        )
+
+    return judge
+
+
+STREAMS = [
+    call("xadd", K, {"a": 1, "ä": [2]}, "5-5", returns="5-5",
+         holds={K: Stream([("5-5", {"a": 1, "ä": [2]})])}),
+    call("xadd", K, {"a": 1}, given=STREAM, holds={}, returns=lambda got: got.partition("-")[2]),
+    call("xadd", K, {"c": 1}, "3-*", 2, False, given=STREAM, returns="3-0",
+         holds={K: Stream([ENTRIES[2], ("3-0", {"c": 1})])}),
+    call("xadd", K, {"c": 1}, "3-0", minid="2", approximate=False, given=STREAM, returns="3-0",
+         holds={K: Stream([ENTRIES[2], ("3-0", {"c": 1})])}),
+    call("xadd", K, {"c": 1}, "3-0", maxlen=100, limit=100, given=STREAM, returns="3-0",
+         holds={K: Stream([*ENTRIES, ("3-0", {"c": 1})])}),
+    call("xadd", K, {"a": 1}, nomkstream=True, returns=None, holds={K: None}),
+    call("xlen", K, given=STREAM, returns=3, away=0),
+    call("xlen", K, returns=0, away=0),
+    call("xrange", K, given=STREAM, returns=ENTRIES, away=[]),
+    call("xrange", K, "(1-1", "+", 1, given=STREAM, returns=ENTRIES[1:2], away=[]),
+    call("xrange", K, returns=[], away=[]),
+    call("xrevrange", K, given=STREAM, returns=ENTRIES[::-1], away=[]),
+    call("xrevrange", K, "1", "-", count=1, given=STREAM, returns=ENTRIES[1:2], away=[]),
+    call("xread", {K: "1-1"}, given=STREAM, returns={K: ENTRIES[1:]}),
+    call("xread", {K: "0", L: "0"}, 1, given={**STREAM, L: Stream(ENTRIES[1:])},
+         returns={K: ENTRIES[:1], L: ENTRIES[1:2]}),
+    call("xread", {K: "$"}, given=STREAM, returns=None),
+    call("xread", {K: "0"}, block=1000, given=STREAM, returns={K: ENTRIES}),
+    call("xread", {K: "$"}, block=10, given=STREAM, returns=None),
+    call("xtrim", K, 1, False, given=STREAM, returns=2, holds={K: Stream(ENTRIES[2:])}, away=0),
+    call("xtrim", K, minid="1-2", approximate=False, given=STREAM, returns=1,
+         holds={K: Stream(ENTRIES[1:])}, away=0),
+    call("xtrim", K, 0, limit=10, returns=0, away=0),
+    call("xdel", K, "1-1", "9-9", given=STREAM, returns=1, holds={K: Stream(ENTRIES[1:])}, away=0),
+    call("xinfo_stream", K, given=GROUP, away={},
+         returns=_told(length=3, groups=1, last_generated_id="2-0", first_entry=ENTRIES[0],
+                       last_entry=ENTRIES[2])),
+    call("xinfo_stream", K, True, given=GROUP, away={}, returns=_in_detail),
+    call("xinfo_groups", K, given=STREAM, returns=[], away=[]),
+    call("xinfo_groups", K, given=GROUP, away=[],
+         returns=lambda told: _told(name="g", pending=2, consumers=1)(told[0])),
+    call("xinfo_consumers", K, "g", given=GROUP, away=[],
+         returns=lambda told: _told(name="other", pending=2)(told[0])),
+    call("xgroup_create", K, "h", given=GROUP, returns=True, away=False),
+    call("xgroup_create", K, "h", "0", True, 0, returns=True, holds={K: Stream([])}, away=False),
+    call("xgroup_destroy", K, "g", given=GROUP, returns=1, away=0),
+    call("xgroup_destroy", K, "none", given=STREAM, returns=0, away=0),
+    call("xgroup_setid", K, "g", "0", given=GROUP, returns=True, away=False),
+    call("xgroup_setid", K, "g", "1-1", 1, given=GROUP, returns=True, away=False),
+    call("xgroup_delconsumer", K, "g", "other", given=GROUP, returns=2, away=0),
+    call("xreadgroup", "g", "me", {K: ">"}, given=GROUP, returns={K: ENTRIES[2:]}),
+    call("xreadgroup", "g", "me", {K: ">"}, 1, noack=True, given={K: Stream(ENTRIES, "g")},
+         returns={K: ENTRIES[:1]}),
+    call("xreadgroup", "g", "other", {K: "0"}, given=GROUP, returns={K: ENTRIES[:2]}),
+    call("xreadgroup", "g", "me", {K: ">"}, block=10, given={K: Stream([], "g")}, returns=None),
+    call("xack", K, "g", "1-1", "2-0", given=GROUP, returns=1, away=0),
+    call("xpending", K, "g", given=GROUP, away=NONE_PENDING,
+         returns={"pending": 2, "min": "1-1", "max": "1-2",
+                  "consumers": [{"name": "other", "pending": 2}]}),
+    call("xpending", K, "g", given={K: Stream(ENTRIES, "g")}, returns=NONE_PENDING,
+         away=NONE_PENDING),
+    call("xpending", K, "g", "-", "+", 10, given=GROUP, returns=_delivered("1-1", "1-2"), away=[]),
+    call("xpending", K, "g", count=1, given=GROUP, returns=_delivered("1-1"), away=[]),
+    call("xpending", K, "g", consumer="other", idle=0, given=GROUP,
+         returns=_delivered("1-1", "1-2"), away=[]),
+    call("xpending", K, "g", consumer="none", given=GROUP, returns=[], away=[]),
+    call("xclaim", K, "g", "me", 0, ["1-1", "9-9"], given=GROUP, returns=ENTRIES[:1], away=[]),
+    call("xclaim", K, "g", "me", 0, ["1-2"], justid=True, given=GROUP, returns=["1-2"], away=[]),
+    call("xclaim", K, "g", "me", 10**9, ["1-1"], given=GROUP, returns=[], away=[]),
+    call("xclaim", K, "g", "me", 0, ["2-0"], 5, retrycount=3, force=True, given=GROUP,
+         returns=ENTRIES[2:], away=[]),
+    call("xclaim", K, "g", "me", 0, ["1-1"], time=1, given=GROUP, returns=ENTRIES[:1], away=[]),
+    call("xautoclaim", K, "g", "me", 0, given=GROUP, returns=("0-0", ENTRIES[:2], []),
+         away=("0-0", [], [])),
+    call("xautoclaim", K, "g", "me", 0, "0-0", 1, True, given=GROUP,
+         returns=("1-2", ["1-1"], []), away=("0-0", [], [])),
+]  # fmt: skip
+
+BITS = {K: Raw(b"\xf0\x01"), L: Raw(b"\x0f")}
+BITMAPS = [
+    call("setbit", K, 7, 1, returns=0, holds={K: b"\x01"}, away=0),
+    call("setbit", K, 0, 0, given=BITS, returns=1, holds={K: b"\x70\x01"}, away=0),
+    call("getbit", K, 1, given=BITS, returns=1, away=0),
+    call("getbit", K, 1000, given=BITS, returns=0, away=0),
+    call("bitcount", K, given=BITS, returns=5, away=0),
+    call("bitcount", K, 1, given=BITS, returns=1, away=0),
+    call("bitcount", K, 0, 0, given=BITS, returns=4, away=0),
+    call("bitcount", K, 2, -1, "BIT", given=BITS, returns=3, away=0),
+    call("bitpos", K, 0, given=BITS, returns=4, away=0),
+    call("bitpos", K, 1, 1, given=BITS, returns=15, away=-1),
+    call("bitpos", K, 1, 4, unit="BIT", given=BITS, returns=15, away=-1),
+    call("bitpos", K, 1, returns=-1, away=-1),
+    call("bitop", "OR", L, [K, L], given=BITS, returns=2, holds={L: b"\xff\x01"}, away=0),
+    call("bitop", "AND", L, K, L, given=BITS, returns=2, holds={L: b"\x00\x00"}, away=0),
+    call("bitop", "NOT", L, K, given=BITS, returns=2, holds={L: b"\x0f\xfe"}, away=0),
+    call("bitfield", K, ("GET", "u8", 0), ("SET", "u8", "#1", 255), ("INCRBY", "i5", 16, 1),
+         given=BITS, returns=[240, 1, 1], holds={K: b"\xf0\xff\x08"}, away=[0, 0, 0]),
+    call("bitfield", K, ("OVERFLOW", "FAIL"), ("INCRBY", "u2", 0, 5), returns=[None], away=[0],
+         holds={}),
+]  # fmt: skip
+
+HYPERLOGLOGS = [
+    call("pfadd", K, 1, "two", [3], returns=True, holds={}, away=False),
+    call("pfadd", K, 1, given={K: Counted({1, 2})}, returns=False, holds={}, away=False),
+    call("pfcount", K, given={K: Counted({1, "two"})}, returns=2, holds={}, away=0),
+    call("pfcount", [K, L], given={K: Counted({1, 2}), L: Counted({2, 3})}, returns=3, holds={},
+         away=0),
+    call("pfcount", K, returns=0, away=0),
+    call("pfmerge", L, [K], given={K: Counted({1, 2}), L: Counted({3})}, returns=True, holds={},
+         away=False),
+]  # fmt: skip
+
+PALERMO, CATANIA = (13.361389, 38.115556), (15.087269, 37.502669)
+SICILY = {K: Places({"Palermo": PALERMO, ("Catania",): CATANIA})}
+HASH_OF_PALERMO = 3479099956230698
+
+
+def _near(wanted: Any, error: float = 0.01) -> Callable[[Any], bool]:
+    """Return a judge of numbers, alone or inside lists and tuples, that may be a little off."""
+
+    def judge(got: Any, wanted: Any = wanted) -> bool:
+        if isinstance(wanted, (list, tuple)):
+            return (
+                type(got) is type(wanted)
+                and len(got) == len(wanted)
+                and all(map(judge, got, wanted))
+            )
+        if isinstance(wanted, float):
+            return isinstance(got, float) and abs(got - wanted) <= error
+        return bool(got == wanted)
+
+    return judge
+
+
+GEO = [
+    call("geoadd", K, {"Palermo": PALERMO}, returns=1, away=0,
+         holds={K: Scores({"Palermo": float(HASH_OF_PALERMO)})}),
+    call("geoadd", K, {"Palermo": (0, 0)}, nx=True, given=SICILY, returns=0, holds={}, away=0),
+    call("geoadd", K, {"Palermo": (0, 0), "new": (1, 1)}, xx=True, ch=True, given=SICILY,
+         returns=1, holds={}, away=0),
+    call("geodist", K, "Palermo", ("Catania",), given=SICILY, returns=_near(166274.15), holds={}),
+    call("geodist", K, "Palermo", ("Catania",), "km", given=SICILY, returns=_near(166.27),
+         holds={}),
+    call("geodist", K, "Palermo", "none", given=SICILY, returns=None, holds={}),
+    call("geopos", K, "Palermo", "none", given=SICILY, returns=_near([PALERMO, None]), holds={},
+         away=[None, None]),
+    call("geohash", K, "Palermo", "none", given=SICILY, returns=["sqc8b49rny0", None], holds={},
+         away=[None, None]),
+    call("geosearch", K, longitude=15, latitude=37, radius=200, unit="km", sort="ASC",
+         given=SICILY, returns=[("Catania",), "Palermo"], holds={}, away=[]),
+    call("geosearch", K, member="Palermo", width=400, height=400, unit="km", sort="DESC", count=1,
+         given=SICILY, returns=[("Catania",)], holds={}, away=[]),
+    call("geosearch", K, member="Palermo", radius=1, count=1, any=True, given=SICILY,
+         returns=["Palermo"], holds={}, away=[]),
+    call("geosearch", K, longitude=15, latitude=37, radius=100, unit="km", withdist=True,
+         given=SICILY, returns=_near([(("Catania",), 56.44)]), holds={}, away=[]),
+    call("geosearch", K, member="Palermo", radius=1, withdist=True, withhash=True, withcoord=True,
+         given=SICILY, returns=_near([("Palermo", 0.0, HASH_OF_PALERMO, PALERMO)]), holds={},
+         away=[]),
+    call("geosearchstore", L, K, member="Palermo", radius=1, given=SICILY, returns=1,
+         holds={L: Scores({"Palermo": float(HASH_OF_PALERMO)})}, away=0),
+    call("geosearchstore", L, K, longitude=PALERMO[0], latitude=PALERMO[1], radius=1000, sort="ASC",
+         count=1, storedist=True, unit="km", given=SICILY, returns=1, holds={}, away=0),
 ]  # fmt: skip
 
 # Verbs of plain values: tests of their own say more; here for pipelines.
@@ -304,15 +532,34 @@ VALUES = [
 ]  # fmt: skip
 
 FAMILIES: dict[str, list[Call]] = {
+    "bitmaps": BITMAPS,
+    "geo": GEO,
     "hashes": HASHES,
+    "hyperloglogs": HYPERLOGLOGS,
     "lists": LISTS,
     "sets": SETS,
     "sorted_sets": SORTED_SETS,
+    "streams": STREAMS,
 }
 """The calls by the module of `cachex_client.structures` that their methods are in."""
 
 WAITING = frozenset(("blpop", "brpop", "blmove"))
 """Methods that pipelines do not have."""
+
+OF_STRINGS = ("bitmaps", "hyperloglogs")
+"""Families whose keys are strings to the server."""
+
+
+def put_another_type(server: Server, call: Call, key: str) -> None:
+    """Put something under a full key that the method of a call cannot work on."""
+    make = "RPUSH" if any(call in FAMILIES[family] for family in OF_STRINGS) else "SET"
+    server.command("DEL", key)
+    server.command(make, key, "text")
+
+
+def waits(call: Call) -> bool:
+    """Tell whether a call may wait at the server, which pipelines refuse."""
+    return call.method in WAITING or "block" in call.options
 
 
 def as_expected(value: Any, wanted: Any) -> bool:
@@ -323,6 +570,8 @@ def as_expected(value: Any, wanted: Any) -> bool:
         return wanted.fits(value)
     if isinstance(wanted, AnyOf):
         return value in wanted.values
+    if callable(wanted):
+        return bool(wanted(value))
     return type(value) is type(wanted) and bool(value == wanted)
 
 
@@ -336,29 +585,47 @@ def commands_known(server: Server) -> set[str]:
 
 def fill(server: Server, key: str, content: Any, stored: Any, replicas: int = 0) -> None:
     """Put something under a full key, and wait for the replicas; `stored` makes bytes of values."""
-    words: list[Any]
     if content is None:
         return
-    if isinstance(content, Scores):
-        pairs = ((repr(score), stored(member)) for member, score in content.items())
-        words = ["ZADD", key, *(word for pair in pairs for word in pair)]
-    elif isinstance(content, dict):
-        words = ["HSET", key]
-        for field, value in content.items():
-            words += [field, stored(value)]
-    elif isinstance(content, list):
-        words = ["RPUSH", key, *map(stored, content)]
-    elif isinstance(content, set):
-        words = ["SADD", key, *map(stored, content)]
-    else:
-        words = ["SET", key, stored(content)]
     client: RespClient = server.client()
     try:
-        client.command(*words)
+        for words in _making(key, content, stored):
+            client.command(*words)
         if replicas:
             client.command("WAIT", replicas, 10_000)
     finally:
         client.close()
+
+
+def _making(key: str, content: Any, stored: Any) -> Iterator[list[Any]]:
+    """Yield the commands that put something under a key."""
+    if isinstance(content, Stream):
+        yield ["XGROUP", "CREATE", key, content.group or "to be gone", "0", "MKSTREAM"]
+        for number, fields in content.entries:
+            words = (word for name, value in fields.items() for word in (name, stored(value)))
+            yield ["XADD", key, number, *words]
+        if not content.group:
+            yield ["XGROUP", "DESTROY", key, "to be gone"]
+        if content.pending:
+            read = ["COUNT", content.pending, "STREAMS", key, ">"]
+            yield ["XREADGROUP", "GROUP", content.group, "other", *read]
+    elif isinstance(content, Scores):
+        pairs = ((repr(score), stored(member)) for member, score in content.items())
+        yield ["ZADD", key, *(word for pair in pairs for word in pair)]
+    elif isinstance(content, Places):
+        places = ((*map(repr, at), stored(member)) for member, at in content.items())
+        yield ["GEOADD", key, *(word for place in places for word in place)]
+    elif isinstance(content, dict):
+        pairs = ((field, stored(value)) for field, value in content.items())
+        yield ["HSET", key, *(word for pair in pairs for word in pair)]
+    elif isinstance(content, list):
+        yield ["RPUSH", key, *map(stored, content)]
+    elif isinstance(content, Counted):
+        yield ["PFADD", key, *map(stored, content)]
+    elif isinstance(content, set):
+        yield ["SADD", key, *map(stored, content)]
+    else:
+        yield ["SET", key, content if isinstance(content, Raw) else stored(content)]
 
 
 def content(server: Server, key: str) -> Any:
@@ -377,6 +644,11 @@ def content(server: Server, key: str) -> Any:
     if kind == "zset":
         flat = server.command("ZRANGE", key, 0, -1, "WITHSCORES")
         return Scores({m: float(s) for m, s in zip(flat[::2], flat[1::2], strict=True)})
+    if kind == "stream":
+        return [
+            (number.decode(), dict(zip(map(bytes.decode, flat[::2]), flat[1::2], strict=True)))
+            for number, flat in server.command("XRANGE", key, "-", "+")
+        ]
     return server.command("GET", key)
 
 
@@ -388,6 +660,8 @@ def as_stored(wanted: Any, stored: Any) -> Any:
 
     if wanted is None:
         return None
+    if isinstance(wanted, Stream):
+        return [(number, as_stored(fields, stored)) for number, fields in wanted.entries]
     if isinstance(wanted, Scores):
         return Scores({one(member): score for member, score in wanted.items()})
     if isinstance(wanted, dict):

@@ -28,6 +28,23 @@ def _one_or_many(kind: Callable[[], Any], place: int = 1) -> Callable[..., Any]:
     return answer
 
 
+def _pending(error: Exception, key: Any, group: Any, *limits: Any, **named: Any) -> Any:
+    """A summary, or a list if there are any limits but the version, which is the sixth."""
+    if [one for one in limits[:5] if one is not None] or named.keys() - {"version"}:
+        return []
+    return {"pending": 0, "min": None, "max": None, "consumers": []}
+
+
+def _first_bit(error: Exception, key: Any, bit: int, *_: Any, **__: Any) -> int:
+    """Where nothing is, all bits are 0."""
+    return -1 if bit else 0
+
+
+def _numbers(error: Exception, key: Any, *operations: Any, **_: Any) -> list[int]:
+    """0 for each number that was to be read or written."""
+    return [0 for operation in operations if str(next(iter(operation))).upper() != "OVERFLOW"]
+
+
 _NOTHING: tuple[tuple[Callable[..., Any], str], ...] = (
     (_always(None), "hget lindex lpop rpop lmove blpop brpop blmove zrank zrevrank zscore"),
     (_one_or_many(list), "srandmember"),
@@ -46,8 +63,18 @@ _NOTHING: tuple[tuple[Callable[..., Any], str], ...] = (
     (lambda *_, **__: (0, {}), "hscan"),
     (lambda *_, **__: (0, set()), "sscan"),
     (lambda *_, **__: (0, []), "zscan"),
-    (_each(None), "hmget hgetex zmscore"),
+    (_each(None), "hmget hgetex zmscore geopos geohash"),
     (_each(False), "smismember"),
+    (_always(None), "xadd xread xreadgroup geodist"),
+    (_always(False), "xgroup_create xgroup_setid pfadd pfmerge"),
+    (_always(0), "xlen xtrim xdel xgroup_destroy xgroup_delconsumer xack"),
+    (_always(0), "pfcount setbit getbit bitcount bitop geoadd geosearchstore"),
+    (_new(dict), "xinfo_stream"),
+    (_new(list), "xrange xrevrange xinfo_groups xinfo_consumers xclaim geosearch"),
+    (_pending, "xpending"),
+    (lambda *_, **__: ("0-0", [], []), "xautoclaim"),
+    (_first_bit, "bitpos"),
+    (_numbers, "bitfield"),
     (_each(-2), "httl hpttl hexpiretime hpersist"),
     (_each(-2, after=2), "hexpire hpexpire hexpireat hpexpireat"),
 )

@@ -9,15 +9,29 @@ from copy import copy
 from typing import Any
 
 from cachex_client.keys import Keys, Version
+from cachex_client.structures.bitmaps import BitmapCommands
+from cachex_client.structures.geo import GeoCommands
 from cachex_client.structures.hashes import HashCommands
+from cachex_client.structures.hyperloglogs import HyperLogLogCommands
 from cachex_client.structures.lists import ListCommands
 from cachex_client.structures.sets import SetCommands
 from cachex_client.structures.sorted_sets import SortedSetCommands
+from cachex_client.structures.streams import StreamCommands
 from cachex_client.structures.values import ValueCommands
 from cachex_client.timeouts import DEFAULT, Timeout
 
 
-class CacheCommands(HashCommands, ListCommands, SetCommands, SortedSetCommands, ValueCommands):
+class CacheCommands(
+    BitmapCommands,
+    GeoCommands,
+    HashCommands,
+    HyperLogLogCommands,
+    ListCommands,
+    SetCommands,
+    SortedSetCommands,
+    StreamCommands,
+    ValueCommands,
+):
     """Every verb of a cache that is one command, on a cache's keys and formats."""
 
     def at(self, version: Version | None = None, timeout: Timeout = DEFAULT) -> "CacheCommands":

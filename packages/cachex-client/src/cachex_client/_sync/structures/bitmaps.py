@@ -1,0 +1,95 @@
+# Written by tools/unasync.py from _async/structures/bitmaps.py: edit that file instead.
+"""Bitmaps, on the cache object.
+
+Written by tools/verbs.py from cachex_client/structures: edit that instead.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from cachex_client._sync.verbs import Verbs
+from cachex_client.keys import Key, Version
+
+
+class BitmapVerbs(Verbs):
+    """The verbs of a cache for bitmaps."""
+
+    def setbit(
+        self, key: Key, offset: int, value: int, version: Version | None = None
+    ) -> int:
+        """Set a bit to 0 or 1 and return what it was; the string grows as far. Redis: SETBIT."""
+        return self._run("setbit", self.commands.setbit(key, offset, value, version))
+
+    def getbit(self, key: Key, offset: int, version: Version | None = None) -> int:
+        """Return a bit, 0 beyond the end. Redis: GETBIT."""
+        return self._run("getbit", self.commands.getbit(key, offset, version))
+
+    def bitcount(
+        self,
+        key: Key,
+        start: int | None = None,
+        end: int | None = None,
+        unit: Literal["BYTE", "BIT"] = "BYTE",
+        version: Version | None = None,
+    ) -> int:
+        """Return how many bits are set, of all or from `start` to `end`, both included.
+
+        These count bytes, or bits if `unit` is `"BIT"`; negative ones from the end.
+        Redis: BITCOUNT.
+        """
+        return self._run("bitcount", self.commands.bitcount(key, start, end, unit, version))
+
+    def bitpos(
+        self,
+        key: Key,
+        bit: int,
+        start: int | None = None,
+        end: int | None = None,
+        unit: Literal["BYTE", "BIT"] = "BYTE",
+        version: Version | None = None,
+    ) -> int:
+        """Return where the first bit is that is 0 or 1, -1 if there is none.
+
+        `start`, `end` and `unit` are as in `bitcount`. Redis: BITPOS.
+        """
+        return self._run("bitpos", self.commands.bitpos(key, bit, start, end, unit, version))
+
+    def bitop(
+        self,
+        operation: Literal["AND", "OR", "XOR", "NOT"],
+        dest: Key,
+        keys: Key | Iterable[Key],
+        *more: Key,
+        version: Version | None = None,
+        version_dest: Version | None = None,
+        version_keys: Version | None = None,
+    ) -> int:
+        """Store what an operation makes of the bits under keys; return its length in bytes.
+
+        In a cluster all keys have to be in one slot. Never sent twice. Redis: BITOP.
+        """
+        return self._run(
+            "bitop",
+            self.commands.bitop(
+                operation,
+                dest,
+                keys,
+                *more,
+                version=version,
+                version_dest=version_dest,
+                version_keys=version_keys,
+            ),
+        )
+
+    def bitfield(
+        self, key: Key, *operations: Iterable[Any], version: Version | None = None
+    ) -> list[int | None]:
+        """Read and write numbers of any width; return one for each operation.
+
+        Operations are `("GET", "u8", 0)`, `("SET", "u8", "#1", 200)`, `("INCRBY", "i5", 100, 1)`;
+        `("OVERFLOW", "SAT")`, which returns nothing, says what the next ones do at the limits,
+        `"FAIL"` makes them None. Never sent twice. Redis: BITFIELD.
+        """
+        return self._run(
+            "bitfield", self.commands.bitfield(key, *operations, version=version)
+        )

@@ -1,0 +1,186 @@
+"""Places: values with a longitude and a latitude."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from cachex_client.command import Argument, Command
+from cachex_client.commands import geo as build
+from cachex_client.keys import Key, Version
+from cachex_client.structures.terms import Terms, text
+
+
+class GeoCommands(Terms):
+    """Commands on places, which are members of a sorted set: its commands work, too.
+
+    Longitude comes before latitude, in degrees. Positions are stored to less than a metre.
+    """
+
+    def geoadd(
+        self,
+        key: Key,
+        mapping: Mapping[Any, tuple[float, float]],
+        *,
+        nx: bool = False,
+        xx: bool = False,
+        ch: bool = False,
+        version: Version | None = None,
+    ) -> Command[int]:
+        """Add members with (longitude, latitude), or move them; return how many are new.
+
+        With `ch` how many are new or moved. `nx` only adds, `xx` only moves. ValueError if
+        `mapping` is empty. Redis: GEOADD.
+        """
+        if not mapping:
+            raise ValueError("at least one member with its place is needed")
+        options = [word for word, wanted in (("NX", nx), ("XX", xx), ("CH", ch)) if wanted]
+        stored = self.codec.dumps_many(mapping)
+        places = ((*at, member) for at, member in zip(mapping.values(), stored, strict=True))
+        return build.geoadd(self.keyspace.wire(key, version), places, options)
+
+    def geodist(
+        self,
+        key: Key,
+        member1: Any,
+        member2: Any,
+        unit: Literal["m", "km", "mi", "ft"] = "m",
+        version: Version | None = None,
+    ) -> Command[float | None]:
+        """Return how far two members are from each other, None if one is missing.
+
+        Redis: GEODIST.
+        """
+        one, other = self.codec.dumps_many((member1, member2))
+        return build.geodist(self.keyspace.wire(key, version), one, other, unit)
+
+    def geopos(
+        self, key: Key, *members: Any, version: Version | None = None
+    ) -> Command[list[tuple[float, float] | None]]:
+        """Return (longitude, latitude) of each member, None for a missing one. Redis: GEOPOS."""
+        return build.geopos(self.keyspace.wire(key, version), self.codec.dumps_many(members))
+
+    def geohash(
+        self, key: Key, *members: Any, version: Version | None = None
+    ) -> Command[list[str | None]]:
+        """Return the Geohash of each member, None for a missing one. Redis: GEOHASH."""
+        wire = self.keyspace.wire(key, version)
+        command = build.geohash(wire, self.codec.dumps_many(members))
+        return command.then(lambda found: [None if one is None else text(one) for one in found])
+
+    def geosearch(
+        self,
+        key: Key,
+        *,
+        member: Any = None,
+        longitude: float | None = None,
+        latitude: float | None = None,
+        radius: float | None = None,
+        width: float | None = None,
+        height: float | None = None,
+        unit: Literal["m", "km", "mi", "ft"] = "m",
+        sort: Literal["ASC", "DESC"] | None = None,
+        count: int | None = None,
+        any: bool = False,
+        withdist: bool = False,
+        withhash: bool = False,
+        withcoord: bool = False,
+        version: Version | None = None,
+    ) -> Command[list[Any]]:
+        """Return the members around a `member`, or around `longitude` and `latitude`.
+
+        In a circle of `radius`, or in a rectangle of `width` and `height`, in `unit`; nearest or
+        farthest first as `sort` says; at most `count` of them, the first ones found with `any`.
+        With one of the last three options tuples: the member, its distance in `unit`, its hash as
+        a number, its (longitude, latitude). ValueError if the area is said in no way, or in two.
+        Redis: GEOSEARCH.
+        """
+        words = self._search(
+            member, longitude, latitude, radius, width, height, unit, sort, count, any
+        )
+        extras = (("WITHDIST", withdist), ("WITHHASH", withhash), ("WITHCOORD", withcoord))
+        wanted = [word for word, on in extras if on]
+        command = build.geosearch(self.keyspace.wire(key, version), [*words, *wanted])
+        return command.then(self._found(wanted) if wanted else self._values)
+
+    def geosearchstore(
+        self,
+        dest: Key,
+        src: Key,
+        *,
+        member: Any = None,
+        longitude: float | None = None,
+        latitude: float | None = None,
+        radius: float | None = None,
+        width: float | None = None,
+        height: float | None = None,
+        unit: Literal["m", "km", "mi", "ft"] = "m",
+        sort: Literal["ASC", "DESC"] | None = None,
+        count: int | None = None,
+        any: bool = False,
+        storedist: bool = False,
+        version: Version | None = None,
+        version_src: Version | None = None,
+        version_dst: Version | None = None,
+    ) -> Command[int]:
+        """Store what `geosearch` finds under `dest`; return how many members that are.
+
+        With `storedist` their scores are the distances. In a cluster both keys have to be in one
+        slot. Never sent twice. Redis: GEOSEARCHSTORE.
+        """
+        words = self._search(
+            member, longitude, latitude, radius, width, height, unit, sort, count, any
+        )
+        target = self.keyspace.wire(dest, version if version_dst is None else version_dst)
+        source = self.keyspace.wire(src, version if version_src is None else version_src)
+        return build.geosearchstore(target, source, [*words, *(["STOREDIST"] * storedist)])
+
+    def _search(
+        self,
+        member: Any,
+        longitude: float | None,
+        latitude: float | None,
+        radius: float | None,
+        width: float | None,
+        height: float | None,
+        unit: str,
+        sort: str | None,
+        count: int | None,
+        first: bool,
+    ) -> list[Argument]:
+        centre: tuple[Argument, ...]
+        if longitude is not None and latitude is not None and member is None:
+            at = (repr(float(one)).encode() for one in (longitude, latitude))
+            centre = ("FROMLONLAT", *at)
+        elif member is not None and longitude is latitude is None:
+            centre = ("FROMMEMBER", self.codec.dumps(member))
+        else:
+            raise ValueError("the centre is a member, or a longitude and a latitude")
+        box = None if width is None or height is None else (width, height)
+        if (radius is None) == (box is None) or (width is None) != (height is None):
+            raise ValueError("the area has a radius, or a width and a height")
+        words: list[Argument] = list(build.area(centre, radius, box, unit))
+        if sort is not None:
+            words.append(sort)
+        if count is not None:
+            words += ["COUNT", b"%d" % count, *(["ANY"] * first)]
+        elif first:
+            raise ValueError("any needs a count")
+        return words
+
+    def _found(self, wanted: list[str]) -> Any:
+        """Return a function that reads members with what was asked for beside them."""
+
+        def read(reply: list[list[Any]]) -> list[tuple[Any, ...]]:
+            found: list[tuple[Any, ...]] = []
+            for member, *rest in reply:
+                told: list[Any] = [self.codec.loads(member)]
+                for word, value in zip(wanted, rest, strict=True):
+                    if word == "WITHDIST":
+                        told.append(float(value))
+                    elif word == "WITHCOORD":
+                        told.append((float(value[0]), float(value[1])))
+                    else:
+                        told.append(value)
+                found.append(tuple(told))
+            return found
+
+        return read
