@@ -1,0 +1,172 @@
+"""The table of docs/migration/return-values.md: the same calls on four backends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import redis.exceptions
+from django.core.cache import caches
+from django.test import override_settings
+
+from migration import child
+from migration.test_values import DJANGO, DJANGO_REDIS, DJANGO_VALKEY, OURS
+from support.servers import Standalone
+
+ERROR = redis.exceptions.ResponseError
+MISSING = object()
+"""The backend has no such method."""
+
+# What goes before, a call, and what it returns: on Django's, django-redis, django-valkey and ours.
+# A class is that of the error that is raised.
+CALLS: list[tuple[list[tuple[Any, ...]], tuple[Any, ...], tuple[Any, Any, Any, Any]]] = [
+    ([("set", "k", None)], ("get", "k", "default"), (None, None, None, None)),
+    ([], ("set", "k", 1), (None, True, True, True)),
+    ([], ("add", "k", 1), (True, True, True, True)),
+    ([("set", "k", 1)], ("add", "k", 1), (False, False, None, False)),
+    ([], ("set_many", {"k": 1}), ([], None, None, [])),
+    ([("set", "k", 1)], ("delete_many", ["k", "l"]), (None, 1, 1, 1)),
+    ([("set", "k", 1)], ("delete", "k"), (True, True, True, True)),
+    ([], ("delete", "k"), (False, False, False, False)),
+    ([], ("incr", "k"), (ValueError, ValueError, ValueError, ValueError)),
+    ([("set", "k", None)], ("incr_version", "k"), (2, ValueError, ValueError, 2)),
+    ([("set", "k", 1, None)], ("ttl", "k"), (MISSING, None, None, None)),
+    ([], ("ttl", "k"), (MISSING, 0, 0, -2)),
+    ([("set", "k", 1, None)], ("pttl", "k"), (MISSING, None, None, None)),
+    ([], ("pttl", "k"), (MISSING, 0, 0, -2)),
+    ([("set", "k", 1)], ("expire", "k", 5), (MISSING, True, True, True)),
+    ([], ("expire", "k", 5), (MISSING, False, False, False)),
+    ([("set", "k", 1)], ("pexpire", "k", 5000), (MISSING, True, True, True)),
+    ([("set", "k", 1)], ("expire_at", "k", 4_000_000_000), (MISSING, True, True, True)),
+    ([("set", "k", 1)], ("pexpire_at", "k", 4_000_000_000_000), (MISSING, True, True, True)),
+    ([("set", "k", 1)], ("persist", "k"), (MISSING, True, True, True)),
+    ([("set", "k", 1, None)], ("persist", "k"), (MISSING, False, False, False)),
+    ([("set", "k", 1, None)], ("touch", "k", None), (False, False, False, True)),
+    ([("set", "k", 1)], ("touch", "k"), (True, True, True, True)),
+    ([("set", "k", 1, 0.9)], ("get", "k"), (None, 1, 1, 1)),
+    ([("set", "k", 1)], ("keys", "*"), (MISSING, ["k"], ["k"], ["k"])),
+    ([("set", "k", 1)], ("delete_pattern", "*"), (MISSING, 1, 1, 1)),
+    ([("set", "k", "text")], ("incr", "k"), (ERROR, TypeError, TypeError, ERROR)),
+    ([("set", "k", 2**63 - 1)], ("incr", "k"), (ERROR, 2**63, 2**63, ERROR)),
+    ([("set", "k", 1)], ("get_many", ["k", "l"]), ({"k": 1},) * 4),
+    ([], ("get_or_set", "k", 5), (5, 5, 5, 5)),
+    ([("set", "k", 1)], ("has_key", "k"), (True, True, True, True)),
+    ([("set", "k", 1)], ("decr", "k"), (0, 0, 0, 0)),
+    ([], ("close",), (None, None, None, None)),
+]
+BACKENDS = (DJANGO, DJANGO_REDIS, DJANGO_VALKEY, OURS)
+
+
+def outcome(answer: Any, expected: Any) -> Any:
+    """Return an answer as the table has it."""
+    if isinstance(answer, AttributeError) and expected is MISSING:
+        return MISSING
+    return type(answer) if isinstance(answer, Exception) else answer
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_calls_return_what_the_table_says(backend: str, standalone: Standalone) -> None:
+    column = BACKENDS.index(backend)
+    orders, ends = [], []
+    entries = {}
+    for number, (before, call, _) in enumerate(CALLS):  # each with keys of its own
+        alias = f"a{number}"
+        entries[alias] = {"BACKEND": backend, "LOCATION": standalone.url, "KEY_PREFIX": alias}
+        orders += [(alias, *order) for order in (*before, call)]
+        ends.append(len(orders) - 1)
+    answers = child.run(entries, orders)
+    wrong = {}
+    for at, (before, call, expected) in zip(ends, CALLS, strict=True):
+        got = outcome(answers[at], expected[column])
+        if got != expected[column] or type(got) is not type(expected[column]):
+            wrong[f"{before} {call}"] = (answers[at], expected[column])
+    assert wrong == {}
+
+
+@pytest.fixture
+def cache(standalone: Standalone) -> Any:
+    entry = {"BACKEND": OURS, "LOCATION": standalone.url}
+    with override_settings(CACHES={"default": entry, "other": {**entry, "KEY_PREFIX": "other"}}):
+        yield caches["default"]
+
+
+def test_incr_may_make_a_key_that_never_ends(cache: Any, run: Any) -> None:
+    assert cache.incr("hits", ignore_key_check=True) == 1
+    assert cache.incr("hits", 4, ignore_key_check=True) == 5
+    assert cache.ttl("hits") is None
+    assert run(cache.aincr("more", 2, ignore_key_check=True)) == 2
+    with pytest.raises(ValueError, match="not found"):
+        cache.incr("nothing")
+
+
+def test_set_says_whether_it_stored(cache: Any) -> None:
+    assert cache.set("k", 1, nx=True) is True
+    assert cache.set("k", 2, nx=True) is False
+    assert cache.set("l", 1, xx=True) is False
+
+
+def test_clear_leaves_alone_what_is_not_its_own(cache: Any, standalone: Standalone) -> None:
+    cache.set("k", 1)
+    caches["other"].set("k", 1)
+    standalone.command("SET", "foreign", "1")
+    cache.clear()
+    assert set(standalone.command("KEYS", "*")) == {b"other:1:k", b"foreign"}
+    cache.flush_db()
+    assert standalone.command("DBSIZE") == 0
+
+
+def test_a_lock_knows_both_names_of_its_time(cache: Any) -> None:
+    with cache.lock("a", lease=60), cache.get_lock("b", timeout=60):
+        assert (cache.ttl("a") > 50, cache.ttl("b") > 50) == (True, True)
+    with pytest.raises(TypeError, match=r"waiting is blocking_timeout="):
+        cache.lock("a", lease=60, timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "named"),
+    [
+        ("iter_keys", ("*", None, 100), {}),
+        ("delete_pattern", ("*", None, "prefix"), {}),
+        ("get", ("k",), {"client": None}),
+        ("delete", ("k",), {"prefix": "x"}),
+        ("keys", (), {"search": "*"}),
+    ],
+)
+def test_an_argument_that_is_not_here_is_never_ignored(
+    method: str, arguments: tuple[Any, ...], named: dict[str, Any], cache: Any
+) -> None:
+    with pytest.raises(TypeError):
+        list(getattr(cache, method)(*arguments, **named))
+
+
+def test_the_client_says_where_a_method_is(cache: Any) -> None:
+    with pytest.raises(AttributeError, match=r"write cache\.make_key"):
+        cache.client.make_key("k")
+    with pytest.raises(AttributeError, match=r"write cache\.ttl"):
+        cache.client.ttl("k")
+    with pytest.raises(AttributeError, match=r"has no attribute 'nonsense'$"):
+        _ = cache.client.nonsense
+
+
+def test_the_raw_client_is_found_by_all_its_names(cache: Any) -> None:
+    import django_cachex
+
+    raw = django_cachex.get_redis_connection("default")
+    assert raw.set(cache.make_key("k"), 5)
+    same = [
+        cache.client.get_client(),
+        cache.client.get_client(True),
+        cache.client.get_client(write=True),
+        cache._cache.get_client("k", write=True),
+        django_cachex.get_valkey_connection(),
+        django_cachex.get_valkey_connection("default", write=True, key="k"),
+    ]
+    assert all(one is raw for one in same)
+    reads = [
+        cache.client.get_client(False),
+        cache.client.get_client(write=False),
+        cache._cache.get_client(),
+        django_cachex.get_redis_connection("default", False),
+    ]
+    assert {one.get(cache.make_key("k")) for one in reads} == {b"5"}
+    assert cache.get("k") == 5
