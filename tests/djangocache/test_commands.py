@@ -164,6 +164,8 @@ def test_a_cluster_is_looked_at_node_by_node(cluster: Cluster, make_cache: Make)
     make_cache(cluster.urls[0], client_class="django_cachex.client.ClusterClient")
     report = checked()
     assert report["kind"] == "cluster"
+    assert report["slots"] == 16384
+    assert "16384 of 16384 slots served" in run(cachex_check.Command)
     assert sorted(roles(report)) == ["primary"] * 3 + ["replica"] * 3
     assert {server["slots_ok"] for server in report["servers"]} == {16384}
     assert "cluster-require-full-coverage no" in said(report, "info")

@@ -12,17 +12,18 @@ from cachex_pool import PoolStats
 from django_cachex import checks
 from django_cachex.core import CacheCore
 from django_cachex.inspection import advice, facts, places, probes
-from django_cachex.inspection.advice import ERROR, WARNING, Finding
+from django_cachex.inspection.advice import ERROR, SLOTS, WARNING, Finding
 from django_cachex.inspection.facts import Facts
 
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """A cache and its servers. `pools` are those of this process."""
+    """A cache and its servers; `slots` are those that are served. `pools` are of this process."""
 
     alias: str
     kind: str = ""
     name: str = ""
+    slots: int | None = None
     servers: tuple[Facts, ...] = ()
     findings: tuple[Finding, ...] = ()
     pools: tuple[PoolStats, ...] = ()
@@ -101,6 +102,7 @@ def examine(
         alias=alias,
         kind=found.kind,
         name=config.client.name,
+        slots=SLOTS - found.uncovered_slots if found.kind == "cluster" else None,
         servers=tuple(servers),
         findings=(*settings, *advice.findings(config, found, servers, processes)),
         pools=tuple(cache.client.executor.stats()),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from cachex_pool import PoolStats
-from django_cachex.inspection.advice import Finding
+from django_cachex.inspection.advice import SLOTS, Finding
 from django_cachex.inspection.facts import Facts
 from django_cachex.inspection.report import Report
 from django_cachex.inspection.tables import amount, milliseconds, share, table
@@ -19,6 +19,8 @@ POOLS = ("pool of this process", "open", "idle", "lent", "waiting", "most", "use
 def heading(report: Report) -> str:
     """Return the line above a report."""
     kind = f", {report.kind}" if report.kind else ""
+    if report.slots is not None:
+        kind += f" with {report.slots} of {SLOTS} slots served"
     return f"{report.alias}{kind}: {report.name}" if report.name else f"{report.alias}{kind}"
 
 
