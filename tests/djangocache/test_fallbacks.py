@@ -96,8 +96,11 @@ async def aoutcome(call: Callable[[], Any]) -> Any:
 
 
 def _class_of(error: Exception) -> Any:
-    if "unknown command" in str(error):
+    words = str(error)
+    if "unknown command" in words:
         return "unknown"  # to this server, which is older than the command
+    if "no such key" in words or "NOGROUP" in words:
+        return "unknown"  # the answer of a server that is there and read, of a missing stream
     return type(error)
 
 
