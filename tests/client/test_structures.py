@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -263,6 +264,14 @@ def test_what_says_nothing_is_refused_before_it_is_sent(
         getattr(cache, method)(*arguments)
 
 
+def test_fields_are_given_one_by_one(colour: Any) -> None:
+    cache = colour.cache(colour.make("DefaultClient", ["redis://127.0.0.1:1"]))
+    with pytest.raises(TypeError, match="of this list one by one"):
+        cache.hmget("key", ["a", "b"])
+    with pytest.raises(ValueError, match="not 3 words"):
+        cache.hset("key", items=["a", 1, "b"])
+
+
 def test_a_fraction_is_no_whole_number(colour: Any) -> None:
     cache = colour.cache(colour.make("DefaultClient", ["redis://127.0.0.1:1"]))
     with pytest.raises(TypeError, match="float"):
@@ -352,6 +361,13 @@ def test_every_method_is_in_pipelines(alone: Place) -> None:
         assert not WAITING & vars_of(kind)
     for cache in (Cache, AsyncCache):
         assert made <= vars_of(cache)
+
+
+def test_a_method_has_the_same_arguments_in_pipelines() -> None:
+    for method in {call.method for call in [*ALL, *VALUES] if not waits(call)}:
+        of_cache = inspect.signature(getattr(Cache, method)).parameters
+        of_pipeline = inspect.signature(getattr(CachePipeline, method)).parameters
+        assert list(of_cache.values()) == list(of_pipeline.values()), method
 
 
 def vars_of(kind: type) -> set[str]:

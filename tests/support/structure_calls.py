@@ -519,6 +519,7 @@ VALUES = [
     call("touch", K, 0, given={K: 1}, returns=True, holds={K: None}, away=False),
     call("incr", K, given={K: 1}, returns=2, holds={K: 2}, away=ValueError),
     call("incr", K, 5, returns=ValueError, away=ValueError),
+    call("incr", K, 5, create=True, returns=5, holds={K: 5}, away=ValueError),
     call("decr", K, 3, given={K: 1}, returns=-2, holds={K: -2}, away=ValueError),
     call("ttl", K, given={K: 1}, returns=None, away=-2),
     call("ttl", K, returns=-2, away=-2),

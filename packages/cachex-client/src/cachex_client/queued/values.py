@@ -57,9 +57,13 @@ class QueuedValueVerbs(Queue):
         """Queue what `Cache.touch` does."""
         return self._queue("touch", self.commands.touch(key, timeout, version), key, timeout)
 
-    def incr(self, key: Key, delta: int = 1, version: Version | None = None) -> Self:
+    def incr(
+        self, key: Key, delta: int = 1, version: Version | None = None, *, create: bool = False
+    ) -> Self:
         """Queue what `Cache.incr` does."""
-        return self._queue("incr", self.commands.incr(key, delta, version), key, delta)
+        return self._queue(
+            "incr", self.commands.incr(key, delta, version, create=create), key, delta
+        )
 
     def decr(self, key: Key, delta: int = 1, version: Version | None = None) -> Self:
         """Queue what `Cache.decr` does."""

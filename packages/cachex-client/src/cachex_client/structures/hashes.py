@@ -280,8 +280,12 @@ class HashCommands(Terms):
         if mapping:
             values |= {name(one): dumps(its) for one, its in mapping.items()}
         if items:
-            words = iter(items)
-            values |= {name(one): dumps(its) for one, its in zip(words, words, strict=True)}
+            words = list(items)
+            if len(words) % 2:
+                raise ValueError(f"items are fields and values in turn, not {len(words)} words")
+            values |= {
+                name(one): dumps(its) for one, its in zip(words[::2], words[1::2], strict=True)
+            }
         if not values:
             raise ValueError("a field and its value, a mapping or items are needed")
         return values

@@ -75,8 +75,12 @@ class Terms:
 
 
 def name(field: Any) -> bytes:
-    """Return the name of a field as it is sent."""
-    return field if type(field) is bytes else str(field).encode("utf-8", ERRORS)
+    """Return the name of a field as it is sent; TypeError for what holds several of them."""
+    if isinstance(field, bytes):
+        return field
+    if isinstance(field, (list, tuple, set, frozenset, dict)):
+        raise TypeError(f"a field is text; give those of this {type(field).__name__} one by one")
+    return str(field).encode("utf-8", ERRORS)
 
 
 def names(fields: Iterable[Any]) -> list[bytes]:

@@ -76,11 +76,17 @@ class ValueCommands(Terms):
             return commands.eval_(FOR_EVER.text, (wire,), parse=bool)
         return commands.pexpire(wire, px) if px else commands.unlink(wire).then(bool)
 
-    def incr(self, key: Key, delta: int = 1, version: Version | None = None) -> Command[int]:
-        """Add to a stored whole number and return the sum; ValueError if there is no such key.
+    def incr(
+        self, key: Key, delta: int = 1, version: Version | None = None, *, create: bool = False
+    ) -> Command[int]:
+        """Add to a stored whole number and return the sum; its end stays as it was.
 
+        If there is no such key, ValueError, or with `create` it begins at 0 and never ends.
         Redis: EVAL.
         """
+        wire = self.keyspace.wire(key, version)
+        if create:
+            return commands.incrby(wire, delta)
 
         def read(total: int | None) -> int:
             if total is None:
@@ -88,7 +94,7 @@ class ValueCommands(Terms):
             return total
 
         # By its text: a digest that a server does not know would let what follows go first.
-        return increment(self.keyspace.wire(key, version), delta, by_text=True).then(read)
+        return increment(wire, delta, by_text=True).then(read)
 
     def decr(self, key: Key, delta: int = 1, version: Version | None = None) -> Command[int]:
         """Subtract from a stored whole number: `incr` with the sign turned. Redis: EVAL."""
