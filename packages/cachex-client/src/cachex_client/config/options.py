@@ -254,7 +254,7 @@ _POOL = Topic(
             "BREAKER",
             "pool.breaker",
             read.BREAKER,
-            "on",
+            "on; after 5 failures in a row, with IGNORE_EXCEPTIONS after one",
             "A dict of BreakerOptions; False never gives a server up for a moment.",
         ),
     ),
