@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -23,6 +24,7 @@ from cachex_client import (
     Codec,
     Keys,
     SentinelMap,
+    SerializerError,
 )
 from cachex_client.command import Command
 from cachex_client.observer import ClientObserver, Sent, observe, unobserve
@@ -262,6 +264,32 @@ def test_what_says_nothing_is_refused_before_it_is_sent(
     cache = colour.cache(colour.make("DefaultClient", ["redis://127.0.0.1:1"]))
     with pytest.raises(ValueError, match="needed"):
         getattr(cache, method)(*arguments)
+
+
+@pytest.mark.parametrize("family", ["hashes", "lists", "sets", "sorted_sets"])
+def test_what_is_never_sent_twice_says_so(family: str) -> None:
+    commands = CacheCommands(Keys(), CODEC, 300)
+    for call in FAMILIES[family]:
+        spec = getattr(commands, call.method)(*call.arguments, **call.options).spec
+        told = " ".join(getattr(CacheCommands, call.method).__doc__.split())
+        other = re.search(r"(?:as|As) `(\w+)`", told)
+        if other is not None:
+            told += " ".join(getattr(CacheCommands, other[1]).__doc__.split())
+        if spec.write and not spec.idempotent and "SCAN" not in spec.name:
+            assert "ever sent twice" in told, call
+        else:
+            assert "Never sent twice" not in told, call
+
+
+def test_a_value_that_cannot_be_read_spoils_no_other(alone: Place, colour: Any) -> None:
+    cache = colour.cache(connected(colour, alone))
+    alone.primaries[0].command("HSET", ":1:key", "bad", b"\xff\xff", "good", 1)
+    with pytest.raises(SerializerError):
+        cache.hgetall("key")
+    pipeline = colour.plain(cache.pipeline().hget("key", "good").hget("key", "bad").hlen("key"))
+    good, bad, size = pipeline.execute(raise_on_error=False)
+    assert (good, size) == (1, 2)
+    assert isinstance(bad, SerializerError)
 
 
 def test_fields_are_given_one_by_one(colour: Any) -> None:

@@ -43,7 +43,10 @@ class HashCommands(Terms):
     def hsetnx(
         self, key: Key, field: Field, value: Any, version: Version | None = None
     ) -> Command[bool]:
-        """Store a field if it is not there, and return whether it was stored. Redis: HSETNX."""
+        """Store a field if it is not there, and return whether it was stored.
+
+        Never sent twice. Redis: HSETNX.
+        """
         wire = self.keyspace.wire(key, version)
         return build.hsetnx(wire, name(field), self.codec.dumps(value))
 
@@ -133,7 +136,7 @@ class HashCommands(Terms):
 
         `nx` only fields that never end, `xx` only those that do, `gt` only to a later end, `lt`
         only to an earlier one. For each field 1 if it will, 0 if it was kept from it, 2 if it
-        ended at once, -2 if it is missing. Redis: HPEXPIRE.
+        ended at once, -2 if it is missing. With `nx` never sent twice. Redis: HPEXPIRE.
         """
         wire, condition = self.keyspace.wire(key, version), _condition(nx, xx, gt, lt)
         return build.hpexpire(wire, milliseconds(timeout), names(fields), condition)
@@ -243,7 +246,8 @@ class HashCommands(Terms):
         """Store fields that end in `timeout` seconds; return whether they were stored.
 
         Fields as in `hset`, the timeout as in `set`. `fnx` stores only if none of the fields is
-        there, `fxx` only if all are; `keepttl` leaves their ends as they are. Redis: HSETEX.
+        there, `fxx` only if all are; `keepttl` leaves their ends as they are. With `fnx` never sent
+        twice. Redis: HSETEX.
         """
         values = self._fields(field, value, mapping, items)
         px = None if keepttl else self._px(timeout)

@@ -31,7 +31,8 @@ class SortedSetCommands(Terms):
         """Add members with their scores, or change these; return how many are new.
 
         With `ch` how many are new or changed. `nx` only adds, `xx` only changes, `gt` changes only
-        to a higher score, `lt` only to a lower one. ValueError if `mapping` is empty. Redis: ZADD.
+        to a higher score, `lt` only to a lower one. ValueError if `mapping` is empty. With `nx`
+        never sent twice. Redis: ZADD.
         """
         if not mapping:
             raise ValueError("at least one member with its score is needed")

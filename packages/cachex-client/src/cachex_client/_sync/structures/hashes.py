@@ -44,7 +44,10 @@ class HashVerbs(Verbs):
     def hsetnx(
         self, key: Key, field: Field, value: Any, version: Version | None = None
     ) -> bool:
-        """Store a field if it is not there, and return whether it was stored. Redis: HSETNX."""
+        """Store a field if it is not there, and return whether it was stored.
+
+        Never sent twice. Redis: HSETNX.
+        """
         return self._run("hsetnx", self.commands.hsetnx(key, field, value, version))
 
     def hget(self, key: Key, field: Field, version: Version | None = None) -> Any:
@@ -130,7 +133,7 @@ class HashVerbs(Verbs):
 
         `nx` only fields that never end, `xx` only those that do, `gt` only to a later end, `lt`
         only to an earlier one. For each field 1 if it will, 0 if it was kept from it, 2 if it
-        ended at once, -2 if it is missing. Redis: HPEXPIRE.
+        ended at once, -2 if it is missing. With `nx` never sent twice. Redis: HPEXPIRE.
         """
         return self._run(
             "hexpire",
@@ -252,7 +255,8 @@ class HashVerbs(Verbs):
         """Store fields that end in `timeout` seconds; return whether they were stored.
 
         Fields as in `hset`, the timeout as in `set`. `fnx` stores only if none of the fields is
-        there, `fxx` only if all are; `keepttl` leaves their ends as they are. Redis: HSETEX.
+        there, `fxx` only if all are; `keepttl` leaves their ends as they are. With `fnx` never sent
+        twice. Redis: HSETEX.
         """
         return self._run(
             "hsetex",

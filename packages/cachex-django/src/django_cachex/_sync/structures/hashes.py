@@ -43,7 +43,10 @@ class HashMethods(CacheCore):
     def hsetnx(
         self, key: Key, field: Field, value: Any, version: Version | None = None
     ) -> bool:
-        """Store a field if it is not there, and return whether it was stored. Redis: HSETNX."""
+        """Store a field if it is not there, and return whether it was stored.
+
+        Never sent twice. Redis: HSETNX.
+        """
         return self._cache.hsetnx(key, field, value, version)
 
     def hget(self, key: Key, field: Field, version: Version | None = None) -> Any:
@@ -127,7 +130,7 @@ class HashMethods(CacheCore):
 
         `nx` only fields that never end, `xx` only those that do, `gt` only to a later end, `lt`
         only to an earlier one. For each field 1 if it will, 0 if it was kept from it, 2 if it
-        ended at once, -2 if it is missing. Redis: HPEXPIRE.
+        ended at once, -2 if it is missing. With `nx` never sent twice. Redis: HPEXPIRE.
         """
         return self._cache.hexpire(
             key, timeout, *fields, version=version, nx=nx, xx=xx, gt=gt, lt=lt
@@ -237,7 +240,8 @@ class HashMethods(CacheCore):
         """Store fields that end in `timeout` seconds; return whether they were stored.
 
         Fields as in `hset`, the timeout as in `set`. `fnx` stores only if none of the fields is
-        there, `fxx` only if all are; `keepttl` leaves their ends as they are. Redis: HSETEX.
+        there, `fxx` only if all are; `keepttl` leaves their ends as they are. With `fnx` never sent
+        twice. Redis: HSETEX.
         """
         return self._cache.hsetex(
             key,
