@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
 import pytest
 
-from cachex_client import Cache, ClientOptions, DefaultClient, commands
+from cachex_client import (
+    AsyncCache,
+    AsyncDefaultClient,
+    Cache,
+    ClientOptions,
+    DefaultClient,
+    commands,
+)
 from cachex_otel.attributes import DURATION_BUCKETS, LOOKUPS
 from cachex_otel.metrics import Counts
 from cachex_pool import PoolError, PoolOptions
@@ -158,6 +166,40 @@ def test_two_pools_of_one_server_are_one_series(standalone: Standalone, receiver
     assert count.value(db_client_connection_pool_name=f"127.0.0.1:{standalone.port}/0") == 2
     for client in clients:
         client.close()
+
+
+def test_collecting_from_another_thread_disturbs_nobody(
+    standalone: Standalone, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Exporters have threads of their own; event loops come and go meanwhile."""
+    over = threading.Event()
+    collected: list[int] = []
+
+    def collect() -> None:
+        while not over.is_set():
+            collected.append(len(receiver.metrics()))
+
+    async def load() -> None:
+        client = AsyncDefaultClient([standalone.url])
+        cache = AsyncCache(client, name="default")
+        await asyncio.gather(*(cache.set(f"k{n}", n) for n in range(100)))
+        await client.aclose()
+
+    receiver.instrument()
+    collector = threading.Thread(target=collect)
+    collector.start()
+    try:
+        for _ in range(10):
+            asyncio.run(load())
+            client = DefaultClient([standalone.url])
+            Cache(client).get("k1")
+            client.close()
+    finally:
+        over.set()
+        collector.join()
+    assert receiver.metric("cachex.writes").value() == 1000
+    assert len(collected) > 2
+    assert not caplog.records
 
 
 # Counting

@@ -28,15 +28,14 @@ MOST = 2048
 """Shapes kept at most; more can only come of scripts made by the thousand."""
 
 _SENTRY_OPS = {
-    "clear": "cache.flush",
-    "delete": "cache.remove",
-    "delete_many": "cache.remove",
-    "delete_pattern": "cache.remove",
-    "flush_db": "cache.flush",
-    "get": "cache.get",
-    "get_many": "cache.get",
-    "get_or_set": "cache.get",
-    "has_key": "cache.get",
+    verb: f"cache.{op}"
+    for op, verbs in {
+        "get": "get get_many get_or_set has_key",
+        "put": "add decr incr incr_many set set_many touch touch_many",
+        "remove": "delete delete_many delete_pattern",
+        "flush": "clear flush_db",
+    }.items()
+    for verb in verbs.split()
 }
 
 
@@ -143,8 +142,8 @@ class Shapes:
         own: Attributes = {names.OPERATION_NAME: origin.operation}
         if origin.cache:
             own[names.CACHE_NAME] = origin.cache
-        if self._options.sentry_compat:
-            own[names.SENTRY_OP] = _SENTRY_OPS.get(origin.operation, "cache.put")
+        if self._options.sentry_compat and origin.operation in _SENTRY_OPS:
+            own[names.SENTRY_OP] = _SENTRY_OPS[origin.operation]
         return own
 
     def asked_for(self, sent: Sent, shape: Shape) -> Attributes:
