@@ -12,6 +12,10 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from redis.exceptions import RedisError
+
+from cachex_client.limits import RateLimit
+from cachex_client.scripting import decode_single_post
 from support.resp import RespClient
 from support.server import Server
 
@@ -497,6 +501,7 @@ GEO = [
          count=1, storedist=True, unit="km", given=SICILY, returns=1, holds={}, away=0),
 ]  # fmt: skip
 
+GET_OF = "return redis.call('GET', KEYS[1])"
 # Verbs of plain values: tests of their own say more; here for pipelines.
 VALUES = [
     call("get", K, given={K: ("a", 1)}, returns=("a", 1)),
@@ -521,6 +526,12 @@ VALUES = [
     call("incr", K, 5, returns=ValueError, away=ValueError),
     call("incr", K, 5, create=True, returns=5, holds={K: 5}, away=ValueError),
     call("decr", K, 3, given={K: 1}, returns=-2, holds={K: -2}, away=ValueError),
+    call("rate_limit", K, 5, 60, returns=RateLimit(True, 5, 4, 0.0, 12.0), holds={},
+         away=RateLimit(True, 5, 4)),
+    call("eval_script", "return {KEYS[1], ARGV[1]}", args=[5], keys=["x"], away=RedisError,
+         returns=lambda got: got[0].endswith(b":x") and got[1] == b"5"),
+    call("eval_script", GET_OF, keys=[K], post_hook=decode_single_post, given={K: ("a", 1)},
+         returns=("a", 1), away=RedisError),
     call("ttl", K, given={K: 1}, returns=None, away=-2),
     call("ttl", K, returns=-2, away=-2),
     call("pttl", K, given={K: 1}, returns=None, away=-2),

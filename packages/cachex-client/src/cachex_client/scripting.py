@@ -6,11 +6,14 @@ values of a reply.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import attrs
 
 from cachex_client.codec import Codec
+from cachex_client.command import as_is
+from cachex_client.commands import Scripted, script_of
 from cachex_client.keys import ERRORS, Key, Keys, Version
 
 
@@ -56,6 +59,19 @@ class ScriptHelpers:
     def as_sent(self, words: Iterable[Any]) -> tuple[bytes, ...]:
         """Return keys or arguments as bytes; TypeError for what is no text, bytes or number."""
         return tuple(map(_word, words))
+
+    def call(
+        self,
+        script: str | bytes,
+        keys: Sequence[Key],
+        args: Sequence[Any],
+        pre_hook: "PreHook | None",
+        post_hook: "PostHook | None",
+    ) -> Scripted[Any]:
+        """Return one run of a script, as `eval_script` describes it."""
+        wires, words = (pre_hook or encoded_pre)(self, keys, args)
+        parse = as_is if post_hook is None else partial(post_hook, self)
+        return Scripted(script_of(script), self.as_sent(wires), self.as_sent(words), parse)
 
 
 PreHook: TypeAlias = Callable[

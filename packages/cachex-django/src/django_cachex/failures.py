@@ -153,6 +153,10 @@ def _missing(error: Exception, key: Any, *_: Any, **__: Any) -> NoReturn:
     raise ValueError(f"Key {key!r} not found: the cache does not answer") from error
 
 
+def _raised(error: Exception, *_: Any, **__: Any) -> NoReturn:
+    raise error
+
+
 def _allowed(error: Exception, key: Any, limit: int, *_: Any, cost: int = 1, **__: Any) -> Any:
     return RateLimit(True, limit, max(0, limit - cost))
 
@@ -206,5 +210,9 @@ FALLBACKS_OF_BULK: Mapping[str, Callable[..., Any]] = {
 ENDING_EARLY = ("iter_keys", "hscan_iter", "sscan_iter", "zscan_iter")
 """Iterators, which end where the server does."""
 
-FALLBACKS_IN_PIPELINES: Mapping[str, Callable[..., Any]] = {**FALLBACKS, "decr": _missing}
+FALLBACKS_IN_PIPELINES: Mapping[str, Callable[..., Any]] = {
+    **FALLBACKS,
+    "decr": _missing,
+    "eval_script": _raised,
+}
 """What each result of a pipeline is instead: what its verb would answer alone."""

@@ -13,12 +13,10 @@ from cachex_client._sync.scripting import run
 from cachex_client._sync.semaphore import Semaphore
 from cachex_client._sync.verbs import Verbs
 from cachex_client._core import throttle
-from cachex_client.commands import Scripted, script_of
 from cachex_client.errors import RateLimitExceeded
 from cachex_client.keys import Key, Version
 from cachex_client.limits import RateLimit
-from cachex_client.observer import Origin
-from cachex_client.scripting import PostHook, PreHook, ScriptHelpers, encoded_pre
+from cachex_client.scripting import PostHook, PreHook, ScriptHelpers
 
 
 class CoordinationVerbs(Verbs):
@@ -94,7 +92,7 @@ class CoordinationVerbs(Verbs):
         a cost above the limit.
         """
         call = throttle.take(self.keyspace.wire(key, version), limit, period, cost)
-        return run(self.client, call, Origin(self.name, "rate_limit"))
+        return run(self.client, call, self._origins["rate_limit"])
 
     def throttle(
         self,
@@ -115,7 +113,7 @@ class CoordinationVerbs(Verbs):
         """
         wire = self.keyspace.wire(key, version)
         call = throttle.take(wire, limit, period, cost, patience=timeout)
-        result = run(self.client, call, Origin(self.name, "throttle"))
+        result = run(self.client, call, self._origins["throttle"])
         if not result.allowed:
             raise RateLimitExceeded(key, result, timeout)
         wait = result.retry_after
@@ -142,9 +140,5 @@ class CoordinationVerbs(Verbs):
         script; never sent twice.
         """
         helpers = ScriptHelpers(self.keyspace, self.codec, version)
-        wires, words = (pre_hook or encoded_pre)(helpers, keys, args)
-        call: Scripted[Any] = Scripted(
-            script_of(script), helpers.as_sent(wires), helpers.as_sent(words)
-        )
-        reply = run(self.client, call, Origin(self.name, "eval_script"))
-        return reply if post_hook is None else post_hook(helpers, reply)
+        call = helpers.call(script, keys, args, pre_hook, post_hook)
+        return run(self.client, call, self._origins["eval_script"])

@@ -3,11 +3,13 @@
 Written by tools/verbs.py from cachex_client/structures: edit that instead.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Self
 
 from cachex_client.keys import Key, Version
 from cachex_client.queued.queue import Queue
+from cachex_client.scripting import PostHook, PreHook
 from cachex_client.timeouts import DEFAULT, Timeout
 
 
@@ -68,6 +70,48 @@ class QueuedValueVerbs(Queue):
     def decr(self, key: Key, delta: int = 1, version: Version | None = None) -> Self:
         """Queue what `Cache.decr` does."""
         return self._queue("decr", self.commands.decr(key, delta, version), key, delta)
+
+    def rate_limit(
+        self,
+        key: Key,
+        limit: int,
+        period: float | timedelta,
+        *,
+        cost: int = 1,
+        version: Version | None = None,
+    ) -> Self:
+        """Queue what `Cache.rate_limit` does."""
+        return self._queue(
+            "rate_limit",
+            self.commands.rate_limit(key, limit, period, cost=cost, version=version),
+            key,
+            limit,
+            period,
+        )
+
+    def eval_script(
+        self,
+        script: str | bytes,
+        *,
+        keys: Sequence[Key] = (),
+        args: Sequence[Any] = (),
+        pre_hook: PreHook | None = None,
+        post_hook: PostHook | None = None,
+        version: Version | None = None,
+    ) -> Self:
+        """Queue what `Cache.eval_script` does."""
+        return self._queue(
+            "eval_script",
+            self.commands.eval_script(
+                script,
+                keys=keys,
+                args=args,
+                pre_hook=pre_hook,
+                post_hook=post_hook,
+                version=version,
+            ),
+            script,
+        )
 
     def ttl(self, key: Key, version: Version | None = None) -> Self:
         """Queue what `Cache.ttl` does."""

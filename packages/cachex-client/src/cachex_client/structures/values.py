@@ -4,13 +4,17 @@
 for one.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from cachex_client import commands
 from cachex_client._core.increment import increment
+from cachex_client._core.throttle import take
 from cachex_client.command import Command, on_primary
 from cachex_client.keys import Key, Version
+from cachex_client.limits import RateLimit
+from cachex_client.scripting import PostHook, PreHook, ScriptHelpers
 from cachex_client.structures.terms import Terms
 from cachex_client.timeouts import DEFAULT, Timeout, milliseconds, unix_milliseconds
 
@@ -99,6 +103,35 @@ class ValueCommands(Terms):
     def decr(self, key: Key, delta: int = 1, version: Version | None = None) -> Command[int]:
         """Subtract from a stored whole number: `incr` with the sign turned. Redis: EVAL."""
         return self.incr(key, -delta, version)
+
+    def rate_limit(
+        self,
+        key: Key,
+        limit: int,
+        period: float | timedelta,
+        *,
+        cost: int = 1,
+        version: Version | None = None,
+    ) -> Command[RateLimit]:
+        """Count `cost` and say whether it is allowed: at most `limit` in each `period` of seconds.
+
+        Redis: EVAL.
+        """
+        return take(self.keyspace.wire(key, version), limit, period, cost).by_text()
+
+    def eval_script(
+        self,
+        script: str | bytes,
+        *,
+        keys: Sequence[Key] = (),
+        args: Sequence[Any] = (),
+        pre_hook: PreHook | None = None,
+        post_hook: PostHook | None = None,
+        version: Version | None = None,
+    ) -> Command[Any]:
+        """Run a Lua script, sent by its text. Redis: EVAL."""
+        helpers = ScriptHelpers(self.keyspace, self.codec, version)
+        return helpers.call(script, keys, args, pre_hook, post_hook).by_text()
 
     def ttl(self, key: Key, version: Version | None = None) -> Command[int | None]:
         """Return the whole seconds left, None if the key never ends, -2 if there is no such key.
