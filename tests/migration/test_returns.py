@@ -26,6 +26,7 @@ CALLS: list[tuple[list[tuple[Any, ...]], tuple[Any, ...], tuple[Any, Any, Any, A
     ([("set", "k", 1)], ("add", "k", 1), (False, False, None, False)),
     ([], ("set_many", {"k": 1}), ([], None, None, [])),
     ([("set", "k", 1)], ("delete_many", ["k", "l"]), (None, 1, 1, 1)),
+    ([], ("delete_many", []), (None, 0, 0, None)),
     ([("set", "k", 1)], ("delete", "k"), (True, True, True, True)),
     ([], ("delete", "k"), (False, False, False, False)),
     ([], ("incr", "k"), (ValueError, ValueError, ValueError, ValueError)),

@@ -171,9 +171,10 @@ class AsyncOperations(AsyncCoordination, AsyncScans, AsyncStructures):
 
     async def adelete_many(  # type: ignore[override]  # Django's stubs say: nothing
         self, keys: Iterable[Any], version: Version = None
-    ) -> int:
-        """Remove many keys and return how many there were."""
-        return await self._acache.delete_many(keys, version)
+    ) -> int | None:
+        """Remove many keys and return how many there were; without keys nothing, as Django's."""
+        names = list(keys)
+        return await self._acache.delete_many(names, version) if names else None
 
     async def atouch_many(
         self,

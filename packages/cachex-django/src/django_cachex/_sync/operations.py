@@ -171,9 +171,10 @@ class Operations(Coordination, Scans, Structures):
 
     def delete_many(  # type: ignore[override]  # Django's stubs say: nothing
         self, keys: Iterable[Any], version: Version = None
-    ) -> int:
-        """Remove many keys and return how many there were."""
-        return self._cache.delete_many(keys, version)
+    ) -> int | None:
+        """Remove many keys and return how many there were; without keys nothing, as Django's."""
+        names = list(keys)
+        return self._cache.delete_many(names, version) if names else None
 
     def touch_many(
         self,
