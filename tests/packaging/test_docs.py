@@ -126,6 +126,14 @@ def test_links_within_the_repository_lead_somewhere(path: Path) -> None:
         assert not anchor or anchor in anchors(found), link
 
 
+def test_the_index_leads_to_every_page() -> None:
+    index = ROOT / "docs/index.md"
+    links = re.findall(r"\]\(([^)\s#]+)\)", index.read_text())
+    found = {(index.parent / link).resolve() for link in links}
+    pages = {path for path in DOCUMENTS if path.is_relative_to(index.parent)}
+    assert pages - found == {index}
+
+
 def test_the_tables_of_options_are_those_of_the_code() -> None:
     page = option_tables.PAGE.read_text()
     assert page == option_tables.updated(page), "dev.py python tools/option_tables.py"
