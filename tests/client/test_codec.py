@@ -95,6 +95,7 @@ def test_a_value_comes_back_as_it_went(serializer: str, compressor: str) -> None
             assert codec.loads(stored) == each
             assert type(codec.loads(stored)) is type(each)
             assert codec.loads_found(["k", "none"], [stored, None]) == {"k": each}
+            assert codec.loads_each([stored, None, b"-7"]) == [each, None, -7]
 
     check()
 
@@ -148,6 +149,7 @@ def test_numbers_that_servers_write_are_read(stored: bytes, value: float) -> Non
     for codec in (Codec(), Codec("json"), Codec(signing_key="k")):
         assert codec.loads(stored) == value
         assert codec.loads_found(["k"], [stored]) == {"k": value}
+        assert codec.loads_each([stored]) == [value]
 
 
 @pytest.mark.parametrize("stored", [b"", b"-", b"--1", b"1_0", b" 1", b"1 ", b"+1", b"1.", b"0x1"])
@@ -204,6 +206,8 @@ def test_what_cannot_be_read_is_an_error_that_shows_no_value() -> None:
     assert isinstance(caught.value.__cause__, Exception)
     with pytest.raises(SerializerError):
         Codec().loads_found(["k"], [stored])
+    with pytest.raises(SerializerError):
+        Codec().loads_each([stored])
 
 
 def test_a_truncated_value_is_an_error() -> None:
@@ -324,6 +328,8 @@ def test_a_pickle_that_was_not_signed_with_our_key_is_never_loaded() -> None:
             codec.loads(stored)
         with pytest.raises(SerializerError):
             codec.loads_found(["k"], [stored])
+        with pytest.raises(SerializerError):
+            codec.loads_each([stored])
     with pytest.raises(SerializerError):
         codec.loads(without_purpose)
 

@@ -7,7 +7,7 @@ from typing import Any
 from cachex_client.command import Command, on_primary
 from cachex_client.commands import hashes as build
 from cachex_client.keys import Key, Version
-from cachex_client.structures.terms import Field, Terms, name, names, text, texts
+from cachex_client.structures.terms import Field, Terms, name, names, texts
 from cachex_client.timeouts import DEFAULT, Timeout, milliseconds, unix_milliseconds
 
 PER_SECOND, PER_MILLISECOND = 1, 1000
@@ -295,8 +295,8 @@ class HashCommands(Terms):
         return values
 
     def _mapping(self, stored: Mapping[bytes, bytes]) -> dict[str, Any]:
-        loads = self.codec.loads
-        return {text(field): loads(value) for field, value in stored.items()}
+        values = self.codec.loads_each(list(stored.values()))
+        return dict(zip(texts(stored), values, strict=True))
 
 
 def _condition(nx: bool, xx: bool, gt: bool, lt: bool) -> str | None:

@@ -1,6 +1,6 @@
 """Sorted sets: different values under one key, in the order of their scores."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cachex_client.command import Command, on_primary
@@ -234,9 +234,9 @@ class SortedSetCommands(Terms):
         command = on_primary(build.zscan(wire, cursor, match=pattern, count=count))
         return command.then(lambda page: (page[0], self._scored(page[1])))
 
-    def _scored(self, pairs: Iterable[tuple[bytes, float]]) -> list[tuple[Any, float]]:
-        loads = self.codec.loads
-        return [(loads(member), its) for member, its in pairs]
+    def _scored(self, pairs: Sequence[tuple[bytes, float]]) -> list[tuple[Any, float]]:
+        members = self.codec.loads_each([member for member, _ in pairs])
+        return [(member, its) for member, (_, its) in zip(members, pairs, strict=True)]
 
 
 def _limit(start: int | None, num: int | None) -> tuple[int, int] | None:

@@ -32,15 +32,14 @@ class Terms:
         """Read a value; None stands for nothing."""
         return None if stored is None else self.codec.loads(stored)
 
-    def _values(self, stored: Iterable[bytes | None]) -> list[Any]:
-        loads = self.codec.loads
-        return [None if one is None else loads(one) for one in stored]
+    def _values(self, stored: Sequence[bytes | None]) -> list[Any]:
+        return self.codec.loads_each(stored)
 
     def _value_or_values(self, stored: Any) -> Any:
         """Read what a command answers that takes a count: one value without it, else a list."""
         return self._values(stored) if isinstance(stored, list) else self._value(stored)
 
-    def _set(self, stored: Iterable[bytes]) -> set[Any]:
+    def _set(self, stored: Sequence[bytes]) -> set[Any]:
         values = self._values(stored)
         try:
             return set(values)
