@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any, Protocol
 
+import attrs
 import hypothesis
 import pytest
 
@@ -70,6 +71,9 @@ def _maker(colour: str) -> Iterator[MakePool]:
         ) -> Any:
             if not isinstance(endpoint, Endpoint):
                 endpoint = Endpoint(host=endpoint.host, port=endpoint.port)
+            options = options or PoolOptions()
+            if options.connect_timeout == PoolOptions().connect_timeout:  # a machine may stall
+                options = attrs.evolve(options, connect_timeout=5.0)
             pool = COLOURS[colour](endpoint, options, observers)
             made.append(pool if colour == "sync" else Awaited(pool, loop, (AsyncConnection,)))
             return made[-1]

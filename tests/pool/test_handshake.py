@@ -291,5 +291,5 @@ def test_the_next_address_of_a_name_is_tried_when_the_first_is_silent(
             return [(*kind, (host, port)), (*kind, (standalone.host, standalone.port))]
 
         monkeypatch.setattr(socket, "getaddrinfo", lookup)
-        pool = make_pool(Endpoint(host="two-addresses.example"), PoolOptions(connect_timeout=1.0))
+        pool = make_pool(Endpoint(host="two-addresses.example"), PoolOptions(connect_timeout=2.0))
         assert pool.call(say("PING"), say.soon()) == b"PONG"
