@@ -32,7 +32,7 @@ from cachex_pool import (
 from support.proxy import MakeProxy, Proxy
 from support.scripted import Scripted
 from support.servers import Standalone
-from support.waiting import Pulse, eventually
+from support.waiting import Pulse, eventually, lasting
 
 SECRET = "s3cret-word"
 
@@ -321,10 +321,9 @@ def test_a_leased_connection_comes_back_and_after_an_error_does_not(
 def test_who_waits_for_a_connection_waits_no_longer_than_asked(standalone: Standalone) -> None:
     client = DefaultClient([standalone.url], ClientOptions(pool=PoolOptions(max_size=1)))
     with client.lease():
-        started = time.monotonic()
-        with pytest.raises(PoolTimeout, match="limit 1, lent 1"), client.lease(timeout=0.1):
+        none_left = pytest.raises(PoolTimeout, match="limit 1, lent 1")
+        with lasting(0.1, 1), none_left, client.lease(timeout=0.1):
             pass
-        assert 0.1 <= time.monotonic() - started < 1
         with pytest.raises(PoolTimeout):
             client.execute(strings.get(b"k"), timeout=0.05)
     assert client.execute(strings.get(b"k"), timeout=1.0) is None
@@ -413,9 +412,9 @@ def test_many_commands_share_one_deadline(behind: Any, front: Proxy) -> None:
     front.half_open()
     with Pulse() as pulse:
         started = time.monotonic()
-        results = behind.execute_many(sets(5000), timeout=0.4)
+        results = behind.execute_many(sets(5000), timeout=1.0)
         took = time.monotonic() - started
-    assert took <= 0.44 + 3 * pulse.worst + 0.3  # three writes; packing them takes a moment, too
+    assert took <= 2.0 + 3 * pulse.worst  # there are three writes, and packing takes a moment
     assert all(isinstance(one, redis.TimeoutError | redis.ConnectionError) for one in results)
     assert len(results) == 5000
 

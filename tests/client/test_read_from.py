@@ -173,13 +173,13 @@ def test_a_hung_replica_is_waited_for_once_then_asked_last(
     make: Any, replicated: Replicated, read_from: str
 ) -> None:
     stored(replicated)
-    client = make(read_from, timeout=0.6)
+    client = make(read_from, timeout=3.0)
     read(client, 6)
     hung = replicated.replicas[0]
     hung.pause()
     with Pulse() as pulse:
         durations = list(_durations(client, 0.4))
-    assert max(durations) <= 0.66 + 3 * pulse.worst
+    assert max(durations) <= 3.3 + 3 * pulse.worst
     slow = [seconds for seconds in durations if seconds > 0.1 + 3 * pulse.worst]
     assert len(slow) <= 1  # the next look at it is due after half a second
     assert client.view().nodes[1].healthy is False
@@ -332,7 +332,7 @@ def test_a_sick_replica_is_looked_at_by_one_caller_while_the_others_go_elsewhere
 
 
 def test_a_thread_that_wrote_reads_from_the_primary_for_a_while(replicated: Replicated) -> None:
-    client = DefaultClient(replicated.urls, options("replica", read_your_writes=0.5))
+    client = DefaultClient(replicated.urls, options("replica", read_your_writes=1.5))
     stored(replicated)
     with ThreadPoolExecutor(1) as writer, ThreadPoolExecutor(1) as other:
         writer.submit(read, client, 10).result()
@@ -341,11 +341,11 @@ def test_a_thread_that_wrote_reads_from_the_primary_for_a_while(replicated: Repl
         writer.submit(client.execute, strings.set(b"k", b"v")).result()
         written = time.monotonic()
         writer.submit(read, client, 10).result()
-        assert time.monotonic() - wrote < 0.5
+        assert time.monotonic() - wrote < 1.5
         assert seen(replicated) == [10, 5, 5]
         other.submit(read, client, 10).result()
         assert seen(replicated) == [10, 10, 10]
-        eventually(lambda: time.monotonic() - written > 0.5)
+        eventually(lambda: time.monotonic() - written > 1.5)
         writer.submit(read, client, 10).result()
         assert seen(replicated) == [10, 15, 15]
     client.close()
@@ -361,7 +361,7 @@ def test_a_task_that_wrote_reads_from_the_primary_for_a_while(
             assert await client.execute(strings.get(b"k")) == b"v"
 
     async def main() -> None:
-        client = AsyncDefaultClient(replicated.urls, options("replica", read_your_writes=0.5))
+        client = AsyncDefaultClient(replicated.urls, options("replica", read_your_writes=1.5))
         go = asyncio.Event()
 
         async def wait_and_read() -> None:
@@ -376,12 +376,12 @@ def test_a_task_that_wrote_reads_from_the_primary_for_a_while(
         written = time.monotonic()
         await read(client)
         await asyncio.create_task(read(client))  # a child knows what its parent did
-        assert time.monotonic() - wrote < 0.5
+        assert time.monotonic() - wrote < 1.5
         assert seen(replicated) == [20, 5, 5]
         go.set()
         await other
         assert seen(replicated) == [20, 10, 10]
-        await asyncio.sleep(max(0.0, written + 0.51 - time.monotonic()))
+        await asyncio.sleep(max(0.0, written + 1.51 - time.monotonic()))
         await read(client)
         assert seen(replicated) == [20, 15, 15]
         await client.aclose()
@@ -470,7 +470,7 @@ def test_a_pool_that_is_exhausted_sends_reads_elsewhere_and_blames_nobody(
 ) -> None:
     stored(replicated)
     client = DefaultClient(
-        replicated.urls, options("replica", timeout=0.6, pool=PoolOptions(max_size=1))
+        replicated.urls, options("replica", timeout=3.0, pool=PoolOptions(max_size=1))
     )
     replica = client._links.replicas[0]
     with replica.lease(time.monotonic() + 1):
