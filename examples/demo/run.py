@@ -25,8 +25,7 @@ def perform_traced(options: argparse.Namespace) -> int:
     from observability.check import check as check_traced
     from observability.stage import TracedStage
 
-    stage = TracedStage(options.port, ui=not options.check)
-    return perform(stage, check_traced if options.check else None)
+    return perform(TracedStage(options.port), check_traced if options.check else None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +52,7 @@ def prometheus() -> tuple[Path, Path]:
         return found
     if (path := shutil.which("prometheus")) and (found := _prometheus_in(Path(path).parent)):
         return found
-    for program in ("apt-get", "dpkg"):
+    for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
             raise Missing(
                 f"prometheus is missing, and so is {program}, which would fetch it: install"
@@ -59,21 +61,53 @@ def prometheus() -> tuple[Path, Path]:
     with _locked(folder):
         if (found := _prometheus_in(folder / "usr/bin")) is not None:
             return found
-        shutil.rmtree(folder, ignore_errors=True)
-        downloads = folder / "download"
-        downloads.mkdir(parents=True)
         print(f"Unpacking Debian's prometheus into {_shown(folder)} (once)", flush=True)
-        download = ["apt-get", "download", "-qq", "prometheus"]
-        if subprocess.run(download, cwd=downloads, capture_output=True).returncode:
-            why = "apt-get cannot fetch prometheus, which is missing"
-            _run(["apt-get", "update", "-qq"], downloads, why)  # its lists may be missing, or old
-            _run(download, downloads, why)
-        (package,) = downloads.glob("prometheus_*.deb")
-        _run(["dpkg", "-x", str(package), str(folder)], folder, "dpkg cannot unpack it")
-        shutil.rmtree(downloads)
+        half_done = folder.with_name(folder.name + ".new")
+        shutil.rmtree(half_done, ignore_errors=True)
+        half_done.mkdir()
+        _unpack("prometheus", half_done)
+        shutil.rmtree(folder, ignore_errors=True)
+        half_done.rename(folder)
     if (found := _prometheus_in(folder / "usr/bin")) is None:
         raise Missing(f"prometheus does not run here; it is in {_shown(folder)}")
     return found
+
+
+def _unpack(wanted: str, folder: Path) -> None:
+    """Unpack a package of Debian's, and those with the scripts and fonts of its pages."""
+    names, known = [wanted], {wanted}
+    while names:
+        name = names.pop()
+        downloads = folder / "download"
+        downloads.mkdir()
+        download = ["apt-get", "download", "-qq", name]
+        if subprocess.run(download, cwd=downloads, capture_output=True).returncode:
+            why = f"apt-get cannot fetch {name}, which is missing"
+            _run(["apt-get", "update", "-qq"], downloads, why)  # its lists may be missing, or old
+            _run(download, downloads, why)
+        (package,) = downloads.glob(f"{name}_*.deb")
+        _extract(package, folder)
+        needs = _run(["dpkg-deb", "-f", str(package), "Depends"], folder, f"cannot read {name}")
+        more = set(re.findall(r"(?:^|, )((?:libjs|fonts)-[\w.+-]+)", needs)) - known
+        names += sorted(more)
+        known |= more
+        shutil.rmtree(downloads)
+
+
+def _extract(package: Path, folder: Path) -> None:
+    """Unpack a package, but for what nobody needs here: a file for every time zone, documents."""
+    command = ["dpkg-deb", "--fsys-tarfile", str(package)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as unpacking:
+        try:
+            with tarfile.open(fileobj=unpacking.stdout, mode="r|") as tar:
+                for member in tar:
+                    if not _USELESS.search(member.name):
+                        tar.extract(member, folder, filter="tar")
+        except tarfile.TarError as error:
+            raise Missing(f"cannot unpack {package.name}: {error}") from None
+
+
+_USELESS = re.compile(r"/moment-timezone/data/|/share/(?:doc|man|lintian|nodejs|sass)/")
 
 
 def _prometheus_in(folder: Path) -> tuple[Path, Path] | None:
@@ -96,10 +130,11 @@ def _installed(folder: Path, name: str) -> str:
         return ""
 
 
-def _run(command: Sequence[str], folder: Path, why: str) -> None:
+def _run(command: Sequence[str], folder: Path, why: str) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
         raise Missing(f"{why}:\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 @contextmanager

@@ -75,11 +75,11 @@ class TracedStage:
     """A cluster, a broker, two receivers, the site and the worker; `close` leaves nothing behind.
 
     `url` is the site's, `prometheus` that of Prometheus, `otlp` that of the OTLP receiver, which
-    shows traces at `traces` if `ui` is set. `pids` are those of all processes that were started.
+    shows traces at `traces`. `pids` are those of all processes that were started.
     """
 
-    def __init__(self, port: int = 0, *, ui: bool = True) -> None:
-        self._port, self._ui = port, ui
+    def __init__(self, port: int = 0) -> None:
+        self._port = port
         self._folder = make_folder()
         self.cluster = Cluster(config={"cluster-require-full-coverage": "no"})
         self._broker = Server()
@@ -87,7 +87,7 @@ class TracedStage:
         self._children: set[int] = set()
         self._started: list[int] = []
         self._before: dict[str, str] | None = None
-        self.url = self.prometheus = self.otlp = self.traces = ""
+        self.url = self.prometheus = self.otlp = self.traces = self._prefix = ""
 
     def open(self) -> None:
         """Start all of it. Raises fetching.Missing, or StageFailed with what a program printed."""
@@ -114,12 +114,11 @@ class TracedStage:
 
     def _open_receiver(self, folder: Path) -> None:
         script = HERE / "receiver/receiver.js"
-        command = ["node", script, self.received, *(["--ui"] if self._ui else [])]
+        command = ["node", script, self.received]
         with contextlib.chdir(folder):  # where its package is
             receiver = self._program("receiver", command, r"^Receiving at (\S+)$")
         self.otlp = receiver.wait_until_ready().rstrip("/")
-        if found := re.search(r"^Traces at (\S+)$", receiver.log, re.MULTILINE):
-            self.traces = found[1]
+        self.traces = re.findall(r"^Traces at (\S+)$", receiver.log, re.MULTILINE)[0]
 
     def _open_prometheus(self, server: Path) -> None:
         config = self._folder / "prometheus.yml"
@@ -131,6 +130,10 @@ class TracedStage:
             f"--storage.tsdb.path={self._folder / 'tsdb'}",
             f"--web.listen-address=127.0.0.1:{port}",
         ]
+        pages = server.parents[1] / "share/prometheus/web"
+        if pages.is_dir():  # Debian's has them beside it, and looks for them in /usr unless told
+            command.append(f"--web.local-assets={pages}/")
+            self._prefix = "/classic"
         ready = r"(Server is ready to receive web requests)"
         self._program("prometheus", command, ready).wait_until_ready()
         self.prometheus = f"http://127.0.0.1:{port}"
@@ -208,7 +211,7 @@ class TracedStage:
             ("site", self.url),
             ("traces", self.traces),
             ("metrics", f"{self.prometheus}/graph"),
-            ("alerts", f"{self.prometheus}/alerts"),
+            ("alerts", f"{self.prometheus}{self._prefix}/alerts"),
             ("dashboard", f"{DASHBOARD.relative_to(HERE.parents[1])}, for Grafana"),
         ]
 

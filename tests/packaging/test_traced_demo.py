@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,8 +80,9 @@ def test_everything_arrives_and_nothing_is_left_behind() -> None:
 
 @pytest.mark.soak
 @needs_proc
-def test_a_kill_ends_all_of_it() -> None:
-    """Not even what a killed worker has forked outlives it."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_ends_all_of_it(number: signal.Signals) -> None:
+    """Not even what a worker has forked outlives it, that was killed itself."""
     with demo() as process:
         assert process.stdout is not None
         printed = []
@@ -84,18 +90,91 @@ def test_a_kill_ends_all_of_it() -> None:
             printed.append(line)
             if "Ctrl-C" in line:
                 break
+        text = "".join(printed)
+        for what in ("site", "traces", "metrics", "alerts"):  # all of them can be looked at
+            address = re.search(rf"^ +{what} +(http://\S+)$", text, re.MULTILINE)
+            assert address, text
+            with urllib.request.urlopen(address[1], timeout=30) as page:
+                assert page.status == 200
         started = set(of_the_demo(process.pid))
-        assert len(started) >= 13, "".join(printed)
-        process.kill()
+        assert len(started) >= 13
+        process.send_signal(number)
+        process.communicate(timeout=60)
+        if number != signal.SIGKILL:
+            assert process.returncode == (0 if number == signal.SIGINT else 128 + number)
         eventually(lambda: gone(started), 30, what="the end of all processes")
 
 
 @pytest.mark.parametrize("program", ["node", "npm"])
 def test_what_is_missing_is_said(program: str, tmp_path: Path) -> None:
-    for other in {"node", "npm"} - {program}:
-        (tmp_path / other).write_text("#!/bin/sh\n")
-        (tmp_path / other).chmod(0o755)
+    put(tmp_path, *{"node", "npm"} - {program})
     with demo("--check", PATH=str(tmp_path)) as process:
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 1
         assert f"FAILED: {program} is missing" in errors
+
+
+# Fetching
+
+
+def put(folder: Path, *programs: str, does: str = "exit 0") -> None:
+    """Put programs into a folder that do next to nothing."""
+    for program in programs:
+        (folder / program).write_text(f"#!/bin/sh\n{does}\n")
+        (folder / program).chmod(0o755)
+
+
+@pytest.fixture
+def fetching(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The module, on a machine that has fetched nothing and has no programs but its own."""
+    monkeypatch.syspath_prepend(str(layers.ROOT / "examples"))
+    module = importlib.import_module("observability.fetching")
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(module, "CACHE", tmp_path / "cache")
+    return module
+
+
+def test_without_npms_registry_there_is_no_receiver(fetching: Any, tmp_path: Path) -> None:
+    put(tmp_path / "bin", "node")
+    put(tmp_path / "bin", "npm", does="echo no network >&2; exit 1")
+    with pytest.raises(fetching.Missing, match=r"npm cannot install @elastic.*\n.*no network"):
+        fetching.receiver()
+
+
+@pytest.mark.parametrize("program", ["apt-get", "dpkg-deb"])
+def test_without_debians_tools_prometheus_has_to_be_there(
+    fetching: Any, program: str, tmp_path: Path
+) -> None:
+    put(tmp_path / "bin", *{"apt-get", "dpkg-deb"} - {program})
+    with pytest.raises(fetching.Missing, match=f"prometheus is missing, and so is {program}"):
+        fetching.prometheus()
+    put(tmp_path / "bin", "prometheus")
+    with pytest.raises(fetching.Missing, match="prometheus is missing"):  # promtool is, too
+        fetching.prometheus()
+    put(tmp_path / "bin", "promtool")
+    assert fetching.prometheus() == (tmp_path / "bin/prometheus", tmp_path / "bin/promtool")
+
+
+def test_without_debians_archive_there_is_no_prometheus(fetching: Any, tmp_path: Path) -> None:
+    put(tmp_path / "bin", "dpkg-deb")
+    put(tmp_path / "bin", "apt-get", does="echo no network >&2; exit 1")
+    with pytest.raises(fetching.Missing, match=r"apt-get cannot fetch prometheus.*\n.*no network"):
+        fetching.prometheus()
+
+
+def test_half_a_package_is_no_prometheus(fetching: Any, tmp_path: Path) -> None:
+    put(tmp_path / "bin", "apt-get", does="echo > prometheus_1.deb")
+    put(tmp_path / "bin", "dpkg-deb")
+    with pytest.raises(fetching.Missing, match=r"cannot unpack prometheus_1\.deb"):
+        fetching.prometheus()
+
+
+@pytest.mark.soak
+def test_the_alerts_fire_when_they_should(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(layers.ROOT / "examples"))
+    _, promtool = importlib.import_module("observability.fetching").prometheus()
+    folder = layers.ROOT / "examples/observability"
+    for words in (("check", "rules", "alerts.yml"), ("test", "rules", "alerts_test.yml")):
+        done = subprocess.run([promtool, *words], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
