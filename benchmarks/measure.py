@@ -9,6 +9,7 @@ taken; servers and proxies are other processes and do not count.
 from __future__ import annotations
 
 import gc
+import operator
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -96,21 +97,29 @@ class Outcome:
         pairs = zip(self.samples[name], self.samples[over], strict=True)
         return spread([getattr(a, metric) / getattr(b, metric) for a, b in pairs])
 
-    def added(self, name: str, over: str, metric: Metric) -> Spread:
-        """Return the microseconds that `name` took more than `over`, round by round."""
-        pairs = zip(self.samples[name], self.samples[over], strict=True)
-        return spread([(getattr(a, metric) - getattr(b, metric)) * 1e6 for a, b in pairs])
-
     def undisturbed(self, name: str, over: str, metric: Metric) -> Spread:
         """Return the ratio of the two contenders' 10th percentiles; 5th and 25th as bounds.
 
         For wall time on a busy machine: waiting for a core makes a slice longer, never shorter, so
         the quick slices say what the contenders take and the others what the neighbours took.
         """
+        return _of_the_quick(*self._both(name, over, metric), operator.truediv)
+
+    def added(self, name: str, over: str, metric: Metric) -> Spread:
+        """Return the microseconds that `name` took more than `over`; percentiles as above."""
+        figure = _of_the_quick(*self._both(name, over, metric), operator.sub)
+        return Spread(figure.median * 1e6, figure.p10 * 1e6, figure.p90 * 1e6)
+
+    def _both(self, name: str, over: str, metric: Metric) -> tuple[list[float], list[float]]:
         ours = sorted(getattr(sample, metric) for sample in self.samples[name])
-        theirs = sorted(getattr(sample, metric) for sample in self.samples[over])
-        low, tenth, high = (_at(ours, part) / _at(theirs, part) for part in (0.05, 0.1, 0.25))
-        return Spread(tenth, min(low, tenth, high), max(low, tenth, high))
+        return ours, sorted(getattr(sample, metric) for sample in self.samples[over])
+
+
+def _of_the_quick(
+    ours: Sequence[float], theirs: Sequence[float], compare: Callable[[float, float], float]
+) -> Spread:
+    low, tenth, high = (compare(_at(ours, part), _at(theirs, part)) for part in (0.05, 0.1, 0.25))
+    return Spread(tenth, min(low, tenth, high), max(low, tenth, high))
 
 
 def _at(ordered: Sequence[float], part: float) -> float:

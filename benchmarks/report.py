@@ -50,7 +50,7 @@ def table(outcome: Outcome) -> str:
         line = f"  {name:<24}{_us(wall.median):>10}{_us(cpu.median):>10}"
         if name in case.over and case.over[name] in outcome.samples:
             added = outcome.added(name, case.over[name], "cpu")
-            line += f"   +{times(added, ' µs')} to {case.over[name]}"
+            line += f"   {times(added, ' µs')} more than {case.over[name]}"
         elif reference and name != reference:
             line += f"   {times(outcome.ratio(name, reference, 'cpu')):<24}"
             line += times(outcome.ratio(name, reference, "wall"))

@@ -15,7 +15,8 @@ class Target:
     With `against`, the ratio to the fastest of those contenders: `at_least` counts how many times
     less than them ours takes, `at_most` how many times more. Without `against`, `at_most` is in
     microseconds per operation, with `over` in microseconds more than that contender. CPU time goes
-    by the median of the rounds, wall time by the slices in which nobody else wanted the machine.
+    by the median of the rounds; wall time, and what is added, by the slices in which nobody else
+    wanted the machine.
     """
 
     case: str

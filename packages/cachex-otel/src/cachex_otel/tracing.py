@@ -23,7 +23,7 @@ BACKGROUND = frozenset(("CLUSTER", "INFO", "PING", "ROLE", "SCAN", "SENTINEL"))
 LOOKUPS = frozenset(("GET", "GETDEL", "GETEX", "HGET"))
 """Commands whose reply says whether there was something under the key."""
 NAMED = frozenset(("FCALL", "FCALL_RO"))
-HASHED = frozenset(("EVALSHA", "EVALSHA_RO"))
+SCRIPTS = NAMED | {"EVALSHA", "EVALSHA_RO"}
 MOST = 2048
 """Shapes kept at most; more can only come of scripts made by the thousand."""
 
@@ -65,7 +65,7 @@ class Shape:
 
     def __init__(self, name: str, server: Endpoint, measures: Attributes) -> None:
         self.name = name
-        self.server = server  # held, so that its id() is nobody else's
+        self.server = server
         self.measures = measures
         self.labels: Attributes = dict(measures)
         self.lookup = self.counts = self.gated = self.plain = False
@@ -85,26 +85,23 @@ class Shapes:
     def of(self, sent: Sent) -> Shape | None:
         """Return the shape of a wire operation."""
         commands = sent.commands
-        origin = sent.origin
+        procedure = ""
         if len(commands) == 1:
-            command = commands[0]
-            name = command.spec.name
-            procedure = ""
-            if name in NAMED or name in HASHED:
-                procedure = _text(command.arguments[1]) if len(command.arguments) > 1 else ""
+            arguments = commands[0].arguments
+            name = commands[0].spec.name
+            if name in SCRIPTS and len(arguments) > 1:
+                procedure = _text(arguments[1])
         else:
-            name, procedure = batch_name(sent), ""
-        key = (
-            (id(sent.server), name, procedure)
-            if origin is None
-            else (id(sent.server), name, procedure, origin.operation, origin.cache)
-        )
+            name = batch_name(sent)
+        server, origin = sent.server, sent.origin
+        # A shape holds server and origin, so that their id() is nobody else's.
+        key = (name, id(server), id(origin), procedure)
         try:
             return self._known[key]
         except KeyError:
             if len(self._known) >= MOST:
                 self._known.clear()
-            shape = self._known[key] = self._make(sent.server, name, procedure, origin)
+            shape = self._known[key] = self._make(server, name, procedure, origin)
             return shape
 
     def _make(
