@@ -3,7 +3,8 @@
 import re
 
 CODE = re.compile("[A-Z]{2,24}")
-OURS = ("cachex_pool", "cachex_client", "django_cachex", "redis")
+FRONT_DOORS = ("asyncio", "cachex_client", "cachex_pool", "django_cachex", "redis")
+"""Packages whose exceptions are imported from the package itself, wherever they are defined."""
 
 
 def status_code(error: BaseException) -> str | None:
@@ -29,7 +30,7 @@ def class_name(kind: type[BaseException]) -> str:
     top = module.partition(".")[0]
     if module == "builtins":
         return kind.__qualname__
-    return f"{top if top in OURS else module}.{kind.__qualname__}"
+    return f"{top if top in FRONT_DOORS else module}.{kind.__qualname__}"
 
 
 def error_type(error: BaseException) -> str:

@@ -133,8 +133,9 @@ def instrument(
             if _running.asked == made.asked:
                 return
             _running.stop()
-        _running = made
+            _running = None
         made.start()
+        _running = made
 
 
 def uninstrument() -> None:
