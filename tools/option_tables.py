@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     if page == wanted:
         return 0
     if "--check" in arguments:
-        print("docs/reference/options.md is out of step: python3 dev.py python tools/option_tables.py")
+        print("docs/reference/options.md is out of step: dev.py python tools/option_tables.py")
         return 1
     PAGE.write_text(wanted)
     return 0

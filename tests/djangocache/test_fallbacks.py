@@ -252,7 +252,8 @@ def test_what_has_no_harmless_answer_raises(
 ) -> None:
     cache = make_cache(in_front.url, **OPTIONS)
     befall("refused")
-    for taken in (cache.lock("k"), cache.get_lock("k", timeout=5), cache.semaphore("k", 2, lease=5)):
+    semaphore = cache.semaphore("k", 2, lease=5)
+    for taken in (cache.lock("k"), cache.get_lock("k", timeout=5), semaphore):
         with pytest.raises(redis.exceptions.ConnectionError):
             taken.acquire()
     with pytest.raises(redis.exceptions.ConnectionError):

@@ -52,7 +52,9 @@ class AsyncCounterVerbs(AsyncVerbs):
         `ValueError` if there is no such key.
         """
         if audience.observers:
-            return await self._whole("incr_version", self._incr_version, key, delta, version)
+            work = self._incr_version
+            moved: int = await self._whole("incr_version", work, key, delta, version)
+            return moved
         return await self._incr_version(key, delta, version)
 
     async def _incr_version(self, key: Key, delta: int, version: Version | None) -> int:

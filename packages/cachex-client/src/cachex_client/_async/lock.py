@@ -241,7 +241,7 @@ class AsyncLock(redis.asyncio.lock.Lock):
         return found
 
     async def _run(self, operation: str, script: Script, *arguments: bytes) -> bool:
-        call = build.evalsha(script.digest, (self._key,), arguments)
+        call: Command[Any] = build.evalsha(script.digest, (self._key,), arguments)
         try:
             done = await self._execute(operation, call)
         except NoScriptError:

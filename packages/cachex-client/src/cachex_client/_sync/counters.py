@@ -52,7 +52,9 @@ class CounterVerbs(Verbs):
         `ValueError` if there is no such key.
         """
         if audience.observers:
-            return self._whole("incr_version", self._incr_version, key, delta, version)
+            work = self._incr_version
+            moved: int = self._whole("incr_version", work, key, delta, version)
+            return moved
         return self._incr_version(key, delta, version)
 
     def _incr_version(self, key: Key, delta: int, version: Version | None) -> int:

@@ -241,7 +241,7 @@ class Lock(redis.lock.Lock):
         return found
 
     def _run(self, operation: str, script: Script, *arguments: bytes) -> bool:
-        call = build.evalsha(script.digest, (self._key,), arguments)
+        call: Command[Any] = build.evalsha(script.digest, (self._key,), arguments)
         try:
             done = self._execute(operation, call)
         except NoScriptError:
