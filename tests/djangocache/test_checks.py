@@ -57,7 +57,8 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("W006", one(ignore_exceptions=True), {"SESSION_ENGINE": CACHED}),
     ("W007", one([URL, "redis://127.0.0.1:6378/1"]), {"SESSION_ENGINE": CACHED}),
     ("W008", one(serializer="json"), {"MIDDLEWARE": PAGES}),
-    ("W009", one([URL, OTHER]), {}),
+    ("W009", one([URL, URL]), {}),
+    ("W016", one([URL, "redis://127.0.0.1:6378/2"]), {}),
     ("W010", one("redis://127.0.0.1:7000/3", **CLUSTER), {}),
     (
         "W011",

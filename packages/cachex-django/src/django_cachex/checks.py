@@ -22,7 +22,7 @@ from django.utils.module_loading import import_string
 from cachex_client import Codec, SerializerError
 from cachex_client.config.given import nearest
 from cachex_client.config.options import every_option
-from cachex_client.config.topologies import CLUSTER
+from cachex_client.config.topologies import CLUSTER, REPLICATED
 from cachex_pool import Endpoint
 from django_cachex.core import CacheCore
 from django_cachex.settings import CacheConfig, read_config
@@ -51,6 +51,7 @@ TITLES: Mapping[str, str] = {
     "W011": "one Sentinel alone in `SENTINELS`",
     "W012": "fewer connections than threads",
     "W013": "`KEY_FUNCTION` without `REVERSE_KEY_FUNCTION`: keys cannot be listed",
+    "W016": "the URLs of `LOCATION` name different databases: replicas find nothing there",
     "W014": "with `--deploy`: unsigned pickles on a server that others may reach",
     "W015": "with `--deploy`: TLS that does not look whom it talks to",
 }
@@ -207,6 +208,14 @@ def _servers(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
         yield _warn(alias, "W009", text, hint)
 
 
+def _replicas(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    numbers = sorted({one.db for one in config.client.servers})
+    if config.client.topology is REPLICATED and len(numbers) > 1:
+        text = f"its servers are asked in the databases {', '.join(map(str, numbers))}."
+        hint = "A replica has under each number what its primary has: use one for all."
+        yield _warn(alias, "W016", text, hint)
+
+
 def _database(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
     db = config.client.servers[0].db
     if config.client.topology is CLUSTER and db:
@@ -274,6 +283,7 @@ CHECKS: Sequence[Check] = (
     _sessions,
     _pages,
     _servers,
+    _replicas,
     _database,
     _sentinels,
     _threads,

@@ -83,5 +83,6 @@ def _processes() -> int | None:
 
 def _verdict(reports: list[Report]) -> str:
     levels = [finding.level for one in reports for finding in one.findings]
-    counts = (f"{levels.count('error')} errors", f"{levels.count('warning')} warnings")
-    return f"not all is well: {', '.join(counts)}"
+    counts = ((levels.count(level), level) for level in ("error", "warning"))
+    told = [f"{count} {level}{'s' if count > 1 else ''}" for count, level in counts if count]
+    return f"not all is well: {', '.join(told)}"
