@@ -354,6 +354,18 @@ def tell(event: str, *facts: Any, **more: Any) -> None:
             detach(observer, error)
 
 
+def all_asleep() -> bool:
+    """Say whether nobody wants to hear of wire operations now."""
+    sleeper = audience.sleeper
+    if sleeper is None:
+        return not audience.senders
+    try:
+        return sleeper.asleep()
+    except Exception as error:
+        detach(sleeper, error)
+        return True
+
+
 def announced(
     server: Endpoint,
     commands: "Sequence[Command[Any]] | Callable[[], Sequence[Command[Any]]]",
@@ -366,14 +378,8 @@ def announced(
 
     `settle` has to be called then, whatever happens.
     """
-    sleeper = audience.sleeper
-    if sleeper is not None:
-        try:
-            if sleeper.asleep():
-                return None
-        except Exception as error:
-            detach(sleeper, error)
-            return None
+    if audience.sleeper is not None and all_asleep():
+        return None
     sent = Sent()
     sent.server = server
     sent._commands = commands
@@ -385,8 +391,9 @@ def announced(
         sent._whole = whole
     try:
         for observer in audience.senders:
-            try:  # in one line: no interrupt comes between a token and its place
-                sent.tokens += () if (it := observer.sending(sent)) is None else ((observer, it),)
+            try:  # between a token and its place is nothing where an interrupt could come
+                if (token := observer.sending(sent)) is not None:
+                    sent.tokens += ((observer, token),)
             except Exception as error:
                 detach(observer, error)
         return sent if sent.tokens else None
@@ -449,9 +456,8 @@ def begin(operation: Operation) -> bool:
     """Tell of a verb; say whether anybody wants to hear of its end."""
     for observer in audience.beginners:
         try:
-            operation.tokens += (
-                () if (it := observer.began(operation)) is None else ((observer, it),)
-            )
+            if (token := observer.began(operation)) is not None:
+                operation.tokens += ((observer, token),)
         except Exception as error:
             detach(observer, error)
     return bool(operation.tokens)

@@ -1,7 +1,7 @@
 # Written by tools/unasync.py from _async/bulk.py: edit that file instead.
 """The verbs of a cache for many keys: one call down, results and failures per key."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from redis.exceptions import NoScriptError
@@ -41,10 +41,7 @@ class BulkVerbs(Verbs):
         if audience.observers:
             return self._get_many_told(names, wires, on_error)
         found = self.client.get_many(wires)
-        try:
-            return self.codec.loads_found(names, found)  # type: ignore[arg-type]
-        except Exception:  # an error in the place of a value, or one that cannot be read
-            return self._load_each(names, found, on_error)
+        return self._load_all(names, found, on_error)
 
     def _get_many_told(
         self, names: list[K], wires: list[bytes], on_error: OnError | None
@@ -56,6 +53,8 @@ class BulkVerbs(Verbs):
         except Exception:
             tell("looked_up", self.name, "get_many", 0, 0, len(names))
             raise
+        if not audience.counters:
+            return self._load_all(names, found, on_error)
         misses, failed = found.count(None), list[Exception]()
 
         def note(name: Any, error: Exception) -> None:
@@ -65,11 +64,19 @@ class BulkVerbs(Verbs):
             on_error(name, error)
 
         try:
-            return self._load_each(names, found, note)
+            return self._load_all(names, found, note)
         finally:
             errors = max(len(failed), sum(isinstance(one, Exception) for one in found))
             hits = len(names) - misses - errors
             tell("looked_up", self.name, "get_many", hits, misses, errors)
+
+    def _load_all(
+        self, names: list[K], found: Sequence[Any], on_error: OnError | None
+    ) -> dict[K, Any]:
+        try:
+            return self.codec.loads_found(names, found)
+        except Exception:  # an error in the place of a value, or one that cannot be read
+            return self._load_each(names, found, on_error)
 
     def _load_each(
         self, names: Iterable[K], found: Iterable[Any], on_error: OnError | None
