@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -19,14 +18,14 @@ from django_cachex import failures
 from django_cachex.errors import CacheUnavailable
 from django_cachex.failures import ENDING_EARLY, FALLBACKS, FALLBACKS_OF_BULK, Failures
 from support.servers import Standalone
-from support.waiting import eventually
+from support.waiting import eventually, lasting
 
 Make = Callable[..., Any]
 
 OPTIONS: dict[str, Any] = {
     "ignore_exceptions": True,
-    "socket_timeout": 0.3,
-    "socket_connect_timeout": 0.2,
+    "socket_timeout": 1.0,
+    "socket_connect_timeout": 0.6,
 }
 
 # Every verb with arguments, and what it has to answer.
@@ -129,10 +128,9 @@ def test_nothing_is_in_a_cache_that_is_away_for_tasks_either(away: Any, run: Any
 
 
 def test_a_hanging_server_costs_a_call_its_deadline_and_then_nothing(hanging: Any) -> None:
-    started = time.monotonic()
-    for verb, args, kwargs, answer in ANSWERS:
-        assert (verb, getattr(hanging, verb)(*args, **kwargs)) == (verb, answer)
-    assert time.monotonic() - started < 10 * 0.3 * 1.1  # the breaker opens long before the end
+    with lasting(0, 10 * 1.0):  # the breaker opens long before the end
+        for verb, args, kwargs, answer in ANSWERS:
+            assert (verb, getattr(hanging, verb)(*args, **kwargs)) == (verb, answer)
 
 
 def test_without_the_option_trouble_is_raised(standalone: Standalone, make_cache: Make) -> None:
@@ -313,10 +311,9 @@ def test_a_session_is_not_tried_ten_thousand_times(
     request.getfixturevalue(trouble)
     session = SessionStore()
     session["user"] = 1
-    started = time.monotonic()
-    with pytest.raises(CacheUnavailable, match="no session can be created") as caught:
+    refused = pytest.raises(CacheUnavailable, match="no session can be created")
+    with lasting(0, 3.3), refused as caught:
         session.create()
-    assert time.monotonic() - started < 1.0
     assert isinstance(caught.value, RuntimeError)  # which is what Django raises in the end
     assert isinstance(caught.value.__cause__, redis.exceptions.RedisError)
     with pytest.raises(UpdateError):  # which Django's middleware knows how to handle
@@ -334,10 +331,8 @@ def test_a_session_is_not_tried_ten_thousand_times_by_a_task(
         session["user"] = 1
         await session.acreate()
 
-    started = time.monotonic()
-    with pytest.raises(CacheUnavailable):
+    with lasting(0, 5.0), pytest.raises(CacheUnavailable):
         run(create())
-    assert time.monotonic() - started < 1.5
 
 
 def test_an_engine_of_ones_own_is_known_by_its_prefix(

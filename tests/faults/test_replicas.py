@@ -20,7 +20,7 @@ from support import load
 from support.clients import client_maker
 from support.proxy import Proxy
 from support.servers import Replicated, Server
-from support.waiting import eventually, lasting
+from support.waiting import Pulse, eventually, lasting
 
 TIMEOUT = 1.5
 NO_MEMORY = 0.0  # of own writes, so that replicas are read from at once
@@ -88,7 +88,7 @@ def make(make_client: Any, replicated: Replicated) -> Callable[..., Any]:
             timeout=timeout, read_from=read_from, read_your_writes=NO_MEMORY, pool=pool
         )
         client = make_client(replicated.servers, options)
-        client.warm_up()
+        eventually(lambda: [client.warm_up()], ignore=(redis.RedisError,))  # the machine may stall
         return client
 
     return make
@@ -205,14 +205,14 @@ def test_a_hung_replica_costs_one_caller_a_share_of_his_time(
     client = make("replica_preferred")
     reads(client, 4)
     with stopped(replicated.replicas[0]):
-        slow = []
-        for _ in range(60):
-            started = monotonic()
-            assert client.execute(strings.get(b"a")) == b"1"
-            if monotonic() - started > TIMEOUT / 4:
-                slow.append(monotonic() - started)
-        assert 1 <= len(slow) <= 2
-        assert max(slow) < TIMEOUT * 0.6
+        took = []
+        with Pulse() as pulse:
+            for _ in range(60):
+                started = monotonic()
+                assert client.execute(strings.get(b"a")) == b"1"
+                took.append(monotonic() - started)
+        assert sum(seconds > TIMEOUT / 4 + 3 * pulse.worst for seconds in took) <= 2
+        assert TIMEOUT / 4 < max(took) < TIMEOUT * 0.6 + 3 * pulse.worst
 
 
 def test_replies_of_a_lagging_replica_are_old_but_whole(
@@ -236,12 +236,12 @@ def test_a_demoted_primary_is_left_to_whoever_follows_it(
     make_client: Any, replicated: Replicated, timed: Any
 ) -> None:
     """Nobody tells a plain list of servers about a failover: writes say READONLY, in time."""
-    client = make_client(replicated.servers, ClientOptions(timeout=0.5))
+    client = make_client(replicated.servers, ClientOptions(timeout=2.0))
     client.execute(strings.set(b"a", b"1"))
     replicated.primary.command(
         "REPLICAOF", replicated.replicas[0].host, replicated.replicas[0].port
     )
-    outcome = timed(lambda: client.execute(strings.set(b"a", b"2"))).within(0.5)
+    outcome = timed(lambda: client.execute(strings.set(b"a", b"2"))).within(2.0)
     assert isinstance(outcome.error, redis.exceptions.ReadOnlyError)
     closed = client.stats()[0].closed
     assert closed.keys() <= {"read-only", "retired"}

@@ -421,7 +421,7 @@ def test_after_five_failures_in_a_row_calls_fail_at_once_with_the_cause(
         assert "failed 5 times in a row" in str(error)
         assert "last: " in str(error)
         median = _median(make_client, client, strings.get(b"k"), 2000, NodeUnavailable)
-        assert median < 50e-6
+        assert median < 200e-6
 
 
 def _median(
@@ -490,7 +490,7 @@ def test_one_caller_at_a_time_looks_whether_a_server_is_back(standalone: Standal
 
 def test_a_server_that_is_full_is_not_stormed(make_client: Any, standalone: Standalone) -> None:
     client = make_client(standalone, ClientOptions(timeout=0.1))
-    client.execute(strings.get(b"k"))
+    client.execute(strings.get(b"k"), timeout=5.0)
     standalone.command("CONFIG", "SET", "maxclients", "1")
     standalone.kill_clients()
     before = standalone.connections_received()
@@ -508,7 +508,7 @@ def test_a_script_that_keeps_the_server_busy_costs_nobody_more_than_the_deadline
     make_client: Any, standalone: Standalone, timed: Any
 ) -> None:
     client = make_client(standalone, ClientOptions(timeout=0.1))
-    client.execute(strings.get(b"k"))
+    client.execute(strings.get(b"k"), timeout=5.0)
     standalone.command("CONFIG", "SET", "busy-reply-threshold", "50")
     with ThreadPoolExecutor(1) as other, standalone.client(timeout=20) as slow:
         endless = other.submit(_answer, slow, "EVAL", "while redis.call('TIME')[1] do end", "0")
