@@ -22,6 +22,7 @@ from cachex_client import (
     CachePipeline,
     ClientOptions,
     Codec,
+    DefaultClient,
     Keys,
     SentinelMap,
     SerializerError,
@@ -459,6 +460,31 @@ def test_a_pipeline_may_be_filled_again_or_forgotten(cache: Cache) -> None:
     pipeline.reset()
     assert len(pipeline) == 0
     assert cache.get("a") is None
+
+
+def test_what_was_not_executed_is_forgotten_at_the_end_of_a_block(
+    alone: Place, run: Callable[..., Any]
+) -> None:
+    async def main() -> None:
+        client = AsyncDefaultClient([alone.servers.url])
+        cache = AsyncCache(client)
+        async with cache.pipeline(version=2) as pipeline:
+            pipeline.set("a", 1)
+            assert await pipeline.execute() == [True]
+            pipeline.set("b", 1)
+        assert len(pipeline) == 0
+        assert await cache.get_many(["a", "b"], version=2) == {"a": 1}
+        await client.aclose()
+
+    run(main())
+    client = DefaultClient([alone.servers.url])
+    cache = Cache(client)
+    with cache.pipeline(version=3) as pipeline:
+        assert pipeline.set("a", 1).execute() == [True]
+        pipeline.set("b", 1)
+    assert pipeline.execute() == []
+    assert cache.get_many(["a", "b"], version=3) == {"a": 1}
+    client.close()
 
 
 def test_an_error_is_raised_or_left_in_its_place(alone: Place, colour: Any) -> None:
