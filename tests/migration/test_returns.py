@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +14,8 @@ import redis.exceptions
 from django.core.cache import caches
 from django.test import override_settings
 
+import peer_tables
+from django_cachex.cache import RedisCache
 from migration import child
 from migration.test_values import DJANGO, DJANGO_REDIS, DJANGO_VALKEY, OURS
 from support.servers import Standalone
@@ -173,3 +180,33 @@ def test_the_raw_client_is_found_by_all_its_names(cache: Any) -> None:
     ]
     assert {one.get(cache.make_key("k")) for one in reads} == {b"5"}
     assert cache.get("k") == 5
+
+
+PAGE = Path(peer_tables.PAGE).with_name("return-values.md")
+
+
+@pytest.mark.parametrize("package", ["django_redis", "django_valkey"])
+def test_a_method_or_argument_of_a_peer_is_here_or_on_the_page(package: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "migration.signatures"],
+        env=child.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    page = PAGE.read_text()
+    theirs = json.loads(done.stdout)[package]
+    assert {"get", "lock", "sadd", "iter_keys", "delete_pattern"} <= set(theirs)
+    unsaid = set()
+    for name, arguments in theirs.items():
+        method = getattr(RedisCache, name, None)
+        if method is None:
+            unsaid |= {name} if f"`{name}" not in page and f".{name}(" not in page else set()
+            continue
+        ours = inspect.signature(method).parameters.values()
+        if any(one.kind is one.VAR_KEYWORD for one in ours):
+            continue
+        missing = {*arguments} - {one.name for one in ours}
+        unsaid |= {f"{name}({one}=)" for one in missing if f"`{one}=`" not in page}
+    assert unsaid == set()
