@@ -166,7 +166,7 @@ def test_without_a_provider_a_call_is_hardly_told(client: Any) -> None:
             told.append(sent)
 
     cachex_otel.instrument()
-    assert repr(seam.audience.sleeper).startswith("<cachex_otel.observer.Waiting")
+    assert repr(seam.audience.sleeper).startswith("<cachex_otel.waiting.Waiting")
     assert seam.audience.beginners == seam.audience.counters == ()
     cachex_otel.uninstrument()
     sleeper = Sleeper()

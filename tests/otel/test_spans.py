@@ -292,6 +292,20 @@ def test_an_error_reply_is_told_by_its_first_word_in_span_and_duration(
     assert durations.value(error_type="WRONGTYPE", db_response_status_code="WRONGTYPE") == 1
 
 
+def test_a_script_that_a_server_has_to_learn_is_no_error_of_the_verb(
+    cache: Any, client: Any, standalone: Standalone, receiver: Receiver
+) -> None:
+    cache.set("a", 1)
+    standalone.command("SCRIPT", "FLUSH")
+    receiver.instrument()
+    assert cache.incr("a") == 2
+    assert [one.name for one in receiver.ours] == ["EVALSHA", "EVAL"]
+    assert "error.type" not in receiver.everything()
+    with pytest.raises(ResponseError):
+        client.execute(commands.evalsha("f" * 40, [], []))
+    assert facts(receiver.ours[-1])["error.type"] == "NOSCRIPT"
+
+
 def test_an_error_in_a_batch_makes_its_span_one_that_failed(
     client: Any, receiver: Receiver
 ) -> None:

@@ -9,7 +9,7 @@ import cachex_client
 import cachex_pool
 from cachex_client import ClientObserver
 from cachex_otel._concurrency import StateLock, in_every_child
-from cachex_otel.observer import Telemetry, Waiting
+from cachex_otel.observer import Telemetry
 from cachex_otel.options import TelemetryOptions
 from cachex_otel.pools import FullPoolTelemetry, PoolTelemetry
 from cachex_otel.providers import (
@@ -19,6 +19,7 @@ from cachex_otel.providers import (
     reset_counts,
     tracer_of,
 )
+from cachex_otel.waiting import Waiting
 
 _lock = StateLock()
 _running: "Instrumentation | None" = None

@@ -1,6 +1,6 @@
 """What clients and caches tell, as spans and metrics."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -15,9 +15,10 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from cachex_client import ClientObserver, Operation, Origin, Sent
+from cachex_client import ClientObserver, Operation, Sent
 from cachex_otel import attributes as names
-from cachex_otel.failures import class_name, error_type, retry_reason
+from cachex_otel.failures import class_name, error_type, retry_reason, status_code
+from cachex_otel.labels import RECEIVED, SENT, bytes_in, of_cache, of_lookup, of_verb
 from cachex_otel.metrics import Labels, Meters
 from cachex_otel.options import TelemetryOptions
 from cachex_otel.suppression import is_suppressed
@@ -32,45 +33,13 @@ from cachex_otel.tracing import (
     verb_name,
     verdict,
 )
+from cachex_otel.waiting import LOOK_EVERY
 from cachex_pool import logger
 
 log = logger("cachex_otel")
 
-LOOK_EVERY = 0.1
-"""Seconds between looks for a provider that was not there yet."""
 FAILED = Status(StatusCode.ERROR)
 CLIENT = SpanKind.CLIENT
-
-
-class Waiting(ClientObserver):
-    """
-    Stands in for `Telemetry` until there is somebody to report to.
-
-    It hears of wire operations alone, and looks at the clock. `look` returns who listens now.
-    """
-
-    def __init__(self, look: Callable[[], ClientObserver | None]) -> None:
-        self._look = look
-        self._look_at = 0.0
-        self._instead: ClientObserver | None = None
-
-    def look_again(self) -> None:
-        """Look for providers at the next call."""
-        self._look_at = 0.0
-
-    def asleep(self) -> bool:
-        return monotonic() < self._look_at
-
-    def sending(self, sent: Sent) -> Any:
-        if self.asleep():  # it is not asked where others listen too
-            return None
-        self._look_at = monotonic() + LOOK_EVERY
-        self._instead = self._look()
-        return None if self._instead is None else self._instead.sending(sent)
-
-    def settled(self, sent: Sent, token: Any) -> None:
-        if self._instead is not None:
-            self._instead.settled(sent, token)
 
 
 class Telemetry(ClientObserver):
@@ -144,37 +113,47 @@ class Telemetry(ClientObserver):
 
     def settled(self, sent: Sent, token: Any) -> None:
         shape, span, outer, started = token
+        took = perf_counter() - started
+        error = None if sent.error is None else _failure(sent, shape)
         if self.meters is not None:
-            self._measure(self.meters, sent, shape, perf_counter() - started, span or outer)
+            self._measure(self.meters, sent, shape, took, span or outer, error)
         if span is not None:
             span.set_attributes(ending(sent, shape, sentry=self.options.sentry_compat))
-            if sent.retried or sent.redirected or sent.error is not None or shape.counts:
+            if sent.retried or sent.redirected or shape.counts:
                 span.set_attributes(_more(sent, shape))
             if self.options.sentry_compat:
                 span.set_attributes(_size(sent, shape))
-            if sent.error is not None:
+            if error is not None:
+                span.set_attributes(failure(error))
                 span.set_status(FAILED)
             if self.options.response_hook is not None:
                 self._call("response_hook", span, sent)
             span.end()
         if outer is not None:
-            self._end_outer(outer, sent, shape)
+            self._end_outer(outer, sent, shape, error)
 
-    def _end_outer(self, outer: Span, sent: Sent, shape: Shape) -> None:
+    def _end_outer(
+        self, outer: Span, sent: Sent, shape: Shape, error: BaseException | None
+    ) -> None:
         if outer.is_recording():
             outer.set_attributes(verdict(sent, shape, sentry=self.options.sentry_compat))
             outer.set_attributes(counted(sent) if shape.counts else {})
             if self.options.sentry_compat:
                 outer.set_attributes(_size(sent, shape))
-            if sent.error is not None:
-                outer.set_attribute(names.ERROR_TYPE, error_type(sent.error))
+            if error is not None:
+                outer.set_attribute(names.ERROR_TYPE, error_type(error))
                 outer.set_status(FAILED)
         outer.end()
 
     def _measure(
-        self, meters: Meters, sent: Sent, shape: Shape, took: float, span: Span | None
+        self,
+        meters: Meters,
+        sent: Sent,
+        shape: Shape,
+        took: float,
+        span: Span | None,
+        error: BaseException | None,
     ) -> None:
-        error = sent.error
         labels = shape.measures
         if error is not None:
             labels = {**labels, **failure(error)}
@@ -184,10 +163,10 @@ class Telemetry(ClientObserver):
         context = None if span is None else set_span_in_context(span)
         meters.duration.record(took, labels, context)
         if self._full and shape.verb is not None:
-            meters.cache_duration.record(took, _of_verb(shape.verb, error), context)
+            meters.cache_duration.record(took, of_verb(shape.verb, error), context)
         if sent.bytes_out:
             meters.io[SENT] += sent.bytes_out
-        if received := _bytes_in(sent.replies):
+        if received := bytes_in(sent.replies):
             meters.io[RECEIVED] += received
         for reason in sent.retried:
             meters.retries[((names.RETRY_REASON, retry_reason(reason)),)] += 1
@@ -227,7 +206,7 @@ class Telemetry(ClientObserver):
         error = operation.error
         if self.meters is not None:
             context = None if span is None else set_span_in_context(span)
-            self.meters.cache_duration.record(took, _of_verb(operation.origin, error), context)
+            self.meters.cache_duration.record(took, of_verb(operation.origin, error), context)
         if span is None:
             return
         if span.is_recording():
@@ -244,19 +223,19 @@ class Telemetry(ClientObserver):
             return
         lookups = self.meters.lookups
         if hits:
-            lookups[_lookup(cache, names.HIT)] += hits
+            lookups[of_lookup(cache, names.HIT)] += hits
         if misses:
-            lookups[_lookup(cache, names.MISS)] += misses
+            lookups[of_lookup(cache, names.MISS)] += misses
         if errors:
-            lookups[_lookup(cache, names.ERROR)] += errors
+            lookups[of_lookup(cache, names.ERROR)] += errors
 
     def wrote(self, cache: str, operation: str, keys: int) -> None:
         if self.meters is not None:
-            self.meters.writes[_of_cache(cache)] += keys
+            self.meters.writes[of_cache(cache)] += keys
 
     def deleted(self, cache: str, operation: str, keys: int) -> None:
         if self.meters is not None:
-            self.meters.deletes[_of_cache(cache)] += keys
+            self.meters.deletes[of_cache(cache)] += keys
 
     def refreshed(
         self, topology: str, *, trigger: str, took: float, error: Exception | None
@@ -283,10 +262,6 @@ class Telemetry(ClientObserver):
                 log.error("hook raised", hook=hook, error=class_name(type(error)))
 
 
-SENT: Labels = ((names.NETWORK_IO_DIRECTION, names.TRANSMIT),)
-RECEIVED: Labels = ((names.NETWORK_IO_DIRECTION, names.RECEIVE),)
-
-
 def _has_span(context: Context) -> bool:
     return get_current_span(context).get_span_context().is_valid
 
@@ -298,41 +273,18 @@ def _more(sent: Sent, shape: Shape) -> Attributes:
         more[names.RETRY_COUNT] = sent.retries
     if sent.redirected:
         more[names.REDIRECT_COUNT] = sent.redirects
-    if sent.error is not None:
-        more |= failure(sent.error)
     return more
+
+
+def _failure(sent: Sent, shape: Shape) -> BaseException | None:
+    """Return the error, unless it is how a verb finds out that a server has to learn its script."""
+    error = sent.error
+    if shape.verb is None or error is None or status_code(error) != "NOSCRIPT":
+        return error
+    return None
 
 
 def _size(sent: Sent, shape: Shape) -> Attributes:
     if shape.lookup and sent.replies and type(sent.replies[0]) is bytes:
         return {names.SENTRY_ITEM_SIZE: len(sent.replies[0])}
     return {}
-
-
-def _bytes_in(replies: Sequence[Any]) -> int:
-    """Return how many bytes of strings were received; lists are looked into, once."""
-    total = 0
-    for reply in replies:
-        if type(reply) is bytes:
-            total += len(reply)
-        elif type(reply) is list:
-            total += sum([len(one) for one in reply if type(one) is bytes])
-    return total
-
-
-def _of_verb(origin: Origin, error: BaseException | None) -> Attributes:
-    labels: Attributes = {names.OPERATION_NAME: origin.operation, **dict(_of_cache(origin.cache))}
-    if error is not None:
-        labels[names.ERROR_TYPE] = error_type(error)
-    return labels
-
-
-def _of_cache(cache: str) -> Labels:
-    return ((names.CACHE_NAME, cache),) if cache else ()
-
-
-def _lookup(cache: str, result: str) -> Labels:
-    return (*_of_cache(cache), (names.LOOKUP_RESULT, result), _TIER)
-
-
-_TIER = (names.TIER, names.TIER_SERVER)
