@@ -24,6 +24,7 @@ from cachex_client.semaphore import (
     SemaphoreLostError,
     SemaphoreTimeoutError,
 )
+from support.forks import in_child
 from support.proxy import MakeProxy
 from support.waiting import eventually
 
@@ -223,6 +224,20 @@ def test_one_thread_may_take_and_another_give_back(cache: Cache) -> None:
     assert "held 1 times" in repr(semaphore)
     semaphore.release()
     assert not cache.has_key("s")
+
+
+def test_a_child_does_not_give_back_what_its_parent_holds(cache: Cache) -> None:
+    semaphore = cache.semaphore("s", 2, lease=60)
+
+    def child() -> None:
+        with pytest.raises(SemaphoreError, match="no share"):
+            semaphore.release()
+        with semaphore:  # a share of its own
+            assert not cache.semaphore("s", 2, lease=60).acquire(blocking=False)
+
+    with semaphore:
+        in_child(child)
+        assert len(members(cache, b"h")) == 1
 
 
 @pytest.mark.parametrize(

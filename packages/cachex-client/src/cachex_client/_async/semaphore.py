@@ -72,6 +72,11 @@ class AsyncSemaphore:
         self._cache = cache
         self._key = key
         self._name = key.decode("utf-8", "backslashreplace")
+        self.after_fork()
+        _concurrency.on_fork(self)
+
+    def after_fork(self) -> None:
+        """Hold nothing in a child process: what the parent holds is the parent's to give back."""
         # By who acquired it; with until when it is held for all this side knows.
         self._claims: dict[int, tuple[bytes, float]] = {}
 
