@@ -80,10 +80,13 @@ class SentinelRefused(ClientError, redis_errors.ResponseError):
 
 
 class SlotNotCovered(ClientError, redis_errors.ClusterDownError):
-    """No server of the cluster serves the key's slot at the moment."""
+    """No server of the cluster serves the key's slot at the moment, or some of all slots."""
 
-    def __init__(self, name: str, slot: int | None) -> None:
-        what = "a command without a key" if slot is None else f"slot {slot}"
+    def __init__(self, name: str, slot: int | None, uncovered: int = 0) -> None:
+        if uncovered:
+            what = f"{uncovered} of its slots"
+        else:
+            what = "a command without a key" if slot is None else f"slot {slot}"
         super().__init__(f"no server of the cluster at {name} serves {what}")
         self.slot = slot
 

@@ -1,24 +1,20 @@
 """A lock that a forked child finds open; nothing else here may import `threading`."""
 
 import os
-import threading
+from _thread import RLock
 from collections.abc import Callable
 
 
-class StateLock:
-    """Held for moments; made anew in a child process, where nobody is left to free it."""
+class StateLock(RLock):  # type: ignore[misc]  # final in the stubs alone
+    """
+    Held for moments; made anew in a child process, where nobody is left to free it.
 
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
+    What `with` calls of it is C: a signal handler that raises cannot leave it taken.
+    """
 
     def after_fork(self) -> None:
-        self._lock = threading.RLock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        """Open it in a child process, whoever held it."""
+        self._at_fork_reinit()  # type: ignore[attr-defined]
 
 
 def in_every_child(work: Callable[[], None]) -> None:

@@ -26,7 +26,7 @@ NODES = pack(("CLUSTER", "NODES"))
 
 
 async def async_scan_cluster(
-    client: AsyncEngine[Any], pattern: bytes, count: int, origin: Origin | None = None
+    client: AsyncEngine[Any], name: str, pattern: bytes, count: int, origin: Origin | None = None
 ) -> AsyncIterator[list[bytes]]:
     """
     Yield batches of keys from every primary until none can have been missed.
@@ -43,7 +43,7 @@ async def async_scan_cluster(
             return
         if not unwalked:
             if monotonic() > patience:
-                raise SlotNotCovered("this cluster", None)
+                raise SlotNotCovered(name, None, uncovered)
             await client.refreshed()
             await async_sleep(PAUSE)
             continue

@@ -275,6 +275,11 @@ class ClusterClient(Engine[ClusterLinks]):
         self._links.follow(slot_of(command.key), endpoint.host, endpoint.port, by)
         self._links.want()
 
+    def _led_astray(self, command: Command[Any], by: Link) -> None:
+        if command.key is not None:
+            sender = Address(by.endpoint.host, by.endpoint.port)
+            self._links.follow(slot_of(command.key), sender.host, sender.port, sender)
+
     def _explained(self, error: Exception, command: Command[Any]) -> Exception:
         if not isinstance(error, ClusterCrossSlotError):
             return error
@@ -481,7 +486,7 @@ class ClusterClient(Engine[ClusterLinks]):
         fail over. Each step has a deadline of its own; `count` is SCAN's hint. `origin` is for
         observers.
         """
-        return scan_cluster(self, pattern, count, origin)
+        return scan_cluster(self, self.map.name, pattern, count, origin)
 
 
 def _itself(link: Link) -> Link:

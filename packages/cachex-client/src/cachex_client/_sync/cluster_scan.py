@@ -26,7 +26,7 @@ NODES = pack(("CLUSTER", "NODES"))
 
 
 def scan_cluster(
-    client: Engine[Any], pattern: bytes, count: int, origin: Origin | None = None
+    client: Engine[Any], name: str, pattern: bytes, count: int, origin: Origin | None = None
 ) -> Iterator[list[bytes]]:
     """
     Yield batches of keys from every primary until none can have been missed.
@@ -43,7 +43,7 @@ def scan_cluster(
             return
         if not unwalked:
             if monotonic() > patience:
-                raise SlotNotCovered("this cluster", None)
+                raise SlotNotCovered(name, None, uncovered)
             client.refreshed()
             sleep(PAUSE)
             continue

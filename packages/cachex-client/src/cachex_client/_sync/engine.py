@@ -79,6 +79,7 @@ class Aim:
     heir_of: Link | None = None  # the silent primary whose replica is asked in its stead
     cause: Exception | None = None  # why the heir is asked
     written: bool = False  # whether a server may have seen the command before
+    moved_by: Link | None = None  # the server whose MOVED led here
     size: int = 0  # bytes written, for observers
 
 
@@ -127,6 +128,9 @@ class Engine(Linked[C]):
 
     def _promoted(self, command: Command[Any], aim: Aim) -> None:
         """Learn that a replica answered in its primary's stead."""
+
+    def _led_astray(self, command: Command[Any], by: Link) -> None:
+        """Learn that there is nobody where a server's MOVED led."""
 
     def _explained(self, error: Exception, command: Command[Any]) -> Exception:
         """Return an error that says more, or the same one."""
@@ -471,6 +475,9 @@ class Engine(Linked[C]):
             return following
         if not verdict.here or attempt >= self.options.retry.attempts:
             return None
+        if aim.moved_by is not None:  # which is alive, and may know better by now
+            self._led_astray(command, aim.moved_by)
+            return Aim(aim.moved_by, pause=True, redirects=aim.redirects, cause=aim.cause or error)
         following = self._route(command.spec, command.key, now, deadline)
         if following is not None:
             following.pause = not at_once
@@ -487,6 +494,7 @@ class Engine(Linked[C]):
             again = attempt < self.options.retry.attempts
             return Aim(link, pause=True, cause=aim.cause) if again else None
         following = Aim(link, asking=not moved, redirects=aim.redirects + 1)
+        following.moved_by = aim.link if moved and link is not aim.link else None
         following.pause = following.redirects > PATIENT
         return following
 
