@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from cachex_client import Cache, ClientOptions, Codec
 from cachex_client._async import flights as async_module
 from cachex_client._sync import flights as sync_module
 from cachex_client.flights import async_flights, flights
+from support.alarms import KINDS, alarm
 from support.forks import in_child
 from support.waiting import eventually, lasting
 
@@ -253,6 +255,22 @@ def test_a_callable_may_ask_for_its_own_key(cache: Cache, one_place: Any, run: R
             assert await tasks.get_or_set("a", inner) == "inner"
 
     run(main())
+
+
+def test_a_signal_that_raises_leaves_nobody_waiting() -> None:
+    def bring() -> None:
+        assert flights.bring("k", time.monotonic(), lambda: None, lambda: b"v") == b"v"
+
+    interrupted = 0
+    with alarm(random.Random(7)) as clock:
+        for _ in range(2_000):
+            try:
+                clock.interrupt(bring)
+            except KINDS:
+                interrupted += 1
+            assert flights._flights == {}
+    assert interrupted > 1_500
+    assert sync_module._leading.get() == ()
 
 
 def test_keys_do_not_wait_for_each_other(cache: Cache) -> None:

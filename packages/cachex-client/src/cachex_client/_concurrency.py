@@ -61,18 +61,26 @@ def async_place() -> object:
 
 
 class Arrival:
-    """Something that several threads wait for."""
+    """Something that several threads wait for.
+
+    A lock that is closed until then, as no signal handler that raises can leave that half done.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._gate = threading.Lock()
+        self._gate.acquire()
 
     def come(self) -> None:
-        """Let all who wait go on."""
-        self._event.set()
+        """Let all who wait go on, one after the other."""
+        try:
+            self._gate.release()
+        except RuntimeError:  # it is open already
+            return
 
     def wait(self, seconds: float) -> None:
         """Return when it has come, or after so many seconds."""
-        self._event.wait(max(0.0, seconds))
+        if self._gate.acquire(timeout=max(0.0, seconds)):
+            self.come()
 
 
 class AsyncArrival:

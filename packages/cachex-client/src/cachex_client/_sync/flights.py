@@ -63,26 +63,39 @@ class Flights:
         vain: if somebody has stored it after that, `look` finds it. What `make` raises is raised.
         """
         mine, flying = _Flight(), (_concurrency.place(), key)
-        token = _leading.set((*_leading.get(), mine))
+        before = _leading.get()
         try:
-            for _ in range(FLIGHTS):
-                flight = self._flights.setdefault(flying, mine)
-                if flight is mine:
-                    stored = self._made(key, since, look, make)
-                    mine.stored = stored
-                    return stored
-                if flight in _leading.get():
-                    break
-                theirs = self._follow(flight, flying, mine.began + PATIENCE)
-                if theirs is not None:
-                    return theirs
-            alone: bytes = make()
-            return alone
-        finally:  # not left out even by a signal that raises
-            if self._flights.get(flying) is mine:
-                del self._flights[flying]
-            mine.arrival.come()
-            _leading.reset(token)
+            try:
+                _leading.set((*before, mine))
+                return self._bring(mine, flying, key, since, look, make)
+            finally:
+                self._land(mine, flying, before)
+        finally:
+            self._land(mine, flying, before)  # in case that a signal kept the first one from it
+
+    def _bring(
+        self, mine: _Flight, flying: Any, key: Any, since: float, look: Look, make: Make
+    ) -> bytes:
+        for _ in range(FLIGHTS):
+            flight = self._flights.setdefault(flying, mine)
+            if flight is mine:
+                stored = self._made(key, since, look, make)
+                mine.stored = stored
+                return stored
+            if flight in _leading.get():
+                break
+            theirs = self._follow(flight, flying, mine.began + PATIENCE)
+            if theirs is not None:
+                return theirs
+        alone: bytes = make()
+        return alone
+
+    def _land(self, mine: _Flight, flying: Any, before: tuple[_Flight, ...]) -> None:
+        """End a flight, if it began; may be done twice."""
+        if self._flights.get(flying) is mine:
+            self._flights.pop(flying, None)
+        mine.arrival.come()
+        _leading.set(before)
 
     def _made(self, key: Any, since: float, look: Look, make: Make) -> bytes:
         if self._landed.get(key, 0.0) > since - LAG:
