@@ -14,7 +14,7 @@ from django.http import Http404, HttpResponse, JsonResponse
 from django.urls import path
 from shop import BROKER, CACHE
 
-NARROW = {**CACHE, "OPTIONS": {**CACHE["OPTIONS"], "MAX_CONNECTIONS": 1, "TIMEOUT": 2.0}}
+NARROW = {**CACHE, "OPTIONS": {**CACHE["OPTIONS"], "MAX_CONNECTIONS": 1, "TIMEOUT": 1.0}}
 
 settings.configure(
     ALLOWED_HOSTS=["127.0.0.1", "localhost"],
@@ -31,7 +31,7 @@ import telemetry  # noqa: E402
 from django.core.cache import cache, caches  # noqa: E402
 from opentelemetry.instrumentation.django import DjangoInstrumentor  # noqa: E402
 
-from cachex_pool import PoolError  # noqa: E402
+from cachex_pool import PoolTimeout, live_stats  # noqa: E402
 
 tasks = Celery("shop", broker=BROKER, backend=BROKER)
 
@@ -67,23 +67,31 @@ def order(request, name):
 
 
 def crowd(request):
-    """More threads than connections: some wait, and some in vain."""
+    """More threads than connections: two wait in vain, one long enough."""
+    narrow = caches["narrow"]
+    narrow.get("seat")
     outcomes = []
 
-    def use():
+    def ask():
         try:
-            caches["narrow"].client.redis.blpop("shop:nothing", timeout=1.5)
+            caches["narrow"].get("seat")
             outcomes.append("served")
-        except PoolError:
+        except PoolTimeout:
             outcomes.append("not served")
 
-    # A thread begins without a context: without this one its spans would be of no request.
-    threads = [Thread(target=copy_context().run, args=(use,)) for _ in range(4)]
-    for thread in threads:
+    def begin():
+        # A thread begins without a context: without this one its spans would be of no request.
+        thread = Thread(target=copy_context().run, args=(ask,))
         thread.start()
-        time.sleep(0.01)
-    for thread in threads:
-        thread.join()
+        return thread
+
+    with narrow.client.executor.lease(key=narrow.make_key("seat").encode()):  # the only one
+        for thread in [begin(), begin()]:
+            thread.join()
+        patient = begin()
+        while patient.is_alive() and not any(pool.waiting for pool in live_stats()):
+            time.sleep(0.01)
+    patient.join()
     return JsonResponse({one: outcomes.count(one) for one in sorted(set(outcomes))})
 
 
