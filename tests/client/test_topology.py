@@ -192,6 +192,16 @@ def test_a_reply_of_a_sentinel_is_read_in_both_protocols() -> None:
     assert opinion(ValueError(), [], []) is None
 
 
+@pytest.mark.parametrize("state", ["wait_promotion", "reconf_slaves", "update_config"])
+def test_a_sentinel_counts_as_naming_whom_it_promoted_once_it_did(state: str) -> None:
+    """It says so in the new epoch, but with the name of the old one, until all follow the new."""
+    old = {"ip": "10.0.0.1", "port": "1", "config-epoch": "4", "failover-state": state}
+    heir = {"ip": "10.0.0.1", "port": "2", "flags": "slave,promoted"}
+    other = {"ip": "10.0.0.1", "port": "3", "flags": "slave,reconf_sent"}
+    before, after = Opinion(A, 4, (B, C)), Opinion(B, 4, (C,), unwell=(A,))
+    assert opinion(old, [heir, other], []) == (before if state == "wait_promotion" else after)
+
+
 def test_the_majority_names_the_primary() -> None:
     found = majority([told(A, 9), told(B, 2, C), told(B, 2, D)])
     assert found is not None
@@ -232,6 +242,9 @@ def test_an_old_primary_that_came_back_empty_is_not_taken_for_the_new_one() -> N
 def test_a_minority_that_lives_in_the_past_is_not_listened_to() -> None:
     now = told(B, 5)
     assert believed(told(A, 4, votes=1), now, {A: 9, B: 9}, 3) is None
+    assert believed(told(A, 5, votes=1), now, {A: 9, B: 9}, 3) is None
+    assert believed(told(A, 5, votes=1), now, {A: 9, B: None}, 3) == told(A, 5)
+    assert believed(told(A, 6, votes=1), now, {A: 9, B: 9}, 3) == told(A, 6)
     # ... but a majority is: it may have been set up anew.
     assert believed(told(A, 0, votes=2), now, {A: 9, B: 9}, 3) == told(A, 0)
 

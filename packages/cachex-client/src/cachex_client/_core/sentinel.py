@@ -9,6 +9,8 @@ import attrs
 from cachex_client._core.topology import Address, Remap
 
 _UNFIT = frozenset(("s_down", "o_down", "disconnected"))
+_PROMOTED = frozenset(("reconf_slaves", "update_config"))
+"""States of a failover in which a Sentinel has the new epoch, but still names the old primary."""
 
 
 @attrs.frozen(slots=True)
@@ -40,18 +42,23 @@ def opinion(
     """
     Read the replies to SENTINEL MASTER, REPLICAS and SENTINELS; None if one is unusable.
 
-    Replicas that are down or disconnected, by their flags, are kept apart.
+    Replicas that are down or disconnected, by their flags, are kept apart. A Sentinel in the midst
+    of a failover counts as naming whom it promoted, as its SENTINEL GET-MASTER-ADDR-BY-NAME does.
     """
     try:
-        told = _fields(primary)
-        followers = [(_address(one, remap), _fit(one)) for one in map(_fields, replicas)]
-        return Opinion(
+        told, others = _fields(primary), list(map(_fields, replicas))
+        followers = [(_address(one, remap), _fit(one)) for one in others]
+        found = Opinion(
             primary=_address(told, remap),
             epoch=int(told.get("config-epoch", 0)),
             replicas=tuple(sorted(node for node, fit in followers if fit)),
             sentinels=tuple(sorted(_address(one, None) for one in map(_fields, sentinels or ()))),
             unwell=tuple(sorted(node for node, fit in followers if not fit)),
         )
+        if told.get("failover-state") in _PROMOTED:
+            for heir in (one for one in others if "promoted" in _flags(one)):
+                found = found.led_by(_address(heir, remap))
+        return found
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
@@ -97,16 +104,17 @@ def believed(
     Say whom to follow, None to leave things as they are.
 
     `told` is the word of those that answered of so many `sentinels`, `now` whom we follow. `roles`
-    has the replication offset of each server that says it leads, None for one that follows;
-    who is silent is not in it. A minority that names an older epoch than we know is not
-    listened to. A primary that the Sentinels name is believed if it agrees. While they still name
-    one that does not lead any more, and ours does not either, the server that leads with the
-    highest offset was just promoted: an old primary that came back, and leads until it is told
-    otherwise, starts from a lower one.
+    has the replication offset of each server that says it leads, None for one that follows; who is
+    silent is not in it. A minority that names an older epoch than we know, or in the same epoch
+    somebody else than ours that still leads, is not listened to. A primary that the Sentinels name
+    is believed if it agrees. While they still name one that does not lead any more, and ours does
+    not either, the server that leads with the highest offset was just promoted: an old primary that
+    came back, and leads until it is told otherwise, starts from a lower one.
     """
     leaders = {node: offset for node, offset in roles.items() if offset is not None}
-    if told is not None and now is not None and told.epoch < now.epoch:
-        told = told if 2 * told.votes > sentinels else None
+    if told is not None and now is not None and 2 * told.votes <= sentinels:
+        other = told.primary != now.primary and now.primary in leaders
+        told = None if told.epoch < now.epoch + other else told
     if told is not None and told.primary in leaders:
         return told
     before = now or told
@@ -119,7 +127,11 @@ def believed(
 
 
 def _fit(told: Mapping[str, str]) -> bool:
-    return not _UNFIT & set(told.get("flags", "").split(","))
+    return not _UNFIT & _flags(told)
+
+
+def _flags(told: Mapping[str, str]) -> set[str]:
+    return set(told.get("flags", "").split(","))
 
 
 def _address(told: Mapping[str, str], remap: Remap | None) -> Address:
