@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from support.server import Config, Server
@@ -68,6 +70,17 @@ class Sentinels(Topology):
         old = self.primary
         self._a_sentinel().command("SENTINEL", "FAILOVER", self.name)
         return self.wait_for_another_primary(old, timeout)
+
+    @contextlib.contextmanager
+    def patient(self) -> Iterator[None]:
+        """Have the Sentinels do nothing unasked in the block, however long this machine stalls.
+
+        They take nobody for dead, and an old primary goes on leading for 8 s after a failover.
+        """
+        self._set_down_after(600_000)
+        self._set_periods("publish-period", 2000)
+        yield
+        self._hurry()
 
     def wait_for_another_primary(self, old: Server, timeout: float = 10.0) -> Server:
         """Wait until every running Sentinel names the same primary, not `old`; return it."""
@@ -137,5 +150,14 @@ class Sentinels(Topology):
         self._hurry()
 
     def _hurry(self) -> None:
+        self._set_down_after(self._down_after)
+        self._set_periods(*PERIODS)
+
+    def _set_down_after(self, milliseconds: int) -> None:
         for sentinel in self.sentinels:
-            sentinel.command("SENTINEL", "DEBUG", *PERIODS)
+            what = ("down-after-milliseconds", milliseconds)
+            sentinel.command("SENTINEL", "SET", self.name, *what)
+
+    def _set_periods(self, *periods: str | int) -> None:
+        for sentinel in self.sentinels:
+            sentinel.command("SENTINEL", "DEBUG", *periods)
