@@ -51,7 +51,8 @@ class Monitor:
     def _finish(self) -> None:
         try:
             self._server.command("PING", self._end)  # All that came before has then been seen.
-            self._thread.join(5)
+            self._thread.join(60)  # thousands of commands take their time to be read
+            assert not self._thread.is_alive(), "what the server saw is not all read"
         finally:
             self._client.close()
 
