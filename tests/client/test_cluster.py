@@ -7,6 +7,7 @@ import gc
 import os
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -468,7 +469,7 @@ def test_a_database_the_cluster_does_not_have_is_refused_clearly(
 
 
 def test_moved_costs_one_round_trip_once(cluster: Cluster, colour: Any) -> None:
-    client = colour.make("ClusterClient", cluster.urls, options())
+    client = colour.make("ClusterClient", cluster.urls[:1], options())
     key = next(cluster.keys_of_shard(0))
     client.execute(strings.set(key.encode(), b"1"))
     cluster.failover(0)
@@ -481,13 +482,22 @@ def test_moved_costs_one_round_trip_once(cluster: Cluster, colour: Any) -> None:
     assert topology_queries(cluster) <= 3
 
 
-def test_ask_is_for_one_command_and_no_news(cluster: Cluster, colour: Any) -> None:
-    client = colour.make("ClusterClient", cluster.urls, options())
+@pytest.fixture
+def front(cluster: Cluster) -> Iterator[Proxies]:
+    """What a client asks through these, nobody else does."""
+    with Proxies(cluster.servers) as proxies:
+        yield proxies
+
+
+def test_ask_is_for_one_command_and_no_news(cluster: Cluster, front: Proxies, colour: Any) -> None:
+    # Of several seeds the first to answer counts; the last ones may be asked any time later.
+    client = colour.make("ClusterClient", front.urls[:1], options(), address_remap=front.remap)
     source, target, _ = cluster.primaries
     key = next(cluster.keys_of_shard(0))
     slot = slot_of(key)
     client.execute(strings.set(key.encode(), b"1"))
-    asked, count = topology_queries(cluster), client.map.schedule.count
+    asked, count = front.count("CLUSTER SLOTS"), client.map.schedule.count
+    assert (asked, count) == (1, 1)
     cluster.begin_migration(slot, source, target)
     try:
         cluster.move_key(key, source, target)
@@ -499,7 +509,7 @@ def test_ask_is_for_one_command_and_no_news(cluster: Cluster, colour: Any) -> No
         assert client.execute_atomic([strings.get(key.encode())]) == [b"1"]
         assert source.commands_seen()["ASKING"] == 0
         assert target.commands_seen()["ASKING"] >= 7
-        assert topology_queries(cluster) == asked
+        assert front.count("CLUSTER SLOTS") == asked
         assert client.map.schedule.count == count
     finally:
         cluster.abort_migration(slot, source, target)
