@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Everything a developer does here; needs Python 3.11 or newer and pip, nothing else.
 
-    python3 dev.py demo [...]        run examples/demo/run.py
+    python3 dev.py demo [...]        run examples/demo/run.py (--all, --traced, --check, --help)
     python3 dev.py test [...]        the everyday tests; arguments go to pytest
     python3 dev.py test --all [...]  the long ones too
     python3 dev.py soak [...]        the long ones alone
     python3 dev.py lint              ruff, the layers, and that _sync/ is up to date
     python3 dev.py types             mypy --strict on the packages
-    python3 dev.py generate          write _sync/ from _async/
+    python3 dev.py generate          write _sync/ from _async/, and verbs from their signatures
     python3 dev.py format            let ruff format and fix what it can
     python3 dev.py wheels            build the four wheels into dist/
     python3 dev.py bench [...]       run benchmarks/run.py
@@ -42,8 +42,14 @@ PACKAGES = [ROOT / f"packages/cachex-{name}" for name in ("pool", "client", "dja
 EXTRAS = {"cachex-client": "[lz4,msgpack,orjson,zstd]"}
 VERSION = "{}.{}".format(*sys.version_info)
 
-# Folders of tests that run in processes of their own; all others share one.
-SIDE_BY_SIDE = ("tests/djangocache", "tests/client", "tests/faults")
+# Tests that run in processes of their own, about as long as each other; all others share one.
+SIDE_BY_SIDE = (
+    ("tests/client/test_[a-l]*.py",),
+    ("tests/client/test_[!a-l]*.py",),
+    ("tests/djangocache",),
+    ("tests/faults",),
+    ("tests/packaging", "tests/workers"),
+)
 
 # The parts of Django's own test suite that tests/djangocache runs against our backend.
 DJANGO_TESTS = ("tests/cache/", "tests/sessions_tests/")
@@ -186,11 +192,15 @@ def pytest(arguments: list[str]) -> None:
     env = environment()
     variables = {**os.environ, "CACHEX_DJANGO_TESTS": str(django_tests(env))}
     command = [str(env / "bin/python"), "-m", "pytest"]
-    rest = [f"--ignore={folder}" for folder in SIDE_BY_SIDE]
+    parts = [
+        [str(path.relative_to(ROOT)) for glob in globs for path in sorted(ROOT.glob(glob))]
+        for globs in SIDE_BY_SIDE
+    ]
+    rest = [f"--ignore={path}" for part in parts for path in part]
     running: list[tuple[subprocess.Popen[bytes], IO[str]]] = []
     with ExitStack() as logs:
         try:
-            for part in (*([folder] for folder in SIDE_BY_SIDE), rest):
+            for part in (*parts, rest):
                 log = logs.enter_context(tempfile.TemporaryFile("w+"))
                 to = None if part is rest else log  # one talks at once, the others at the end
                 words = [*command, *part, *arguments]
