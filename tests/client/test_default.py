@@ -392,7 +392,8 @@ def test_a_call_may_have_a_deadline_of_its_own(behind: Any, front: Proxy, timeou
             with pytest.raises(redis.TimeoutError):  # the later ones while they connect
                 call()
             took = time.monotonic() - started
-        assert took <= timeout * 1.1 + 3 * pulse.worst + 0.02
+        # A machine with much to do is late at every step; the client's own deadline is 5 s.
+        assert took <= timeout + 0.5 + 3 * pulse.worst
         # The later ones may hear sooner that nobody can connect.
         assert number or took >= timeout * 0.95
 

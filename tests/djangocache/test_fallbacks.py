@@ -19,6 +19,7 @@ from django_cachex.errors import CacheUnavailable
 from fallback_tables import called
 from support.proxy import MakeProxy, Proxy
 from support.servers import Standalone
+from support.waiting import Pulse
 
 Make = Callable[..., Any]
 
@@ -31,6 +32,12 @@ OPTIONS: dict[str, Any] = {
 }
 TROUBLES = ("refused", "reset", "blackhole", "stopped", "read-only")
 HANGING = ("blackhole", "stopped")
+PAGE: dict[str, Any] = {
+    **OPTIONS,
+    "socket_timeout": 2.0,
+    # As it is where trouble is ignored, but for so long that no slow machine sees the next try.
+    "breaker": {"failures": 1, "open_for": 60.0, "max_open_for": 60.0},
+}
 
 
 @pytest.fixture
@@ -203,26 +210,25 @@ def test_a_page_with_fifty_calls_waits_for_one_deadline(
     make_cache: Make,
     befall: Callable[[str], None],
 ) -> None:
-    cache = make_cache(in_front.url, **{**OPTIONS, "socket_timeout": 2.0}, max_idle=100)
+    cache = make_cache(in_front.url, **PAGE, max_idle=100)
     if used_before:
         cache.set_many({"a": 1, "b": 2})
     befall(trouble)
-    started = time.monotonic()
     seconds = []
-    for number in range(25):
-        for call in (lambda: cache.get("a"), lambda n=number: cache.set("b", n)):  # type: ignore[misc]
-            before = time.monotonic()
-            call()
-            seconds.append(time.monotonic() - before)
-    assert time.monotonic() - started < 2.0 + SLACK
-    # The breaker lets nobody through for 0.25 s at least, by when all is over.
-    assert sorted(seconds)[len(seconds) // 2] < 0.005
+    with Pulse() as pulse:
+        for number in range(25):
+            for call in (lambda: cache.get("a"), lambda n=number: cache.set("b", n)):  # type: ignore[misc]
+                before = time.monotonic()
+                call()
+                seconds.append(time.monotonic() - before)
+    assert sum(seconds) < 2.0 + SLACK + 3 * pulse.worst
+    assert sorted(seconds)[len(seconds) // 2] < 0.02 + pulse.worst
 
 
 def test_a_page_with_fifty_calls_of_tasks_waits_for_one_deadline(
     in_front: Proxy, make_cache: Make, befall: Callable[[str], None], run: Any
 ) -> None:
-    cache = make_cache(in_front.url, **{**OPTIONS, "socket_timeout": 2.0})
+    cache = make_cache(in_front.url, **PAGE)
 
     async def page() -> float:
         await cache.aset("a", 1)
@@ -233,7 +239,9 @@ def test_a_page_with_fifty_calls_of_tasks_waits_for_one_deadline(
             assert await cache.aset("b", number) is False
         return time.monotonic() - started
 
-    assert run(page()) < 2.0 + SLACK
+    with Pulse() as pulse:
+        took = run(page())
+    assert took < 2.0 + SLACK + 3 * pulse.worst
 
 
 def test_one_timeout_is_enough_only_where_trouble_is_ignored(make_cache: Make) -> None:

@@ -194,11 +194,11 @@ def test_collecting_from_another_thread_disturbs_nobody(
             client = DefaultClient([standalone.url])
             Cache(client).get("k1")
             client.close()
+        eventually(lambda: len(collected) > 2, 60)  # a busy machine may let it begin late
     finally:
         over.set()
         collector.join()
     assert receiver.metric("cachex.writes").value() == 1000
-    assert len(collected) > 2
     assert not caplog.records
 
 
