@@ -296,3 +296,32 @@ def test_a_walk_goes_on_with_the_new_primary(sentinels: Sentinels) -> None:
             swap()
     assert found == names
     client.close()
+
+
+def test_a_replica_that_is_slow_to_follow_does_not_keep_anybody_with_the_old_primary(
+    sentinels: Sentinels,
+) -> None:
+    """Until it follows, one Sentinel goes on naming the old primary, which goes on leading."""
+    slow, heir = sentinels.replicas
+    slow.command("CONFIG", "SET", "replica-priority", 0)  # it shall not be the one to lead
+    with sentinels.patient():
+        eventually(lambda: sentinels.priority_of(slow) == {0}, 30)
+        map = map_of(sentinels)
+        client = SentinelClient(map, OPTIONS)
+        client.warm_up()
+        sentinels.sentinels[2].pause()
+        slow.pause()
+        sentinels.sentinels[0].command("SENTINEL", "FAILOVER", sentinels.name)
+        eventually(lambda: role_of(heir) == "master", 30, ignore=NOT_YET)
+        with Pulse() as pulse:
+            started = time.monotonic()
+            eventually(lambda: map.opinion and map.opinion.primary.port == heir.port, 30)
+            took = time.monotonic() - started
+            for number in range(100):
+                client.execute(strings.set(b"key", b"%d" % number))
+                time.sleep(0.005)
+                assert heir.command("GET", "key") == b"%d" % number
+        assert took < 1.0 + 3 * pulse.worst  # Sentinel waits 3 s for replicas
+        for one in (slow, sentinels.sentinels[2]):
+            one.resume()
+        client.close()

@@ -97,6 +97,11 @@ class Sentinels(Topology):
         assert new is not None
         return new
 
+    def priority_of(self, replica: Server) -> set[int]:
+        """Return what Sentinels know of a replica's priority; 0 if it is not to be promoted."""
+        known = [one for each in self.sentinels for one in self._seen(each, "REPLICAS")]
+        return {int(one["slave-priority"]) for one in known if one["port"] == str(replica.port)}
+
     def ready(self) -> bool:
         states = [self._state_of(sentinel) for sentinel in self.sentinels]
         primary = self.server_at(int(states[0]["port"]))
