@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 import cachex_pool
-from cachex_pool import ConnectFailed, Endpoint, PoolObserver, PoolOptions, live_stats, pack
+from cachex_pool import (
+    AsyncPool,
+    ConnectFailed,
+    Endpoint,
+    PoolObserver,
+    PoolOptions,
+    live_stats,
+    pack,
+)
 from cachex_pool.observer import audience
 
 PING = pack(("PING",))
@@ -116,6 +124,18 @@ def test_a_failed_dial_is_heard(make_pool: Any, observe: Any) -> None:
     with pytest.raises(ConnectFailed):
         pool.call(PING, soon())
     assert ears.heard == ["dial_failed"]
+
+
+def test_who_pictures_a_pool_changes_nothing_in_it(endpoint: Endpoint) -> None:
+    """It may be another thread than that of the pool's event loop, which has no lock."""
+    pool = AsyncPool(endpoint, PoolOptions(max_size=2))
+    state = pool.state
+    permits = [state.request(0.0) for _ in range(2)]
+    assert pool.stats().opening == 2
+    permits.pop()
+    dead = list(state._dead)
+    assert pool.stats().opening == 1
+    assert list(state._dead) == dead != []
 
 
 def test_pools_are_pictured_until_they_are_closed(make_pool: Any, endpoint: Endpoint) -> None:

@@ -309,10 +309,9 @@ class AsyncPool:
 
     def stats(self) -> PoolStats:
         """Return a picture of the pool."""
-        state = self._state
-        with self._lock:
-            state.reap()
-        idle, size = len(state.idle), state.size
+        state = self._state  # read only: whoever collects metrics does so from another thread
+        idle = len(state.idle)
+        size, opening = state.census()
         return PoolStats(
             name=self.endpoint.name,
             max_size=self.options.max_size,
@@ -320,7 +319,7 @@ class AsyncPool:
             size=size,
             idle=idle,
             lent=max(0, size - idle),
-            opening=state.opening,
+            opening=opening,
             waiting=len(state.waiting),
             uses=state.uses,
             opened=self._opened,

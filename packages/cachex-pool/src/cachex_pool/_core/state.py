@@ -112,6 +112,18 @@ class PoolState:
         """Return the open connections."""
         return [one for one in (weak() for weak in list(self._members.values())) if one is not None]
 
+    def census(self) -> tuple[int, int]:
+        """
+        Return how many connections are open and being opened, without what was dropped.
+
+        Nothing is changed, so that any thread may ask, also one that is not the event loop's.
+        """
+        members, permits = (
+            sum(weak() is not None for weak in list(known.values()))
+            for known in (self._members, self._permits)
+        )
+        return members, permits
+
     def start_anew(self) -> None:
         """Forget everything, in a child process; what was lent is of a past generation."""
         self.generation += 1
