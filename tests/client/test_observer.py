@@ -17,6 +17,7 @@ from cachex_client import (
     Cache,
     ClientObserver,
     ClientOptions,
+    ConfigurationError,
     DefaultClient,
     Keys,
     Operation,
@@ -717,6 +718,49 @@ def test_clients_are_known_as_long_as_somebody_holds_them(standalone: Standalone
 
     gc.collect()
     assert all(id(one) != known for one in live_clients())
+
+
+@pytest.mark.parametrize("kind", ["DefaultClient", "ClusterClient"])
+@pytest.mark.parametrize("prefix", ["", "Async"])
+def test_a_client_is_known_when_there_is_all_of_it(
+    standalone: Standalone, prefix: str, kind: str
+) -> None:
+    """Telemetry asks for views in a thread of its own, whatever others are making meanwhile."""
+    looks = []
+
+    def servers() -> Iterator[str]:
+        looks.append([one.view() for one in live_clients()])
+        yield standalone.url
+
+    make = getattr(cachex_client, prefix + kind)
+    client = make(servers())
+    assert any(one is client for one in live_clients())
+    with pytest.raises(ConfigurationError) as refused:
+        make([])
+    assert refused.tb is not None  # which holds the client that was not made
+    looks.append([one.view() for one in live_clients()])
+    assert len(looks) == 2
+    if not prefix:
+        client.close()
+
+
+class Leaving(dict[Any, Any]):
+    """Servers, each of which another thread takes out as soon as it was seen."""
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) and self.pop(key, None) is not None
+
+
+@pytest.mark.parametrize("place", ["sentinels", "cluster"], indirect=True)
+def test_servers_may_leave_while_somebody_looks(colour: Any, place: Any) -> None:
+    prefix = "" if colour.name == "sync" else "Async"
+    client = place.client(prefix)
+    plain = colour.plain(client)
+    colour.closing.append(plain.close if colour.name == "sync" else plain.aclose)
+    plain.execute(commands.ping())
+    (links,) = client._all_links()
+    links.links = Leaving(links.links)
+    assert client.view().nodes
 
 
 # Topologies

@@ -22,7 +22,7 @@ from cachex_client._watch import PartsWatch
 from cachex_client.cluster_map import ClusterMap
 from cachex_client.command import Command, Spec, as_is
 from cachex_client.errors import SlotNotCovered
-from cachex_client.observer import Origin, announced, audience, settle
+from cachex_client.observer import Origin, announced, audience, born, settle
 from cachex_client.options import ClientOptions
 from cachex_client.view import NodeView, TopologyView, node_view
 from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, pack
@@ -62,6 +62,7 @@ class AsyncClusterClient(AsyncEngine[AsyncClusterLinks]):
         self.address = self.map.endpoint(self.map.seeds[0], read_only=False)
         self._observers = tuple(observers)
         self._connect_with(self._open_links)
+        born(self)  # last: any thread may ask for its view from now on
 
     def __repr__(self) -> str:
         return f"<AsyncClusterClient {self.map!r}>"
@@ -144,7 +145,7 @@ class AsyncClusterClient(AsyncEngine[AsyncClusterLinks]):
             return TopologyView(kind="cluster", nodes=(), uncovered_slots=16384)
 
         def node(address: Address, **facts: Any) -> NodeView | None:
-            several = [links.links[address] for links in sets if address in links.links]
+            several = [link for links in sets if (link := links.links.get(address)) is not None]
             return node_view(several, **facts) if several else None
 
         nodes = []

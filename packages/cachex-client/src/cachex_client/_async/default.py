@@ -16,7 +16,7 @@ from cachex_client._watch import UNWATCHED, Watch
 from cachex_client.cluster_map import endpoint_of
 from cachex_client.command import Command, Spec, as_is
 from cachex_client.errors import ConfigurationError
-from cachex_client.observer import announced, audience, settle
+from cachex_client.observer import announced, audience, born, settle
 from cachex_client.options import ClientOptions
 from cachex_client.view import TopologyView, node_view
 from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, pack
@@ -67,6 +67,7 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
         self.address = self.endpoints[0]
         self._alone = len(self.endpoints) == 1
         self._connect_with(self._open_links)
+        born(self)  # last: any thread may ask for its view from now on
 
     def __repr__(self) -> str:
         names = ", ".join(endpoint.name for endpoint in self.endpoints)

@@ -36,7 +36,7 @@ from cachex_client._core.retry import REDIRECTS, Verdict, judge
 from cachex_client._links import AsyncLink, async_exchange_all
 from cachex_client._watch import Watch, watch_over
 from cachex_client.command import Command, Spec
-from cachex_client.observer import Origin, Sent, announced, audience, born, settle
+from cachex_client.observer import Origin, Sent, announced, audience, settle
 from cachex_client.options import ClientOptions
 from cachex_pool import (
     AsyncConnection,
@@ -101,7 +101,6 @@ class AsyncEngine(AsyncLinked[C]):
         self.options = options or ClientOptions()
         self._timeout = self.options.timeout
         self._redis: AsyncRedis | None = None
-        born(self)
 
     # -- what a topology says
 

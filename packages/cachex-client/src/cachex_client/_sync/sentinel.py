@@ -299,7 +299,7 @@ class SentinelClient(DefaultClient):
         leader = self.map.endpoint(known.primary).name
         nodes = []
         for node in (known.primary, *known.replicas):
-            several = [links.links[node] for links in sets if node in links.links]
+            several = [link for links in sets if (link := links.links.get(node)) is not None]
             if several and node == known.primary:
                 nodes.append(node_view(several, role="primary"))
             elif several:
