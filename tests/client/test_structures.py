@@ -44,6 +44,7 @@ from support.structure_calls import (
     commands_known,
     content,
     fill,
+    minding,
     put_another_type,
     waits,
 )
@@ -241,11 +242,35 @@ def test_fields_end(alone: Place, colour: Any) -> None:
 def test_another_type_under_the_key_is_the_servers_error(alone: Place, colour: Any) -> None:
     cache = colour.cache(connected(colour, alone))
     server = alone.primaries[0]
-    for call in doable(ALL, server):
+    for call in doable(minding(), server):
         for key in (K, L):
             put_another_type(server, call, f":1:{key}")
         with pytest.raises(ResponseError, match=r"WRONGTYPE|wrong kind"):
             pytest.fail(f"{call} returned {outcome(cache, call)!r}")
+
+
+def test_a_key_that_is_not_there_cannot_be_renamed(alone: Place, colour: Any) -> None:
+    cache = colour.cache(connected(colour, alone))
+    for method in ("rename", "renamenx"):
+        with pytest.raises(ResponseError, match="no such key"):
+            getattr(cache, method)("none", "other")
+
+
+def test_a_key_may_be_renamed_into_another_version(alone: Place, colour: Any) -> None:
+    cache = colour.cache(connected(colour, alone))
+    cache.set("old", 1, 100, version=2)
+    assert cache.rename("old", "new", version_src=2, version_dst=3)
+    assert cache.get("new", version=3) == 1
+    assert 50 < cache.ttl("new", version=3) <= 100
+
+
+def test_a_key_ends_when_it_was_told_to(alone: Place, colour: Any) -> None:
+    cache = colour.cache(connected(colour, alone))
+    cache.set("key", 1, None)
+    assert cache.expireat("key", 2_000_000_000)
+    assert cache.expiretime("key") == 2_000_000_000
+    assert cache.pexpireat("key", 2_000_000_001_000)
+    assert cache.expiretime("key") == 2_000_000_001
 
 
 @pytest.mark.parametrize(
@@ -267,7 +292,7 @@ def test_what_says_nothing_is_refused_before_it_is_sent(
         getattr(cache, method)(*arguments)
 
 
-@pytest.mark.parametrize("family", ["hashes", "lists", "sets", "sorted_sets"])
+@pytest.mark.parametrize("family", ["hashes", "keys", "lists", "sets", "sorted_sets"])
 def test_what_is_never_sent_twice_says_so(family: str) -> None:
     commands = CacheCommands(Keys(), CODEC, 300)
     for call in FAMILIES[family]:

@@ -501,6 +501,27 @@ GEO = [
          count=1, storedist=True, unit="km", given=SICILY, returns=1, holds={}, away=0),
 ]  # fmt: skip
 
+KEYS = [
+    call("rename", K, L, given={K: "v", L: [1]}, returns=True, holds={K: None, L: "v"},
+         away=False),
+    call("renamenx", K, L, given={K: [1, 2]}, returns=True, holds={K: None, L: [1, 2]},
+         away=False),
+    call("renamenx", K, L, given={K: 1, L: 2}, returns=False, away=False),
+    call("type", K, given={K: 1}, returns="string"),
+    call("type", K, given={K: {"a": 1}}, returns="hash"),
+    call("type", K, given={K: Scores({"a": 1.0})}, returns="zset"),
+    call("type", K, returns=None),
+    call("memory_usage", K, given={K: "v"}, returns=Between(1, 10_000)),
+    call("memory_usage", K, samples=0, given={K: [1] * 100}, returns=Between(1, 100_000)),
+    call("memory_usage", K, returns=None),
+    call("expiretime", K, given={K: 1}, returns=None, away=-2),
+    call("expiretime", K, returns=-2, away=-2),
+    call("expireat", K, SOON, given={K: 1}, returns=True, away=False),
+    call("expireat", K, 1, given={K: 1}, returns=True, holds={K: None}, away=False),
+    call("expireat", K, SOON, returns=False, away=False),
+    call("pexpireat", K, 1, given={K: [1]}, returns=True, holds={K: None}, away=False),
+]  # fmt: skip
+
 GET_OF = "return redis.call('GET', KEYS[1])"
 # Verbs of plain values: tests of their own say more; here for pipelines.
 VALUES = [
@@ -548,6 +569,7 @@ FAMILIES: dict[str, list[Call]] = {
     "geo": GEO,
     "hashes": HASHES,
     "hyperloglogs": HYPERLOGLOGS,
+    "keys": KEYS,
     "lists": LISTS,
     "sets": SETS,
     "sorted_sets": SORTED_SETS,
@@ -558,8 +580,16 @@ FAMILIES: dict[str, list[Call]] = {
 WAITING = frozenset(("blpop", "brpop", "blmove"))
 """Methods that pipelines do not have."""
 
+OF_ANY_TYPE = "keys"
+"""The family whose methods do not mind what is under a key."""
+
 OF_STRINGS = ("bitmaps", "hyperloglogs")
 """Families whose keys are strings to the server."""
+
+
+def minding() -> list[Call]:
+    """Return the calls whose methods work on one type alone."""
+    return [one for name, calls in FAMILIES.items() if name != OF_ANY_TYPE for one in calls]
 
 
 def put_another_type(server: Server, call: Call, key: str) -> None:

@@ -7,11 +7,14 @@ DEL = spec_of("DEL")
 EXISTS = spec_of("EXISTS")
 EXPIRE = spec_of("EXPIRE")
 EXPIREAT = spec_of("EXPIREAT")
+EXPIRETIME = spec_of("EXPIRETIME")
+MEMORY_USAGE = spec_of("MEMORY USAGE")
 PERSIST = spec_of("PERSIST")
 PEXPIRE = spec_of("PEXPIRE")
 PEXPIREAT = spec_of("PEXPIREAT")
 PTTL = spec_of("PTTL")
 RENAME = spec_of("RENAME")
+RENAMENX = spec_of("RENAMENX")
 SCAN = spec_of("SCAN")
 TTL = spec_of("TTL")
 TYPE = spec_of("TYPE")
@@ -67,9 +70,26 @@ def pttl(key: bytes) -> Command[int]:
     return Command(("PTTL", key), PTTL)
 
 
+def expiretime(key: bytes) -> Command[int]:
+    """Return the end in Unix seconds, -1 if the key never ends, -2 if there is no such key."""
+    return Command(("EXPIRETIME", key), EXPIRETIME)
+
+
 def rename(source: bytes, target: bytes) -> Command[bool]:
     """Rename a key; in a cluster both names have to be in one slot."""
     return Command(("RENAME", source, target), RENAME, bool)
+
+
+def renamenx(source: bytes, target: bytes) -> Command[bool]:
+    """Rename a key unless the new name is taken; in a cluster both have to be in one slot."""
+    return Command(("RENAMENX", source, target), RENAMENX, bool)
+
+
+def memory_usage(key: bytes, samples: int | None = None) -> Command[int | None]:
+    """Return the bytes that a key takes, from a sample of what is under it; None if missing."""
+    if samples is None:
+        return Command(("MEMORY", "USAGE", key), MEMORY_USAGE)
+    return Command(("MEMORY", "USAGE", key, "SAMPLES", b"%d" % samples), MEMORY_USAGE)
 
 
 def type(key: bytes) -> Command[bytes]:

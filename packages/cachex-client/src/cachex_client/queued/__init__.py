@@ -7,6 +7,7 @@ from cachex_client.queued.bitmaps import QueuedBitmapVerbs
 from cachex_client.queued.geo import QueuedGeoVerbs
 from cachex_client.queued.hashes import QueuedHashVerbs
 from cachex_client.queued.hyperloglogs import QueuedHyperLogLogVerbs
+from cachex_client.queued.keys import QueuedKeyVerbs
 from cachex_client.queued.lists import QueuedListVerbs
 from cachex_client.queued.sets import QueuedSetVerbs
 from cachex_client.queued.sorted_sets import QueuedSortedSetVerbs
@@ -19,6 +20,7 @@ class QueuedVerbs(
     QueuedGeoVerbs,
     QueuedHashVerbs,
     QueuedHyperLogLogVerbs,
+    QueuedKeyVerbs,
     QueuedListVerbs,
     QueuedSetVerbs,
     QueuedSortedSetVerbs,

@@ -13,6 +13,7 @@ from cachex_client.structures.bitmaps import BitmapCommands
 from cachex_client.structures.geo import GeoCommands
 from cachex_client.structures.hashes import HashCommands
 from cachex_client.structures.hyperloglogs import HyperLogLogCommands
+from cachex_client.structures.keys import KeyCommands
 from cachex_client.structures.lists import ListCommands
 from cachex_client.structures.sets import SetCommands
 from cachex_client.structures.sorted_sets import SortedSetCommands
@@ -26,6 +27,7 @@ class CacheCommands(
     GeoCommands,
     HashCommands,
     HyperLogLogCommands,
+    KeyCommands,
     ListCommands,
     SetCommands,
     SortedSetCommands,

@@ -8,6 +8,7 @@ from cachex_client._async.structures.bitmaps import AsyncBitmapVerbs
 from cachex_client._async.structures.geo import AsyncGeoVerbs
 from cachex_client._async.structures.hashes import AsyncHashVerbs
 from cachex_client._async.structures.hyperloglogs import AsyncHyperLogLogVerbs
+from cachex_client._async.structures.keys import AsyncKeyVerbs
 from cachex_client._async.structures.lists import AsyncListVerbs
 from cachex_client._async.structures.sets import AsyncSetVerbs
 from cachex_client._async.structures.sorted_sets import AsyncSortedSetVerbs
@@ -19,6 +20,7 @@ class AsyncStructureVerbs(
     AsyncGeoVerbs,
     AsyncHashVerbs,
     AsyncHyperLogLogVerbs,
+    AsyncKeyVerbs,
     AsyncListVerbs,
     AsyncSetVerbs,
     AsyncSortedSetVerbs,

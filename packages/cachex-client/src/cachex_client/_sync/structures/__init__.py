@@ -8,6 +8,7 @@ from cachex_client._sync.structures.bitmaps import BitmapVerbs
 from cachex_client._sync.structures.geo import GeoVerbs
 from cachex_client._sync.structures.hashes import HashVerbs
 from cachex_client._sync.structures.hyperloglogs import HyperLogLogVerbs
+from cachex_client._sync.structures.keys import KeyVerbs
 from cachex_client._sync.structures.lists import ListVerbs
 from cachex_client._sync.structures.sets import SetVerbs
 from cachex_client._sync.structures.sorted_sets import SortedSetVerbs
@@ -19,6 +20,7 @@ class StructureVerbs(
     GeoVerbs,
     HashVerbs,
     HyperLogLogVerbs,
+    KeyVerbs,
     ListVerbs,
     SetVerbs,
     SortedSetVerbs,

@@ -8,6 +8,7 @@ from django_cachex._async.structures.bitmaps import AsyncBitmapMethods
 from django_cachex._async.structures.geo import AsyncGeoMethods
 from django_cachex._async.structures.hashes import AsyncHashMethods
 from django_cachex._async.structures.hyperloglogs import AsyncHyperLogLogMethods
+from django_cachex._async.structures.keys import AsyncKeyMethods
 from django_cachex._async.structures.lists import AsyncListMethods
 from django_cachex._async.structures.sets import AsyncSetMethods
 from django_cachex._async.structures.sorted_sets import AsyncSortedSetMethods
@@ -19,6 +20,7 @@ class AsyncStructures(
     AsyncGeoMethods,
     AsyncHashMethods,
     AsyncHyperLogLogMethods,
+    AsyncKeyMethods,
     AsyncListMethods,
     AsyncSetMethods,
     AsyncSortedSetMethods,

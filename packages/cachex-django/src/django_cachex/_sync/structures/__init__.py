@@ -8,6 +8,7 @@ from django_cachex._sync.structures.bitmaps import BitmapMethods
 from django_cachex._sync.structures.geo import GeoMethods
 from django_cachex._sync.structures.hashes import HashMethods
 from django_cachex._sync.structures.hyperloglogs import HyperLogLogMethods
+from django_cachex._sync.structures.keys import KeyMethods
 from django_cachex._sync.structures.lists import ListMethods
 from django_cachex._sync.structures.sets import SetMethods
 from django_cachex._sync.structures.sorted_sets import SortedSetMethods
@@ -19,6 +20,7 @@ class Structures(
     GeoMethods,
     HashMethods,
     HyperLogLogMethods,
+    KeyMethods,
     ListMethods,
     SetMethods,
     SortedSetMethods,
