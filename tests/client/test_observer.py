@@ -763,6 +763,25 @@ def test_servers_may_leave_while_somebody_looks(colour: Any, place: Any) -> None
     assert client.view().nodes
 
 
+def test_a_verb_has_the_same_origin_each_time(lone: Any, colour: Any, recorder: Recorder) -> None:
+    """Observers may know by it what they have seen, also where caches are made by the hundred."""
+    held: list[Origin] = []
+    for _ in range(2):
+        cache = colour.cache(lone, name="default")
+        cache.get("a")
+        lock = colour.plain(cache.lock("l", timeout=60))
+        assert lock.acquire()
+        lock.release()
+        pipeline = colour.plain(cache.pipeline())
+        pipeline.get("a")
+        pipeline.execute()
+        told = [*recorder.sents, *recorder.operations]
+        held += [one.origin for one in told if one.origin is not None]
+        recorder.forget()
+    assert {one.operation for one in held} == {"get", "lock.acquire", "lock.release", "pipeline"}
+    assert len(set(map(id, held))) == 4
+
+
 # Topologies
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 from cachex_client._sync.verbs import Verbs
 from cachex_client.command import Command, on_primary
 from cachex_client.keys import Version
-from cachex_client.observer import Origin, audience
+from cachex_client.observer import audience, origin_of
 from cachex_client.queued import QueuedVerbs
 from cachex_client.queued.queue import Failed
 from cachex_client.structures import CacheCommands
@@ -82,7 +82,7 @@ class CachePipeline(QueuedVerbs):
         if any(one.spec.write for one in raw):  # a replica would not know yet what was written
             raw = [one if one.spec.write else on_primary(one) for one in raw]
         if audience.observers:
-            origin = Origin(self._cache.name, "pipeline")
+            origin = origin_of(self._cache.name, "pipeline")
             for one in raw:
                 one.origin = origin
         client = self._cache.client

@@ -15,7 +15,7 @@ from cachex_client._concurrency import monotonic
 from cachex_client.command import Command, on_primary
 from cachex_client.commands.scripts import Script
 from cachex_client.errors import ConfigurationError, LockError, LockNotOwnedError
-from cachex_client.observer import Operation, Origin, audience, begin, end
+from cachex_client.observer import Operation, audience, begin, end, origin_of
 
 _RELEASE = Script(
     b"""
@@ -129,7 +129,7 @@ class Lock(redis.lock.Lock):
         until = inf if blocking_timeout is None else monotonic() + blocking_timeout
         if not audience.beginners:
             return self._attempt(own, blocking, until, pause)
-        whole = Operation(Origin(self.cache, "lock.acquire"))
+        whole = Operation(origin_of(self.cache, "lock.acquire"))
         try:
             try:
                 begin(whole)
@@ -251,7 +251,7 @@ class Lock(redis.lock.Lock):
 
     def _execute(self, operation: str, command: Command[Any]) -> Any:
         if audience.observers:
-            command.origin = Origin(self.cache, operation)
+            command.origin = origin_of(self.cache, operation)
         return self.redis.backing.execute(command)
 
 

@@ -19,7 +19,7 @@ from cachex_client.errors import (
     SemaphoreTimeoutError,
 )
 from cachex_client.executor import Executor
-from cachex_client.observer import Origin, audience
+from cachex_client.observer import audience, origin_of
 from cachex_client.timeouts import milliseconds
 
 T = TypeVar("T")
@@ -178,7 +178,7 @@ class Semaphore:
         return self._run("acquire", call, timeout)
 
     def _run(self, verb: str, call: Scripted[T], timeout: float | None = None) -> T:
-        origin = Origin(self._cache, f"semaphore.{verb}") if audience.observers else None
+        origin = origin_of(self._cache, f"semaphore.{verb}") if audience.observers else None
         return run(self._client, call, origin, timeout=timeout)
 
     def _leave(self, claim: bytes) -> None:

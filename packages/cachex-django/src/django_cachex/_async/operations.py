@@ -10,7 +10,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.exceptions import SynchronousOnlyOperation
 
 from cachex_client import AsyncCachePipeline
-from cachex_client.observer import Operation, Origin, audience, begin, end
+from cachex_client.observer import Operation, audience, begin, end, origin_of
 from django_cachex._async.coordination import AsyncCoordination
 from django_cachex._async.scans import AsyncScans
 from django_cachex._async.structures import AsyncStructures
@@ -86,7 +86,7 @@ class AsyncOperations(AsyncCoordination, AsyncScans, AsyncStructures):
         """
         if not audience.beginners:
             return await self._async_get_or_make(key, default, timeout, version)
-        whole = Operation(Origin(self._shared.config.alias, "get_or_set"))
+        whole = Operation(origin_of(self._shared.config.alias, "get_or_set"))
         try:
             begin(whole)
             return await self._async_get_or_make(key, default, timeout, version)

@@ -10,7 +10,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.exceptions import SynchronousOnlyOperation
 
 from cachex_client import CachePipeline
-from cachex_client.observer import Operation, Origin, audience, begin, end
+from cachex_client.observer import Operation, audience, begin, end, origin_of
 from django_cachex._sync.coordination import Coordination
 from django_cachex._sync.scans import Scans
 from django_cachex._sync.structures import Structures
@@ -86,7 +86,7 @@ class Operations(Coordination, Scans, Structures):
         """
         if not audience.beginners:
             return self._get_or_make(key, default, timeout, version)
-        whole = Operation(Origin(self._shared.config.alias, "get_or_set"))
+        whole = Operation(origin_of(self._shared.config.alias, "get_or_set"))
         try:
             begin(whole)
             return self._get_or_make(key, default, timeout, version)
