@@ -57,7 +57,7 @@ INTERNAL = {
     "cachex.operation.name",
     "error.type",
 }
-RESULTS = {"hit", "miss", "stale", "error"}
+RESULTS = {"hit", "miss", "error"}
 
 OF_DURATION = {
     "db.system.name",

@@ -10,6 +10,7 @@ from opentelemetry.trace import SpanKind
 import cachex_otel
 from cachex_client import Command, commands
 from cachex_client.command import Spec
+from cachex_client.commands import custom
 from cachex_otel import TelemetryOptions
 from cachex_otel.query_text import LONGEST, query_text
 from otel.receiver import Receiver, facts
@@ -165,6 +166,16 @@ def test_excluded_commands_are_neither_traced_nor_measured(client: Any, receiver
     assert receiver.metric("db.client.operation.duration").value() == 1
 
 
+def test_a_command_of_two_words_is_not_the_one_that_its_second_word_is(
+    client: Any, receiver: Receiver
+) -> None:
+    receiver.instrument(exclude_commands=["GET", "CLIENT"])
+    for words in (("CONFIG", "GET", "maxmemory"), ("CLIENT", "ID"), ("CLUSTER", "MYID")):
+        client.execute_many([custom(*words)])
+    assert receiver.span.name == "CONFIG GET"  # and CLUSTER says little outside other spans
+    assert receiver.metric("db.client.operation.duration").value() == 2
+
+
 # More in them
 
 
@@ -225,6 +236,11 @@ def test_only_what_the_table_calls_a_key_is_shown(arguments: Any, text: str) -> 
     assert query_text([Command(arguments, Spec(arguments[0]))], keys=True) == text
     masked = query_text([Command(arguments, Spec(arguments[0]))], keys=False)
     assert masked == " ".join([arguments[0], *"?" * (len(arguments) - 1)])
+
+
+@pytest.mark.parametrize("words", [("CONFIG", "SET", "a", "b"), ("CONFIG SET", "a", "b")])
+def test_of_a_name_of_two_words_both_are_shown_once(words: tuple[str, ...]) -> None:
+    assert query_text([custom(*words)], keys=True) == "CONFIG SET ? ?"
 
 
 def test_the_text_of_a_batch_is_cut() -> None:

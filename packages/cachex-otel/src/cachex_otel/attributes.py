@@ -62,7 +62,6 @@ SENTRY_KEY: Final = "cache.key"
 
 HIT: Final = "hit"
 MISS: Final = "miss"
-STALE: Final = "stale"
 ERROR: Final = "error"
 TIER_SERVER: Final = "server"
 IDLE: Final = "idle"

@@ -59,7 +59,8 @@ def _words(command: Command[object], keys: bool) -> Iterator[str]:
     name = command.name
     yield name
     first, step = KEYS.get(name.upper(), (0, 0)) if keys else (0, 0)
-    for at, argument in enumerate(command.arguments[1:], 1):
+    begin = 1 if " " in _readable(command.arguments[0]) else len(name.split())
+    for at, argument in enumerate(command.arguments[begin:], 1):
         if at > SHOWN:
             yield "..."
             return

@@ -20,12 +20,13 @@ Attributes = dict[str, Any]
 
 BACKGROUND = frozenset(("CLUSTER", "INFO", "PING", "ROLE", "SCAN", "SENTINEL"))
 """Commands that say little by themselves: they get spans inside others only."""
+BATCHES = frozenset(("MULTI", "PIPELINE"))
 LOOKUPS = frozenset(("GET", "GETDEL", "GETEX", "HGET"))
 """Commands whose reply says whether there was something under the key."""
 NAMED = frozenset(("FCALL", "FCALL_RO"))
 SCRIPTS = NAMED | {"EVALSHA", "EVALSHA_RO"}
 MOST = 2048
-"""Shapes kept at most; more can only come of scripts made by the thousand."""
+"""Shapes kept at most; more can only come of scripts or clients made by the thousand."""
 
 _SENTRY_OPS = {
     verb: f"cache.{op}"
@@ -107,8 +108,11 @@ class Shapes:
     def _make(
         self, server: Endpoint, name: str, procedure: str, origin: Origin | None
     ) -> Shape | None:
-        words = name.split()
-        if not self._excluded.isdisjoint({name.upper(), words[-1].upper()}):
+        first, _, common = name.partition(" ")
+        batch = first in BATCHES
+        command = common if batch else name
+        family = command.partition(" ")[0]  # "CONFIG" of "CONFIG GET"
+        if not self._excluded.isdisjoint(map(str.upper, (name, command, family))):
             return None
         options = self._options
         measures = {
@@ -118,11 +122,8 @@ class Shapes:
             **server_attributes(server),
         }
         shape = Shape(f"{name} {procedure}" if name in NAMED else name, server, measures)
-        shape.gated = options.require_parent or words[-1] in BACKGROUND
-        shape.plain = (
-            words[0] not in ("PIPELINE", "MULTI")
-            and options.query_text == options.key_attribute == "off"
-        )
+        shape.gated = options.require_parent or family in BACKGROUND
+        shape.plain = not batch and options.query_text == options.key_attribute == "off"
         if procedure:
             shape.labels[names.DB_STORED_PROCEDURE_NAME] = procedure
         if origin is not None:
