@@ -299,6 +299,17 @@ def test_incr_version_keeps_endless_keys_endless(cache: Cache) -> None:
     assert cache.pttl("key", version=2) is None
 
 
+def test_a_value_that_stays_where_it_is_is_not_lost(make_cache: Any) -> None:
+    cache = make_cache()
+    cache.set("key", "value", 100)
+    assert cache.incr_version("key", 0) == 1
+    assert cache.get("key") == "value"
+    cache = make_cache(keys=Keys(function=lambda key, prefix, version: f"{prefix}/{key}"))
+    cache.set("key", "without versions")
+    assert cache.incr_version("key") == 2
+    assert cache.get("key") == "without versions"
+
+
 def test_incr_version_of_a_missing_key_is_an_error(cache: Cache) -> None:
     with pytest.raises(ValueError, match="Key 'key' not found"):
         cache.incr_version("key")

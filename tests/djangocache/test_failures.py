@@ -58,6 +58,7 @@ ANSWERS: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = [
     ("clear", (), {}, 0),
     ("flush_db", (), {}, None),
     ("rate_limit", ("k", 5, 60), {}, RateLimit(True, 5, 4)),
+    ("set_many", ({"k": 1, "l": 2}, 0), {}, ["k", "l"]),
     ("rate_limit", ("k", 5, 60), {"cost": 3}, RateLimit(True, 5, 2)),
     ("throttle", ("k", 5, 60), {"timeout": 0}, RateLimit(True, 5, 4)),
 ]

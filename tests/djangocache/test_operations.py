@@ -184,6 +184,18 @@ def test_versions_move_with_their_lifetime(cache: Any) -> None:
     assert cache.get("k", "default") is None
 
 
+def test_a_timeout_that_is_no_number_removes_nothing(cache: Any) -> None:
+    cache.set("k", 1)
+    for call in (cache.set, cache.add):
+        with pytest.raises(ValueError, match="number of seconds"):
+            call("k", 2, float("nan"))
+    with pytest.raises(ValueError, match="number of seconds"):
+        cache.set_many({"k": 2}, float("nan"))
+    with pytest.raises(ValueError, match="number of seconds"):
+        cache.touch("k", float("nan"))
+    assert cache.get("k") == 1
+
+
 def test_bulk_methods_take_generators(cache: Any) -> None:
     cache.set_many({"a": 1, "b": 2})
     assert cache.get_many(key for key in ("a", "b", "c")) == {"a": 1, "b": 2}

@@ -113,7 +113,7 @@ class CacheCore(BaseCache):
             return None
         if isinstance(timeout, timedelta):
             timeout = timeout.total_seconds()
-        return timeout if timeout > 0 else 0
+        return 0 if timeout <= 0 else timeout  # what is no number at all is refused later
 
     def make_pattern(self, pattern: str, version: Version = None) -> str:
         """Return the glob pattern of full keys for a pattern of keys."""

@@ -112,8 +112,7 @@ class BulkVerbs(Verbs):
             return []
         px = self._px(timeout)
         if px == 0:
-            self.delete_many(values, version, on_error=on_error)
-            return []
+            return self._store_none(values, version, on_error)
         wires = self.keyspace.wire_many(values, version)
         stored = self.codec.dumps_many(values.values())
         wanted = commands.set_each(wires, stored, px)
@@ -129,6 +128,22 @@ class BulkVerbs(Verbs):
         if on_error is not None or len(failed) == len(values):
             settle(list(failed), failed.values(), on_error)
         return list(failed)
+
+    def _store_none(
+        self, values: Mapping[K, Any], version: Version | None, on_error: OnError | None
+    ) -> list[K]:
+        """Do as if values had been stored and their time were over."""
+        failed = False
+
+        def note(name: Any, error: Exception) -> None:
+            nonlocal failed
+            failed = True
+            if on_error is None:
+                raise error
+            on_error(name, error)
+
+        self.delete_many(values, version, on_error=note)
+        return list(values) if failed else []  # which of them, their server did not say
 
     def delete_many(
         self,

@@ -66,8 +66,11 @@ class CounterVerbs(Verbs):
         )
         if stored is None or left == MISSING:
             raise ValueError(f"Key '{key}' not found")
+        target = self.keyspace.wire(key, new)
+        if target == source:  # a `delta` of 0, or a key function that leaves versions out
+            return new
         px = None if left < 0 else max(1, left)
-        self.client.execute(commands.set(self.keyspace.wire(key, new), stored, px=px))
+        self.client.execute(commands.set(target, stored, px=px))
         self.client.execute(commands.unlink(source))
         if audience.counters:
             tell("wrote", self.name, "incr_version", 1)
