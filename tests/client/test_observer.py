@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from time import process_time
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from cachex_client import (
     commands,
     live_clients,
 )
+from cachex_client._watch import Watch
 from cachex_client.commands import custom
 from cachex_client.observer import audience
 from cachex_pool import ConnectionLost, DeadlineExceeded
@@ -423,6 +425,16 @@ def test_what_was_sent_again_with_success_has_no_error(
         assert client.execute_many([commands.get(b"k")] * 3) == [b"v"] * 3
         sent = recorder.one
         assert (sent.error, sent.failed, set(sent.retried)) == (None, 0, {"ConnectionLost"})
+        assert sent.retries == 3
+
+
+def test_the_loss_of_a_hundred_thousand_commands_takes_no_time_to_note() -> None:
+    sent = Sent()
+    watch = Watch.of_parts(dict.fromkeys(range(100_000), sent))
+    began = process_time()
+    watch.go_on(dict.fromkeys(range(100_000), TimeoutError()))
+    assert process_time() - began < 5.0
+    assert (sent.retries, sent.redirects, set(sent.retried)) == (100_000, 0, {"TimeoutError"})
 
 
 def test_what_was_lost_has_its_error(

@@ -1,6 +1,6 @@
 """What observers are told of one call of many commands: a `Sent` for each server it leaves for."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -70,11 +70,15 @@ class Watch:
                 sent.peer = aim.link.endpoint
                 sent.bytes_out, aim.size = sent.bytes_out + aim.size, 0
 
-    def go_on(self, position: int, error: Exception) -> None:
-        """Note that a command is sent again."""
-        sent = self._sent_of(position)
-        if sent is not None:
-            sent.again(error)
+    def go_on(self, causes: Mapping[int, Exception]) -> None:
+        """Note that commands are sent again, by position: thousands, if a write was lost."""
+        several: dict[Sent, list[Exception]] = {}
+        for position, error in causes.items():
+            sent = self._sent_of(position)
+            if sent is not None:
+                several.setdefault(sent, []).append(error)
+        for sent, errors in several.items():
+            sent.again(*errors)
 
     def settle(self, results: Sequence[Any], pending: Sequence[int] = ()) -> None:
         """Tell the end of those of which nothing is pending."""

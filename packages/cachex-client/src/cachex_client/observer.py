@@ -191,13 +191,14 @@ class Sent:
                 found += 1
         return found
 
-    def again(self, error: Exception) -> None:
-        """Count that it is sent again, and why."""
-        why = (error_code(error) or type(error).__name__,)
-        if isinstance(error, AskError):  # which MovedError is
-            self.redirected += why
-        else:
-            self.retried += why
+    def again(self, *errors: Exception) -> None:
+        """Count that it is sent again, and why: for each of its commands that is."""
+        retried, redirected = list[str](), list[str]()
+        for error in errors:
+            several = redirected if isinstance(error, AskError) else retried  # MovedError is one
+            several.append(error_code(error) or type(error).__name__)
+        self.retried += tuple(retried)
+        self.redirected += tuple(redirected)
 
     def came(self, replies: Sequence[Any]) -> None:
         """Take the replies, errors in place."""

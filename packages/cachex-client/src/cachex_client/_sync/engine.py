@@ -609,8 +609,7 @@ class Engine(Linked[C]):
                     _tell(results[position], attempt, monotonic() - started)
                 break
             if watch is not None:
-                for position in again:
-                    watch.go_on(position, causes[position])
+                watch.go_on(causes)
             pending, came = again, None
         if watch is not None:
             watch.settle(results)
