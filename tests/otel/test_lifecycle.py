@@ -18,9 +18,13 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import cachex_otel
 import cachex_pool
-from cachex_client import Cache, ClientObserver, DefaultClient, commands
+from cachex_client import Cache, ClientObserver, DefaultClient, Operation, Origin, Sent, commands
 from cachex_client import observer as seam
+from cachex_otel import TelemetryOptions
 from cachex_otel.instrumentor import CachexInstrumentor
+from cachex_otel.metrics import Meters
+from cachex_otel.observer import Telemetry
+from cachex_pool import Endpoint
 from cachex_pool import observer as pool_seam
 from otel.receiver import Receiver, facts, receiving
 from support.forks import in_child
@@ -68,6 +72,41 @@ def test_uninstrumented_nobody_listens(client: Any, receiver: Receiver) -> None:
     assert pool_seam.audience.observers == ()
     client.execute(commands.get(b"a"))
     assert len(receiver.ours) == 1
+
+
+class Fading(Telemetry):
+    """Is turned off by another thread as soon as it has looked whether it is on."""
+
+    @property  # type: ignore[override]
+    def meters(self) -> Meters | None:
+        meters, self._left = self._left, None
+        return meters
+
+    @meters.setter
+    def meters(self, meters: Meters | None) -> None:
+        self._left = meters
+
+
+def test_it_may_be_turned_off_in_the_midst_of_a_call() -> None:
+    meters = Meters(MeterProvider().get_meter("any"))
+    telemetry = Fading(TelemetryOptions(), lambda: False)
+    sent = Sent()
+    sent.server, sent._commands = Endpoint(), (commands.get(b"a"),)
+    operation = Operation(Origin("default", "get_many"))
+
+    def hear(event: str, *facts: Any, **more: Any) -> Any:
+        telemetry.meters = meters
+        return getattr(telemetry, event)(*facts, **more)
+
+    hear("settled", sent, hear("sending", sent))
+    hear("ended", operation, hear("began", operation))
+    hear("looked_up", "default", "get", 1, 1, 1)
+    hear("wrote", "default", "set", 1)
+    hear("deleted", "default", "delete", 1)
+    hear("refreshed", "here", trigger="first", took=0.1, error=None)
+    hear("promoted", "here", old="a:1", new="b:1")
+    counted = (meters.lookups, meters.writes, meters.deletes, meters.refreshes, meters.failovers)
+    assert [sum(one.values()) for one in counted] == [3, 1, 1, 1, 1]
 
 
 def test_to_uninstrument_what_is_not_instrumented_changes_nothing() -> None:

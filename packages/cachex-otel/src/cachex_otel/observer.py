@@ -115,8 +115,8 @@ class Telemetry(ClientObserver):
         shape, span, outer, started = token
         took = perf_counter() - started
         error = None if sent.error is None else _failure(sent, shape)
-        if self.meters is not None:
-            self._measure(self.meters, sent, shape, took, span or outer, error)
+        if (meters := self.meters) is not None:  # another thread may turn telemetry off right now
+            self._measure(meters, sent, shape, took, span or outer, error)
         if span is not None:
             span.set_attributes(ending(sent, shape, sentry=self.options.sentry_compat))
             if sent.retried or sent.redirected or shape.counts:
@@ -179,22 +179,23 @@ class Telemetry(ClientObserver):
         if self._looking and monotonic() >= self._look_at:
             self._look_at = monotonic() + LOOK_EVERY
             self._looking = self._look()
-        if self.tracer is None and self.meters is None:
+        tracer, meters = self.tracer, self.meters
+        if tracer is None and meters is None:
             return None
         context = get_current()
         if context and is_suppressed(context):
             return None
         span = attached = None
         wanted = self._verbs and not (self.options.require_parent and not _has_span(context))
-        if self.tracer is not None and wanted:
+        if tracer is not None and wanted:
             origin = operation.origin
             labels = self._shapes.of_verb(origin)
             if operation.requested is not None:
                 labels[names.KEYS_REQUESTED] = operation.requested
-            span = self.tracer.start_span(verb_name(origin), context, attributes=labels)
+            span = tracer.start_span(verb_name(origin), context, attributes=labels)
             # A span that is not recorded too: so its parts know that they are not either.
             attached = attach(set_span_in_context(span, context))
-        elif self.meters is None:
+        elif meters is None:
             return None
         return span, attached, perf_counter()
 
@@ -204,9 +205,9 @@ class Telemetry(ClientObserver):
         if attached is not None:
             detach(attached)
         error = operation.error
-        if self.meters is not None:
+        if (meters := self.meters) is not None:
             context = None if span is None else set_span_in_context(span)
-            self.meters.cache_duration.record(took, of_verb(operation.origin, error), context)
+            meters.cache_duration.record(took, of_verb(operation.origin, error), context)
         if span is None:
             return
         if span.is_recording():
@@ -219,9 +220,9 @@ class Telemetry(ClientObserver):
     # -- counts
 
     def looked_up(self, cache: str, operation: str, hits: int, misses: int, errors: int) -> None:
-        if self.meters is None:
+        if (meters := self.meters) is None:
             return
-        lookups = self.meters.lookups
+        lookups = meters.lookups
         if hits:
             lookups[of_lookup(cache, names.HIT)] += hits
         if misses:
@@ -230,26 +231,26 @@ class Telemetry(ClientObserver):
             lookups[of_lookup(cache, names.ERROR)] += errors
 
     def wrote(self, cache: str, operation: str, keys: int) -> None:
-        if self.meters is not None:
-            self.meters.writes[of_cache(cache)] += keys
+        if (meters := self.meters) is not None:
+            meters.writes[of_cache(cache)] += keys
 
     def deleted(self, cache: str, operation: str, keys: int) -> None:
-        if self.meters is not None:
-            self.meters.deletes[of_cache(cache)] += keys
+        if (meters := self.meters) is not None:
+            meters.deletes[of_cache(cache)] += keys
 
     def refreshed(
         self, topology: str, *, trigger: str, took: float, error: Exception | None
     ) -> None:
-        if self.meters is None:
+        if (meters := self.meters) is None:
             return
         labels: Labels = ((names.REFRESH_TRIGGER, trigger),)
         if error is not None:
             labels += ((names.ERROR_TYPE, error_type(error)),)
-        self.meters.refreshes[labels] += 1
+        meters.refreshes[labels] += 1
 
     def promoted(self, topology: str, *, old: str, new: str) -> None:
-        if self.meters is not None:
-            self.meters.failovers[()] += 1
+        if (meters := self.meters) is not None:
+            meters.failovers[()] += 1
 
     def _call(self, hook: str, span: Span, sent: Sent) -> None:
         """Call a hook; one that raises is told of once, and called again next time."""
