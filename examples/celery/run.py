@@ -26,17 +26,24 @@ def main() -> int:
     options = parser.parse_args()
     os.chdir(HERE)
     folder = make_folder()
-    with Standalone() as server:
-        os.environ["SHOP_SERVER"] = f"redis://{server.host}:{server.port}"
-        words = ("worker", "--pool", options.pool, "--concurrency", "4", "--loglevel", "WARNING")
-        worker = spawn([sys.executable, "-m", "celery", "-A", "worker", *words], folder / "log")
-        try:
-            status = subprocess.run([sys.executable, "web.py", "visit"]).returncode
-        finally:
-            reap(worker, 20.0)
-        if status:
-            print((folder / "log").read_text(), file=sys.stderr)
-    remove_folder(folder)
+    try:
+        with Standalone() as server:
+            return visit(f"redis://{server.host}:{server.port}", options.pool, folder / "log")
+    finally:
+        remove_folder(folder)
+
+
+def visit(server: str, pool: str, log: Path) -> int:
+    """Start the worker, and the site, which ends by itself; return with what status it did."""
+    os.environ["SHOP_SERVER"] = server
+    words = ("worker", "--pool", pool, "--concurrency", "4", "--loglevel", "WARNING")
+    worker = spawn([sys.executable, "-m", "celery", "-A", "worker", *words], log)
+    try:
+        status = subprocess.run([sys.executable, "web.py", "visit"]).returncode
+    finally:
+        reap(worker, 20.0)
+    if status:
+        print(log.read_text(), file=sys.stderr)
     return status
 
 

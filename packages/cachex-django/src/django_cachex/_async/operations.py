@@ -88,13 +88,16 @@ class AsyncOperations(AsyncCoordination, AsyncScans, AsyncStructures):
             return await self._async_get_or_make(key, default, timeout, version)
         whole = Operation(origin_of(self._shared.config.alias, "get_or_set"))
         try:
-            begin(whole)
-            return await self._async_get_or_make(key, default, timeout, version)
-        except BaseException as error:
-            whole.error = error
-            raise
+            try:
+                begin(whole)
+                return await self._async_get_or_make(key, default, timeout, version)
+            except BaseException as error:
+                whole.error = error
+                raise
+            finally:
+                end(whole)
         finally:
-            end(whole)
+            end(whole)  # does nothing, unless an interrupt kept the first from telling
 
     async def _async_get_or_make(
         self, key: Any, default: Any, timeout: Timeout, version: Version

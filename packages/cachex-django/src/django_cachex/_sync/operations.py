@@ -88,13 +88,16 @@ class Operations(Coordination, Scans, Structures):
             return self._get_or_make(key, default, timeout, version)
         whole = Operation(origin_of(self._shared.config.alias, "get_or_set"))
         try:
-            begin(whole)
-            return self._get_or_make(key, default, timeout, version)
-        except BaseException as error:
-            whole.error = error
-            raise
+            try:
+                begin(whole)
+                return self._get_or_make(key, default, timeout, version)
+            except BaseException as error:
+                whole.error = error
+                raise
+            finally:
+                end(whole)
         finally:
-            end(whole)
+            end(whole)  # does nothing, unless an interrupt kept the first from telling
 
     def _get_or_make(
         self, key: Any, default: Any, timeout: Timeout, version: Version
