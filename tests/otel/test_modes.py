@@ -192,6 +192,8 @@ def test_a_key_is_told_plainly_if_asked_for(cache: Any, receiver: Receiver) -> N
     receiver.instrument(key_attribute="plain")
     cache.get("a")
     assert facts(receiver.span)["cachex.key"] == ":1:a"
+    cache.get_many(["a", "b"])  # neither is the key of it
+    assert "cachex.key" not in facts(receiver.named("MGET"))
 
 
 def test_the_hash_of_a_key_depends_on_the_secret_and_on_nothing_else(

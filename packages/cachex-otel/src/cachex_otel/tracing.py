@@ -150,12 +150,12 @@ class Shapes:
         commands = sent.commands
         labels = shape.labels
         if len(commands) == 1:
-            key = commands[0].key if options.key_attribute != "off" else None
-            if key is None and options.query_text == "off":
+            keys = commands[0].keys if options.key_attribute != "off" else []
+            if len(keys) != 1 and options.query_text == "off":
                 return labels
             labels = dict(labels)
-            if key is not None:
-                labels |= self._of_key(key)
+            if len(keys) == 1:
+                labels |= self._of_key(keys[0])
         else:
             labels = {**labels, names.DB_OPERATION_BATCH_SIZE: len(commands)}
         if options.query_text != "off":
