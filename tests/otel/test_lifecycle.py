@@ -385,9 +385,7 @@ def test_the_instrumentor_instruments_and_stops(client: Any, receiver: Receiver)
 def test_the_instrumentor_asks_for_what_the_package_asks_for() -> None:
     project = tomllib.loads(PYPROJECT.read_text())["project"]
     (wanted,) = CachexInstrumentor().instrumentation_dependencies()
-    (declared,) = project["optional-dependencies"]["instruments"]
-    assert wanted.replace(" ", "") == declared.replace(" ", "")
-    assert declared in project["dependencies"]
+    assert wanted.replace(" ", "") in project["dependencies"]
 
 
 def test_pools_are_told_of_only_where_metrics_are_wanted(receiver: Receiver) -> None:
