@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 import cachex_otel
-from cachex_client import Command, commands
+from cachex_client import Command, Origin, commands
 from cachex_client.command import Spec
 from cachex_client.commands import custom
 from cachex_otel import TelemetryOptions
@@ -174,6 +174,16 @@ def test_a_command_of_two_words_is_not_the_one_that_its_second_word_is(
         client.execute_many([custom(*words)])
     assert receiver.span.name == "CONFIG GET"  # and CLUSTER says little outside other spans
     assert receiver.metric("db.client.operation.duration").value() == 2
+
+
+def test_a_script_to_be_learnt_hides_no_failure(client: Any, receiver: Receiver) -> None:
+    client.execute(commands.set(b"text", b"x"))
+    receiver.instrument()
+    both = [custom("EVALSHA", "0" * 40, 0), custom("LPUSH", "text", "1")]
+    for command in both:
+        command.origin = Origin("default", "pipeline")
+    client.execute_many(both)
+    assert facts(receiver.span)["error.type"] == "WRONGTYPE"
 
 
 # More in them

@@ -278,11 +278,12 @@ def _more(sent: Sent, shape: Shape) -> Attributes:
 
 
 def _failure(sent: Sent, shape: Shape) -> BaseException | None:
-    """Return the error, unless it is how a verb finds out that a server has to learn its script."""
+    """Return the first error that is not how a verb finds out that a server lacks its script."""
     error = sent.error
     if shape.verb is None or error is None or status_code(error) != "NOSCRIPT":
         return error
-    return None
+    errors = (one for one in sent.replies if isinstance(one, Exception))
+    return next((one for one in errors if status_code(one) != "NOSCRIPT"), None)
 
 
 def _size(sent: Sent, shape: Shape) -> Attributes:
