@@ -19,6 +19,8 @@ from django.core.signals import request_finished
 from django.test import Client, RequestFactory, override_settings
 
 from django_cachex import get_async_redis_connection, get_redis_connection, registry, warm_up
+from django_cachex.pool import Client as PoolClient
+from django_cachex.pool import ConnectionFactory
 from django_cachex.settings import ClientConfig
 from djangocache import project
 from support.servers import Replicated, Standalone
@@ -160,6 +162,32 @@ def test_aliases_with_equal_settings_share_a_client(make_cache: Make) -> None:
     assert caches["other"].client is not client
     assert caches["login"].client is not client
     assert len(registry.clients()) == 3
+
+
+class AsksAnotherCache(ConnectionFactory):
+    """Makes its clients of what another cache knows."""
+
+    def connect(self) -> PoolClient:
+        caches["other"].get("password")
+        return super().connect()
+
+
+def test_a_connection_factory_may_use_another_cache(
+    standalone: Standalone, make_cache: Make
+) -> None:
+    make_cache(standalone.url, alias="other", TIMEOUT=10)
+    answers: list[Any] = []
+
+    def ask() -> None:
+        cache = make_cache(standalone.url, connection_factory=AsksAnotherCache, client_name="one")
+        answers.append(cache.get("k", "none"))
+
+    asking = threading.Thread(
+        target=ask, daemon=True
+    )  # as a lock may never open
+    asking.start()
+    asking.join(30)
+    assert answers == ["none"]
 
 
 def test_threads_that_race_make_one_client(make_cache: Make) -> None:

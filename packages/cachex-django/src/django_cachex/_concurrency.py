@@ -15,11 +15,12 @@ class ForkSafeLock:
     A lock that a forked child finds open.
 
     The thread that held it in the parent does not exist in the child, so nobody there
-    would ever open it again.
+    would ever open it again. Its own thread may take it again: a CONNECTION_FACTORY may use
+    another cache.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         _locks.add(self)
 
     def __enter__(self) -> None:
@@ -34,7 +35,7 @@ class ForkSafeLock:
         self._lock.release()
 
     def _renew(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 _locks: "weakref.WeakSet[ForkSafeLock]" = weakref.WeakSet()
