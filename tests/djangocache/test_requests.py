@@ -182,9 +182,7 @@ def test_a_connection_factory_may_use_another_cache(
         cache = make_cache(standalone.url, connection_factory=AsksAnotherCache, client_name="one")
         answers.append(cache.get("k", "none"))
 
-    asking = threading.Thread(
-        target=ask, daemon=True
-    )  # as a lock may never open
+    asking = threading.Thread(target=ask, daemon=True)  # as a lock may never open
     asking.start()
     asking.join(30)
     assert answers == ["none"]
