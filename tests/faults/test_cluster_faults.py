@@ -163,7 +163,8 @@ def test_a_primary_that_dies_costs_its_own_keys_until_another_is_promoted(
     healthy = [e for e in history.events if cluster.shard_of(e.key) != 1 and e.error is None]
     before = p99([e.end - e.start for e in healthy if e.end < at["dead"]])
     after = p99([e.end - e.start for e in healthy if at["dead"] < e.start < at["promoted"] + 1])
-    assert after <= 2 * before + 2 * pulse.worst + 0.005, (before, after)
+    # A machine that is busy with an election is late for all; waiting for the dead is longer.
+    assert after <= 2 * before + 2 * pulse.worst + OPTIONS.timeout / 10, (before, after)
 
 
 @pytest.mark.parametrize("colour", ["sync", "async"])

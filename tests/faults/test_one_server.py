@@ -18,6 +18,7 @@ from cachex_pool import (
     BreakerOptions,
     ConfigurationError,
     ConnectFailed,
+    ConnectTimeout,
     Endpoint,
     NodeUnavailable,
     PoolError,
@@ -249,7 +250,7 @@ def test_nothing_is_counted_twice_and_all_that_was_acknowledged_is(
     """A reply that is lost leaves its command done or not: nobody may send it again."""
     with Proxy(standalone) as front:
         client = make_client(front, ClientOptions(timeout=DEADLINE))
-        client.execute(strings.get(b"a"))
+        client.execute(strings.get(b"a"), **PATIENT)
         acknowledged = unknown = 0
         for number in range(12):
             if number % 3 == 0:
@@ -295,7 +296,7 @@ def test_a_list_that_fails_together_tells_its_lesson_once(
     with Proxy(standalone) as front:
         retry = RetryOptions(attempts=3)
         client = make_client(front, ClientOptions(retry=retry))
-        client.execute(strings.get(b"a"))
+        client.execute(strings.get(b"a"), **PATIENT)
         front.inject_reply(READONLY, to="SET", times=10**6)
         errors = client.execute_many([strings.set(b"a", b"b")] * 500)
         assert {type(error) for error in errors} == {redis.exceptions.ReadOnlyError}
@@ -309,7 +310,7 @@ def test_the_loss_of_a_connection_costs_one_write_of_many(
 ) -> None:
     with Proxy(standalone) as front:
         client = make_client(front)
-        client.execute(strings.get(b"a"))
+        client.execute(strings.get(b"a"), **PATIENT)
         front.cut_reply(to="INCRBY", nth=1)
         results = client.execute_many([strings.incrby(b"n", 1)] * 6000)
         lost = sum(isinstance(one, Exception) for one in results)
@@ -333,7 +334,7 @@ def test_what_the_server_rejected_is_sent_again_whatever_it_is(
 ) -> None:
     with Proxy(standalone) as front:
         client = make_client(front)
-        client.execute(strings.get(b"a"))
+        client.execute(strings.get(b"a"), **PATIENT)
         front.inject_reply(rejection, to="PING", times=2)  # instead of doing it
         assert client.execute(custom("PING")) in (b"PONG", "PONG")
         front.inject_reply(rejection, to="PING")
@@ -374,7 +375,7 @@ def test_retries_do_not_multiply_the_load_of_an_outage(
     with Proxy(standalone) as front:
         retry = RetryOptions(attempts=4, backoff=0.0001, max_backoff=0.0002, budget_per_second=1.0)
         client = make_client(front, ClientOptions(retry=retry))
-        client.execute(strings.get(b"a"))
+        client.execute(strings.get(b"a"), **PATIENT)
         front.forget()
         front.inject_reply(REJECTIONS[0], to="GET", times=10**6)
         for _ in range(200):
@@ -405,6 +406,8 @@ def test_the_breaker_opens_fails_at_once_and_lets_go_when_the_server_is_back(
                 await unwrapped.execute(strings.get(b"a"))
             except NodeUnavailable:
                 took.append(perf_counter() - started)
+            except ConnectTimeout:  # the probe, on a machine that is slow
+                continue
 
     if make_client.colour == "async":
         client.loop.run_until_complete(measure())
@@ -415,6 +418,8 @@ def test_the_breaker_opens_fails_at_once_and_lets_go_when_the_server_is_back(
                 client.execute(strings.get(b"a"))
             except NodeUnavailable:
                 took.append(perf_counter() - started)
+            except ConnectTimeout:  # the probe
+                continue
     assert len(took) > 200
     assert sorted(took)[len(took) // 2] < 200e-6
     standalone.resume()
