@@ -24,10 +24,17 @@ def milliseconds(timeout: float | timedelta) -> int:
     """Return a timeout in whole milliseconds: 0 if it is over, else at least 1."""
     if isinstance(timeout, timedelta):
         timeout = timeout.total_seconds()
-    if timeout > 0:
-        return max(1, round(timeout * 1000))
-    if timeout <= 0:
-        return 0
+    try:
+        if timeout > 0:
+            return max(1, round(timeout * 1000))
+        if timeout <= 0:
+            return 0
+    except TypeError:
+        raise TypeError(f"a timeout is a number of seconds here, not {timeout!r}") from None
+    except OverflowError:
+        raise ValueError(
+            "a timeout is finite; None is for ever where there is that choice"
+        ) from None
     raise ValueError(f"a timeout is a number of seconds, not {timeout!r}")
 
 
