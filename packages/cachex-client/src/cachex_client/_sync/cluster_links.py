@@ -81,7 +81,11 @@ class ClusterLinks:
         return tables
 
     def adopt(self) -> Tables:
-        """Make the tables for the newest topology; links to servers that left are closed."""
+        """
+        Make the tables for the newest topology; links to servers that left are closed.
+
+        Who waits for a primary that hung, and leads no more, is let go: another one may answer.
+        """
         with self._lock:
             topology = self.map.topology
             if topology is None or self.tables.topology is topology:
@@ -92,11 +96,16 @@ class ClusterLinks:
             ]
             leaders: list[Link | None] = [*(primary for primary, _ in shards), None]
             primaries = [leaders[at] for at in topology.owners]  # -1 is the None at the end
+            hung = [one for one in self.tables.replicas if not one.health.ok]
             self.tables = Tables(topology, primaries, dict(shards))
+            deposed = [one for one in hung if one not in self.tables.replicas]
             staying = {*topology.nodes(), *self.map.seeds}
             leaving = [self.links.pop(one) for one in list(self.links) if one not in staying]
         for link in leaving:
             link.leave()
+        for link in deposed:
+            if not link.left:
+                link.pool.retire("no longer primary", sever=True)
         return self.tables
 
     def follow(self, slot: int, host: str, port: int, by: Address) -> Link:
