@@ -16,6 +16,11 @@ class Default(Enum):
 
 DEFAULT: Final = Default.DEFAULT
 
+NEVER_ENDS: Final = -1
+"""What a server says of a key without an end."""
+PER_SECOND: Final = 1
+PER_MILLISECOND: Final = 1000
+
 Timeout: TypeAlias = float | timedelta | Default | None
 """Seconds, None for ever, or `DEFAULT`. 0 and less mean that a value has ended already."""
 

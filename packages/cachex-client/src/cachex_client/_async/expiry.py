@@ -6,10 +6,13 @@ from datetime import datetime, timedelta
 from cachex_client import commands
 from cachex_client._async.verbs import AsyncVerbs
 from cachex_client.keys import Key, Version
-from cachex_client.timeouts import milliseconds, unix_milliseconds
-
-NEVER_ENDS = -1  # what a server says of a key without an end
-PER_SECOND, PER_MILLISECOND = 1, 1000
+from cachex_client.timeouts import (
+    NEVER_ENDS,
+    PER_MILLISECOND,
+    PER_SECOND,
+    milliseconds,
+    unix_milliseconds,
+)
 
 
 class AsyncExpiryVerbs(AsyncVerbs):

@@ -8,9 +8,14 @@ from cachex_client.command import Command, on_primary
 from cachex_client.commands import hashes as build
 from cachex_client.keys import Key, Version
 from cachex_client.structures.terms import Field, Terms, name, names, texts
-from cachex_client.timeouts import DEFAULT, Timeout, milliseconds, unix_milliseconds
-
-PER_SECOND, PER_MILLISECOND = 1, 1000
+from cachex_client.timeouts import (
+    DEFAULT,
+    PER_MILLISECOND,
+    PER_SECOND,
+    Timeout,
+    milliseconds,
+    unix_milliseconds,
+)
 
 
 class HashCommands(Terms):

@@ -6,10 +6,7 @@ from cachex_client.command import Command
 from cachex_client.commands import keys as build
 from cachex_client.keys import Key, Version
 from cachex_client.structures.terms import Terms, text
-from cachex_client.timeouts import unix_milliseconds
-
-NEVER_ENDS = -1  # what a server says of a key without an end
-PER_SECOND, PER_MILLISECOND = 1, 1000
+from cachex_client.timeouts import NEVER_ENDS, PER_MILLISECOND, PER_SECOND, unix_milliseconds
 
 
 class KeyCommands(Terms):

@@ -16,10 +16,15 @@ from cachex_client.keys import Key, Version
 from cachex_client.limits import RateLimit
 from cachex_client.scripting import PostHook, PreHook, ScriptHelpers
 from cachex_client.structures.terms import Terms
-from cachex_client.timeouts import DEFAULT, Timeout, milliseconds, unix_milliseconds
-
-NEVER_ENDS = -1  # what a server says of a key without an end
-PER_SECOND, PER_MILLISECOND = 1, 1000
+from cachex_client.timeouts import (
+    DEFAULT,
+    NEVER_ENDS,
+    PER_MILLISECOND,
+    PER_SECOND,
+    Timeout,
+    milliseconds,
+    unix_milliseconds,
+)
 
 # PERSIST does not tell a missing key from one without an end.
 FOR_EVER = commands.Script(
