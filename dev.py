@@ -47,7 +47,8 @@ VERSION = "{}.{}".format(*sys.version_info)
 # would be faster, but late for what they measure.
 SIDE_BY_SIDE = (
     ("tests/djangocache",),
-    ("tests/faults",),
+    ("tests/faults/test_[a-c]*.py",),
+    ("tests/faults/test_[!a-c]*.py",),
     ("tests/packaging", "tests/workers"),
     ("tests/client/test_[a-l]*.py",),
     ("tests/client/test_[!a-l]*.py",),
