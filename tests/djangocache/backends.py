@@ -46,6 +46,10 @@ class OneLoop(FreshLoops):
     @classmethod
     def close_loop(cls) -> None:
         assert cls.loop is not None
+        left = asyncio.all_tasks(cls.loop)  # a look at the topology, for example
+        for task in left:
+            task.cancel()
+        cls.loop.run_until_complete(asyncio.wait(left) if left else asyncio.sleep(0))
         cls.loop.run_until_complete(cls.loop.shutdown_asyncgens())
         cls.loop.close()
         cls.loop = None
