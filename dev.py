@@ -53,7 +53,7 @@ SIDE_BY_SIDE = (
     ("tests/client/test_[a-l]*.py",),
     ("tests/client/test_[!a-l]*.py",),
 )
-AT_ONCE = 3
+AT_ONCE = 4
 
 # The parts of Django's own test suite that tests/djangocache runs against our backend.
 DJANGO_TESTS = ("tests/cache/", "tests/sessions_tests/")
