@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -299,7 +300,10 @@ def test_the_fixture_of_the_recipes_gives_an_empty_server_to_each_test(tmp_path:
         "def test_two():\n    assert caches['default'].add('k', 1)\n"
     )
     words = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py")
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    done = subprocess.run(
+        words, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout
 
