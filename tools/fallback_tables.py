@@ -10,14 +10,14 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
+import pages
 from django_cachex.cache import RedisCache
 from django_cachex.failures import ENDING_EARLY, FALLBACKS, FALLBACKS_OF_BULK
 
-PAGE = Path(__file__).resolve().parent.parent / "docs/reference/fallbacks.md"
-BEGIN, END = "<!-- tools/fallback_tables.py writes from here -->", "<!-- to here -->"
+PAGE = pages.ROOT / "docs/reference/fallbacks.md"
+BEGIN = "<!-- tools/fallback_tables.py writes from here -->"
 
 SAMPLES: Mapping[str, Any] = {
     "key": "k",
@@ -192,21 +192,12 @@ def table(names: Iterable[str]) -> str:
 
 def updated(page: str) -> str:
     """Return the page with a new table between its two marks."""
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n\n{table(methods())}\n\n{END}{tail}"
+    return pages.between(page, BEGIN, table(methods()))
 
 
 def main(arguments: list[str]) -> int:
-    page = PAGE.read_text()
-    wanted = updated(page)
-    if page == wanted:
-        return 0
-    if "--check" in arguments:
-        print("docs/reference/fallbacks.md is out of step: dev.py python tools/fallback_tables.py")
-        return 1
-    PAGE.write_text(wanted)
-    return 0
+    wanted = updated(PAGE.read_text())
+    return pages.bring_up_to_date(PAGE, wanted, "fallback_tables", arguments)
 
 
 if __name__ == "__main__":

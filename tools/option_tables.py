@@ -10,13 +10,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
+import pages
 from cachex_client.config.options import describe
 
-PAGE = Path(__file__).resolve().parent.parent / "docs/reference/options.md"
-BEGIN, END = "<!-- tools/option_tables.py writes from here -->", "<!-- to here -->"
+PAGE = pages.ROOT / "docs/reference/options.md"
+BEGIN = "<!-- tools/option_tables.py writes from here -->"
 
 
 def tables(options: Iterable[dict[str, Any]]) -> str:
@@ -36,21 +36,12 @@ def line(option: dict[str, Any]) -> str:
 
 def updated(page: str) -> str:
     """Return the page with new tables between its two marks."""
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n\n{tables(describe())}\n\n{END}{tail}"
+    return pages.between(page, BEGIN, tables(describe()))
 
 
 def main(arguments: list[str]) -> int:
-    page = PAGE.read_text()
-    wanted = updated(page)
-    if page == wanted:
-        return 0
-    if "--check" in arguments:
-        print("docs/reference/options.md is out of step: dev.py python tools/option_tables.py")
-        return 1
-    PAGE.write_text(wanted)
-    return 0
+    wanted = updated(PAGE.read_text())
+    return pages.bring_up_to_date(PAGE, wanted, "option_tables", arguments)
 
 
 if __name__ == "__main__":

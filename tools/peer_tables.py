@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
+import pages
 from cachex_client.config import peers
 from cachex_client.config.foreign import REFUSED
 from cachex_client.config.options import BY_NAME
@@ -18,8 +18,8 @@ from django_cachex.settings import PREFIXES
 from django_cachex.valkey_settings import HEEDED
 from django_cachex.valkey_settings import REFUSED as REFUSED_SETTINGS
 
-PAGE = Path(__file__).resolve().parent.parent / "docs/migration/options.md"
-BEGIN, END = "<!-- tools/peer_tables.py writes from here -->", "<!-- to here -->"
+PAGE = pages.ROOT / "docs/migration/options.md"
+BEGIN = "<!-- tools/peer_tables.py writes from here -->"
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "django-redis": tuple(
@@ -120,22 +120,12 @@ def parts() -> Iterator[str]:
 
 def updated(page: str) -> str:
     """Return the page with new tables between its two marks."""
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    body = "\n\n".join(parts())
-    return f"{head}{BEGIN}\n\n{body}\n\n{END}{tail}"
+    return pages.between(page, BEGIN, "\n\n".join(parts()))
 
 
 def main(arguments: list[str]) -> int:
-    page = PAGE.read_text()
-    wanted = updated(page)
-    if page == wanted:
-        return 0
-    if "--check" in arguments:
-        print("docs/migration/options.md is out of step: dev.py python tools/peer_tables.py")
-        return 1
-    PAGE.write_text(wanted)
-    return 0
+    wanted = updated(PAGE.read_text())
+    return pages.bring_up_to_date(PAGE, wanted, "peer_tables", arguments)
 
 
 if __name__ == "__main__":
