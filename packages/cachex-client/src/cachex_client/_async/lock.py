@@ -11,11 +11,12 @@ from redis.exceptions import NoScriptError
 
 from cachex_client import _concurrency
 from cachex_client import commands as build
+from cachex_client._async.told import async_told
 from cachex_client._concurrency import monotonic
 from cachex_client.command import Command, on_primary
 from cachex_client.commands.scripts import Script
 from cachex_client.errors import ConfigurationError, LockError, LockNotOwnedError
-from cachex_client.observer import Operation, audience, begin, end, origin_of
+from cachex_client.observer import Operation, audience, origin_of
 
 _RELEASE = Script(
     b"""
@@ -130,17 +131,8 @@ class AsyncLock(redis.asyncio.lock.Lock):
         if not audience.beginners:
             return await self._attempt(own, blocking, until, pause)
         whole = Operation(origin_of(self.cache, "lock.acquire"))
-        try:
-            try:
-                begin(whole)
-                return await self._attempt(own, blocking, until, pause)
-            except BaseException as error:
-                whole.error = error
-                raise
-            finally:
-                end(whole)
-        finally:
-            end(whole)  # does nothing, unless an interrupt kept the first from telling
+        taken: bool = await async_told(whole, self._attempt, own, blocking, until, pause)
+        return taken
 
     async def _attempt(self, own: bytes, blocking: bool, until: float, pause: float) -> bool:
         while True:

@@ -3,12 +3,13 @@
 
 from typing import Any, TypeVar
 
+from cachex_client._async.told import async_told
 from cachex_client._core.routes import wait_of
 from cachex_client.codec import Codec
 from cachex_client.command import Command
 from cachex_client.executor import AsyncExecutor
 from cachex_client.keys import Keys
-from cachex_client.observer import Operation, Origins, all_asleep, audience, begin, end, together
+from cachex_client.observer import Operation, Origins, all_asleep, audience, together
 from cachex_client.structures import CacheCommands
 from cachex_client.timeouts import DEFAULT, Timeout, milliseconds
 
@@ -61,18 +62,7 @@ class AsyncVerbs:
         """Do what takes several calls, and tell observers of it as one."""
         if not audience.beginners:
             return await work(*arguments)
-        whole = Operation(self._origins[operation])
-        try:
-            try:
-                begin(whole)
-                return await work(*arguments)
-            except BaseException as error:
-                whole.error = error
-                raise
-            finally:
-                end(whole)
-        finally:
-            end(whole)  # does nothing, unless an interrupt kept the first from telling
+        return await async_told(Operation(self._origins[operation]), work, *arguments)
 
     async def _together(
         self, operation: str, keys: int, work: Any, *arguments: Any, finds: bool = False
@@ -92,22 +82,16 @@ class AsyncVerbs:
                 return await work(*arguments)
             finally:
                 together.set(before)
-        try:
-            try:
-                begin(whole)
-                results = await work(*arguments)
-                if finds:
-                    nothing = results.count(None)
-                    errors = sum(isinstance(one, Exception) for one in results)
-                    whole.found = len(results) - nothing - errors
-                return results
-            except BaseException as error:
-                whole.error = error
-                raise
-            finally:
-                end(whole)
-        finally:
-            end(whole)
+
+        async def counted() -> Any:
+            results = await work(*arguments)
+            if finds:
+                nothing = results.count(None)
+                errors = sum(isinstance(one, Exception) for one in results)
+                whole.found = len(results) - nothing - errors
+            return results
+
+        return await async_told(whole, counted)
 
     async def _many(
         self, operation: str, wanted: list[Command[Any]], keys: int | None = None

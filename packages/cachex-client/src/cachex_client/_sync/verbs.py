@@ -3,12 +3,13 @@
 
 from typing import Any, TypeVar
 
+from cachex_client._sync.told import told
 from cachex_client._core.routes import wait_of
 from cachex_client.codec import Codec
 from cachex_client.command import Command
 from cachex_client.executor import Executor
 from cachex_client.keys import Keys
-from cachex_client.observer import Operation, Origins, all_asleep, audience, begin, end, together
+from cachex_client.observer import Operation, Origins, all_asleep, audience, together
 from cachex_client.structures import CacheCommands
 from cachex_client.timeouts import DEFAULT, Timeout, milliseconds
 
@@ -61,18 +62,7 @@ class Verbs:
         """Do what takes several calls, and tell observers of it as one."""
         if not audience.beginners:
             return work(*arguments)
-        whole = Operation(self._origins[operation])
-        try:
-            try:
-                begin(whole)
-                return work(*arguments)
-            except BaseException as error:
-                whole.error = error
-                raise
-            finally:
-                end(whole)
-        finally:
-            end(whole)  # does nothing, unless an interrupt kept the first from telling
+        return told(Operation(self._origins[operation]), work, *arguments)
 
     def _together(
         self, operation: str, keys: int, work: Any, *arguments: Any, finds: bool = False
@@ -92,22 +82,16 @@ class Verbs:
                 return work(*arguments)
             finally:
                 together.set(before)
-        try:
-            try:
-                begin(whole)
-                results = work(*arguments)
-                if finds:
-                    nothing = results.count(None)
-                    errors = sum(isinstance(one, Exception) for one in results)
-                    whole.found = len(results) - nothing - errors
-                return results
-            except BaseException as error:
-                whole.error = error
-                raise
-            finally:
-                end(whole)
-        finally:
-            end(whole)
+
+        def counted() -> Any:
+            results = work(*arguments)
+            if finds:
+                nothing = results.count(None)
+                errors = sum(isinstance(one, Exception) for one in results)
+                whole.found = len(results) - nothing - errors
+            return results
+
+        return told(whole, counted)
 
     def _many(
         self, operation: str, wanted: list[Command[Any]], keys: int | None = None
