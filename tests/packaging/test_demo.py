@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import layers
+from support.processes import descendants
 from support.waiting import eventually
 
 DEMO = layers.ROOT / "examples/demo/run.py"
@@ -50,22 +51,6 @@ def wait_for_url(process: subprocess.Popen[str]) -> str:
         if "Ctrl-C" in line:
             return url
     pytest.fail(f"the demo did not start: {printed}")
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the processes that a process has started, and those they have."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, _, rest = path.read_text().rpartition(")")
-        except OSError:  # it has ended meanwhile
-            continue
-        parents[int(name.split()[0])] = int(rest.split()[1])
-    found, new = [], [pid]
-    while new:
-        new = [child for child, parent in parents.items() if parent in new]
-        found += new
-    return found
 
 
 def is_running(pid: int) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import layers
+from support.processes import descendants
 from support.waiting import eventually
 
 DEMO = layers.ROOT / "examples/demo/run.py"
@@ -42,22 +43,6 @@ def demo(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def of_the_demo(pid: int) -> list[int]:
-    """Return what a process has started, and those have, and so on."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, _, rest = path.read_text().rpartition(")")
-        except OSError:  # it has ended meanwhile
-            continue
-        parents[int(name.split()[0])] = int(rest.split()[1])
-    found, new = [], [pid]
-    while new:
-        new = [child for child, parent in parents.items() if parent in new]
-        found += new
-    return found
-
-
 def gone(pids: set[int]) -> bool:
     return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
@@ -70,7 +55,7 @@ def test_everything_arrives_and_nothing_is_left_behind() -> None:
         printed, started = [], set()
         for line in process.stdout:
             printed.append(line)
-            started.update(of_the_demo(process.pid))
+            started.update(descendants(process.pid))
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, "".join(printed) + errors
         assert "All is well" in printed[-1]
@@ -96,7 +81,7 @@ def test_a_signal_ends_all_of_it(number: signal.Signals) -> None:
             assert address, text
             with urllib.request.urlopen(address[1], timeout=30) as page:
                 assert page.status == 200
-        started = set(of_the_demo(process.pid))
+        started = set(descendants(process.pid))
         assert len(started) >= 13
         process.send_signal(number)
         process.communicate(timeout=60)

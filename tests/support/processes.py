@@ -172,3 +172,19 @@ def remove_folder(folder: Path) -> None:
         return
     shutil.rmtree(folder, ignore_errors=True)
     watchdog.folders.discard(str(folder))
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process has started, and those they have."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = path.read_text().rpartition(")")
+        except OSError:  # it has ended meanwhile
+            continue
+        parents[int(name.split()[0])] = int(rest.split()[1])
+    found, new = [], [pid]
+    while new:
+        new = [child for child, parent in parents.items() if parent in new]
+        found += new
+    return found
