@@ -174,10 +174,12 @@ def test_no_method_outlasts_its_deadline(
         answer = outcome(lambda: called(cache, name))
         return name, answer, took(name, started)
 
-    with ThreadPoolExecutor(len(ASKING)) as threads:
+    # Not all at once: a hundred threads that wake together keep each other waiting.
+    with Pulse() as pulse, ThreadPoolExecutor(24) as threads:
         answers = list(threads.map(call, ASKING))
     check({name: answer for name, answer, _ in answers})
-    assert {name: seconds for name, _, seconds in answers if seconds > DEADLINE * 1.1 + SLACK} == {}
+    limit = DEADLINE * 1.1 + SLACK + 3 * pulse.worst
+    assert {name: seconds for name, _, seconds in answers if seconds > limit} == {}
 
 
 @pytest.mark.parametrize("trouble", HANGING)
@@ -196,9 +198,11 @@ def test_no_method_outlasts_its_deadline_for_a_task(
         befall(trouble)
         return await asyncio.gather(*map(call, ASKING))
 
-    answers = run(ask())
+    with Pulse() as pulse:
+        answers = run(ask())
     check({name: answer for name, answer, _ in answers})
-    assert {name: seconds for name, _, seconds in answers if seconds > DEADLINE * 1.1 + SLACK} == {}
+    limit = DEADLINE * 1.1 + SLACK + 3 * pulse.worst
+    assert {name: seconds for name, _, seconds in answers if seconds > limit} == {}
 
 
 @pytest.mark.parametrize("used_before", [True, False])
@@ -279,11 +283,13 @@ def test_a_session_is_tried_once(
     befall(trouble)
     session = SessionStore()
     session["user"] = 1
-    started = time.monotonic()
-    with pytest.raises(CacheUnavailable):
-        session.create()
-    assert SessionStore("a" * 32).get("user") is None
-    assert time.monotonic() - started < DEADLINE + SLACK
+    with Pulse() as pulse:
+        started = time.monotonic()
+        with pytest.raises(CacheUnavailable):
+            session.create()
+        assert SessionStore("a" * 32).get("user") is None
+        took = time.monotonic() - started
+    assert took < DEADLINE + SLACK + 3 * pulse.worst
     if trouble != "read-only":
         assert in_front.count("SET") <= 8
 
