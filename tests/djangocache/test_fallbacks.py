@@ -300,13 +300,15 @@ def test_a_session_that_is_in_the_database_too_goes_on(
 ) -> None:
     make_cache(in_front.url, **OPTIONS)
     befall(trouble)
-    started = time.monotonic()
-    session = CachedDatabaseStore()
-    session["user"] = 1
-    session.create()
-    assert CachedDatabaseStore(session.session_key)["user"] == 1
-    session["user"] = 2
-    session.save()
-    assert CachedDatabaseStore(session.session_key)["user"] == 2
-    session.delete()
-    assert time.monotonic() - started < DEADLINE + SLACK
+    with Pulse() as pulse:
+        started = time.monotonic()
+        session = CachedDatabaseStore()
+        session["user"] = 1
+        session.create()
+        assert CachedDatabaseStore(session.session_key)["user"] == 1
+        session["user"] = 2
+        session.save()
+        assert CachedDatabaseStore(session.session_key)["user"] == 2
+        session.delete()
+        took = time.monotonic() - started
+    assert took < DEADLINE + SLACK + 3 * pulse.worst
