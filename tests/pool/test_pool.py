@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -18,6 +19,7 @@ from cachex_pool import (
     PoolTimeout,
     TooManyWaiting,
 )
+from support.proxy import Proxy
 from support.servers import Standalone
 from support.waiting import eventually, lasting
 
@@ -310,3 +312,37 @@ def _borrow(colour: str, pool: Any, work: Callable[[], Any]) -> None:
             work()
 
     pool.loop.run_until_complete(main())
+
+
+def test_a_name_is_known_by_the_address_that_was_reached(
+    make_pool: Any, standalone: Standalone, say: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as there is one; asked for by whoever has to say which machine has answered."""
+    with Proxy(standalone) as other:
+        leads = [(standalone.host, standalone.port)]
+
+        def look_up(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", leads[0])]
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        pool = make_pool(Endpoint(host="cache.example", port=1, db=2))
+        assert pool.peer is None
+        held = [pool.acquire(say.soon())]
+        reached = pool.peer
+        assert (reached.host, reached.port, reached.db) == (*leads[0], 2)
+        held.append(pool.acquire(say.soon()))
+        assert pool.peer is reached, "it can be recognized"
+        leads[0] = (other.host, other.port)
+        held.append(pool.acquire(say.soon()))
+        assert pool.peer is None, "who answers is one of two"
+        for connection in held:
+            pool.discard(connection)
+        pool.release(pool.acquire(say.soon()))
+        assert (pool.peer.host, pool.peer.port) == (other.host, other.port)
+
+
+def test_what_is_given_by_its_address_is_known_by_that(
+    make_pool: Any, standalone: Standalone, endpoint: Endpoint, say: Any
+) -> None:
+    for one in (endpoint, Endpoint(path=standalone.path), Endpoint(host="::1")):
+        assert make_pool(one).peer is one

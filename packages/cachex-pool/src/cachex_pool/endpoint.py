@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -109,6 +110,17 @@ class Endpoint:
             return f"{self.path}/{self.db}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}/{self.db}"
+
+    @property
+    def peer(self) -> "Endpoint | None":
+        """This server if it is known by its address already, None if by a name."""
+        if self.path is not None:
+            return self
+        try:
+            ip_address(self.host)
+        except ValueError:
+            return None
+        return self
 
     def login(self) -> tuple[str | None, str] | None:
         """Return user name and password, asking the provider if there is one."""

@@ -8,6 +8,8 @@ from copy import copy
 from random import random
 from typing import Any
 
+from attrs import evolve
+
 from cachex_pool._concurrency import (
     SLICE,
     StateLock,
@@ -82,6 +84,7 @@ class Pool:
         self._wait_time = self._dial_time = 0.0
         self._upkeep_at = 0.0
         self._under_way: set[Connection] = set()
+        self._peer = self.endpoint.peer
 
     def listen(self, observers: Sequence[PoolObserver]) -> None:
         """Take the observers there are from now on."""
@@ -100,6 +103,15 @@ class Pool:
     def state(self) -> PoolState:
         """The pool's state, for those who share its connections."""
         return self._state
+
+    @property
+    def peer(self) -> Endpoint | None:
+        """
+        The endpoint by the address its connections have reached, where it is given by a name.
+
+        None before the first connection, and while they lead to several addresses.
+        """
+        return self._peer
 
     # -- talking
 
@@ -474,9 +486,21 @@ class Pool:
         if state.closed:
             self._end(connection, "pool closed", now)
             raise PoolClosed(self.endpoint.name)
+        self._note_peer()
         self._succeeded()
         tell(self.observers, "opened", self.endpoint, took=now - started)
         return connection
+
+    def _note_peer(self) -> None:
+        """Learn where a name leads; the endpoint stays the same object while that does."""
+        if self.endpoint.peer is not None:
+            return
+        reached = {one.peer for one in self._state.members()}
+        found = reached.pop() if len(reached) == 1 else None
+        if found is None:
+            self._peer = None
+        elif self._peer is None or (self._peer.host, self._peer.port) != found:
+            self._peer = evolve(self.endpoint, host=found[0], port=found[1])
 
     def _lifetime(self) -> float:
         return self.options.max_lifetime * (1 + self.options.jitter * (2 * random() - 1))

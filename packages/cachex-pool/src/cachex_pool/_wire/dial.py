@@ -2,6 +2,7 @@
 
 import encodings.idna  # noqa: F401  first used in getaddrinfo, where a signal may break it for good
 import socket
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -45,6 +46,7 @@ def dial(
     except BaseException:
         sock.close()
         raise
+    connection.peer = peer_of(sock.getpeername)
     under_way = set() if under_way is None else under_way
     try:
         under_way.add(connection)
@@ -112,6 +114,15 @@ def set_options(sock: Any, *, keepalive: bool) -> None:
     for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def peer_of(ask: Callable[[], Any]) -> tuple[str, int] | None:
+    """Return address and port of who is at the other end, None where there are no such."""
+    try:
+        found = ask()
+    except OSError:  # it has left already
+        return None
+    return (found[0], found[1]) if isinstance(found, tuple) else None
 
 
 def _left(deadline: float) -> float:

@@ -13,10 +13,11 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 from time import monotonic
 from typing import Any
 
-from cachex_pool._wire.dial import set_options
+from cachex_pool._wire.dial import peer_of, set_options
 from cachex_pool._wire.protocol import (
     BROKEN,
     MAX_REPLY,
@@ -82,6 +83,7 @@ class AsyncConnection(asyncio.Protocol):
         self.on_end: Callable[[AsyncConnection, Exception], None] | None = None
         self.on_silence: Callable[[DeadlineExceeded], None] | None = None
         self.name = name
+        self.peer: tuple[str, int] | None = None
         self.protocol = 2
         self.server: dict[str, Any] = {}
         self.generation = 0
@@ -388,6 +390,7 @@ async def _open(
         server_hostname=endpoint.host if tls is not None else None,
         **racing,
     )
+    connection.peer = peer_of(partial(transport.get_extra_info, "peername"))
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
         set_options(sock, keepalive=alive)

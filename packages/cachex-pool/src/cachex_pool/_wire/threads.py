@@ -55,6 +55,7 @@ class Connection:
         "lent_at",
         "name",
         "owner",
+        "peer",
         "protocol",
         "server",
         "uses",
@@ -70,6 +71,7 @@ class Connection:
         self._recv = sock.recv
         self.name = name
         self.busy = False
+        self.peer: tuple[str, int] | None = None
         self.protocol = 2
         self.server: dict[str, Any] = {}
         self.generation = 0
