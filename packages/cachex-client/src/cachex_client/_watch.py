@@ -1,6 +1,6 @@
 """What observers are told of one call of many commands: a `Sent` for each server it leaves for."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -80,7 +80,7 @@ class Watch:
         for sent, errors in several.items():
             sent.again(*errors)
 
-    def settle(self, results: Sequence[Any], pending: Sequence[int] = ()) -> None:
+    def settle(self, results: Sequence[Any], pending: Collection[int] = ()) -> None:
         """Tell the end of those of which nothing is pending."""
         waiting, still = set(pending), []
         for sent, positions in self._open:
@@ -179,10 +179,10 @@ def _reply(taker: int | list[int], values: Sequence[Any]) -> Any:
     return next((one for one in several if isinstance(one, Exception)), several)
 
 
-def watch_over(server: Endpoint, commands: Sequence[Command[Any]]) -> Watch | None:
-    """Return who watches over commands, None if nobody observes or there are none."""
-    return Watch(server, commands) if audience.senders and commands else None
-
-
 UNWATCHED = Watch.of_parts({})
 """Watches over what nobody wants to hear of."""
+
+
+def watch_over(server: Endpoint, commands: Sequence[Command[Any]]) -> Watch:
+    """Return who watches over commands: UNWATCHED if nobody observes or there are none."""
+    return Watch(server, commands) if audience.senders and commands else UNWATCHED

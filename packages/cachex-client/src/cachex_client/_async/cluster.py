@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, TryAgainError
 
 from cachex_client import commands as build
+from cachex_client._async.aim import Aim, Came, Group
 from cachex_client._async.cluster_links import AsyncClusterLinks, Tables
 from cachex_client._async.cluster_scan import async_scan_cluster
-from cachex_client._async.engine import Aim, AsyncEngine, Came
+from cachex_client._async.engine import AsyncEngine
 from cachex_client._concurrency import last_write, monotonic
 from cachex_client._core.health import in_order
 from cachex_client._core.keyslot import slot_of, slots_of
@@ -425,7 +426,7 @@ class AsyncClusterClient(AsyncEngine[AsyncClusterLinks]):
         aims: dict[int, Aim],
         now: float,
         deadline: float,
-    ) -> list[tuple[Aim | None, list[int]]]:
+    ) -> list[Group]:
         if aims:
             return await super()._group(commands, positions, aims, now, deadline)
         tables = await self._links.mapped(deadline)

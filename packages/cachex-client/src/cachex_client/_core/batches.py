@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from copy import copy
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeGuard
 
 import attrs
 
-from cachex_client.command import Command, as_is
+from cachex_client.command import Command, Spec, as_is
 from cachex_pool import ConnectionLost, PoolError, ProtocolError, pack
 
 MAX_COMMANDS = 2000
@@ -59,6 +59,14 @@ def batches(
     yield Batch(positions[start:], b"".join(packed[start:]), replies)
 
 
+def strictest(commands: Sequence[Command[Any]]) -> Spec:
+    """Return the spec that decides where a list of commands goes: a write's, if there is one."""
+    for command in commands:
+        if command.spec.write:
+            return command.spec
+    return commands[0].spec
+
+
 def outcomes(batch: Batch, answer: "list[Any] | Exception") -> list[Any]:
     """
     Return what became of each command: its reply, or the error that befell it.
@@ -72,7 +80,7 @@ def outcomes(batch: Batch, answer: "list[Any] | Exception") -> list[Any]:
     return [*came, *[answer] * (len(batch.positions) - len(came))]
 
 
-def is_in_vain(answer: object) -> bool:
+def is_in_vain(answer: object) -> TypeGuard[PoolError]:
     """Say whether what was to follow on the same server would fare no better."""
     return isinstance(answer, PoolError) and not isinstance(answer, ConnectionLost | ProtocolError)
 

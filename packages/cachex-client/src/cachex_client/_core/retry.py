@@ -80,6 +80,14 @@ def judge(error: Exception, spec: Spec) -> Verdict:
     return AT_ONCE if isinstance(error, ConnectionLost) else PAUSE
 
 
+def note_attempts(error: Exception, attempts: int, seconds: float) -> Exception:
+    """Write into an error how often and how long it was tried."""
+    if attempts > 1 and not hasattr(error, "attempts"):  # one error may befall many commands
+        error.attempts = attempts  # type: ignore[attr-defined]
+        error.add_note(f"given up after {attempts} attempts in {seconds:.3f} s")
+    return error
+
+
 @attrs.define(eq=False)
 class Budget:
     """How many retries one node still gets: a bucket that calls and time fill."""

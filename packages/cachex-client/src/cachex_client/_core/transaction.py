@@ -1,10 +1,17 @@
-"""What the replies of MULTI ... EXEC mean."""
+"""MULTI ... EXEC: commands that run as one, and what the replies mean."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import attrs
 from redis.exceptions import ExecAbortError, WatchError
+
+from cachex_client._core.batches import parse_all
+from cachex_client.command import Command
+from cachex_pool import pack
+
+MULTI = pack(("MULTI",))
+EXEC = pack(("EXEC",))
 
 
 @attrs.frozen(slots=True)
@@ -31,3 +38,32 @@ def settle(replies: Sequence[Any]) -> list[Any] | Refusal:
             if isinstance(reply, Exception):
                 return Refusal(reply, position)
     return Refusal(last)
+
+
+@attrs.define(slots=True)
+class Transaction(Command[list[Any]]):
+    """MULTI, commands, EXEC: one command to the retry rules, many replies on the wire."""
+
+    commands: Sequence[Command[Any]] = ()
+
+    @property
+    def count(self) -> int:
+        """How many replies there will be."""
+        return len(self.commands) + 2
+
+    def settle(self, replies: Sequence[Any]) -> Any:
+        """Return the commands' results, or the error that kept the transaction from running."""
+        refused = next((one for one in replies[:-1] if isinstance(one, Exception)), None)
+        if refused is not None or isinstance(replies[-1], Exception):
+            return refused or replies[-1]
+        return parse_all(self.commands, replies[-1])
+
+
+def transaction_of(commands: Sequence[Command[Any]]) -> Transaction:
+    """Make a transaction of commands, of which there has to be one; it goes where their keys go."""
+    packed = [command.packed or pack(command.arguments) for command in commands]
+    idempotent = all(command.spec.idempotent for command in commands)
+    keyed = next((command for command in commands if command.key is not None), commands[0])
+    spec = attrs.evolve(keyed.spec, name="MULTI", write=True, idempotent=idempotent)
+    data = b"".join((MULTI, *packed, EXEC))
+    return Transaction(keyed.arguments, spec, packed=data, commands=commands)

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, TryAgainError
 
 from cachex_client import commands as build
+from cachex_client._sync.aim import Aim, Came, Group
 from cachex_client._sync.cluster_links import ClusterLinks, Tables
 from cachex_client._sync.cluster_scan import scan_cluster
-from cachex_client._sync.engine import Aim, Engine, Came
+from cachex_client._sync.engine import Engine
 from cachex_client._concurrency import last_write, monotonic
 from cachex_client._core.health import in_order
 from cachex_client._core.keyslot import slot_of, slots_of
@@ -425,7 +426,7 @@ class ClusterClient(Engine[ClusterLinks]):
         aims: dict[int, Aim],
         now: float,
         deadline: float,
-    ) -> list[tuple[Aim | None, list[int]]]:
+    ) -> list[Group]:
         if aims:
             return super()._group(commands, positions, aims, now, deadline)
         tables = self._links.mapped(deadline)

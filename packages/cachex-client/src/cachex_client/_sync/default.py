@@ -6,9 +6,10 @@ from typing import Any, TypeVar
 
 import attrs
 
-from cachex_client._sync.engine import Aim, Engine, strictest
+from cachex_client._sync.aim import Aim, Group
+from cachex_client._sync.engine import Engine
 from cachex_client._concurrency import last_write, monotonic
-from cachex_client._core.batches import any_error, batches, outcomes, parse_all
+from cachex_client._core.batches import any_error, batches, outcomes, parse_all, strictest
 from cachex_client._core.health import in_order
 from cachex_client._core.retry import Verdict
 from cachex_client._links import Link
@@ -212,7 +213,7 @@ class DefaultClient(Engine[Links]):
         aims: dict[int, Aim],
         now: float,
         deadline: float,
-    ) -> list[tuple[Aim | None, list[int]]]:
+    ) -> list[Group]:
         """Keep commands together: a list with a write in it goes to the primary whole."""
         if aims:
             return super()._group(commands, positions, aims, now, deadline)

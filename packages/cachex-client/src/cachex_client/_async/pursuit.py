@@ -1,0 +1,207 @@
+# tools/unasync.py writes the sync twin of this file.
+"""One command, sent until it is done; and for one of many, what is done after a failure."""
+
+from collections.abc import Sequence
+from random import random
+from typing import Any, TypeVar
+
+import attrs
+from redis.exceptions import AskError, MovedError
+
+from cachex_client._async.aim import ASKING, Aim, first_cause
+from cachex_client._async.topology import AsyncTopology
+from cachex_client._concurrency import AsyncClosable, async_sleep, last_write, monotonic
+from cachex_client._core.retry import REDIRECTS, Verdict, judge, note_attempts
+from cachex_client._core.transaction import Transaction
+from cachex_client._links import AsyncLink
+from cachex_client.command import Command, Spec
+from cachex_client.observer import Sent, settle
+from cachex_pool import PoolClosed, PoolError, full_jitter, pack
+
+T = TypeVar("T")
+C = TypeVar("C", bound=AsyncClosable)
+
+PATIENT = 2
+"""So many redirects are followed at once; more mean that the servers do not agree yet."""
+
+
+class AsyncPursuit(AsyncTopology[C]):
+    """Sends one command, and again where `_core.retry` says so."""
+
+    async def _pursue_told(
+        self, sent: Sent, command: Command[T], aim: Aim | None, deadline: float
+    ) -> T:
+        """Do as `_pursue`, and tell observers the end, whatever it is."""
+        try:
+            if aim is None:
+                aim = await self._aim(command, monotonic(), deadline)
+            return await self._pursue(command, aim, deadline, sent=sent)
+        except BaseException as error:
+            sent.error = error
+            raise
+        finally:
+            settle(sent)  # whoever called does so again, should an interrupt keep this one from it
+
+    async def _pursue(
+        self,
+        command: Command[T],
+        aim: Aim,
+        deadline: float,
+        failed: Exception | None = None,
+        sent: Sent | None = None,
+    ) -> T:
+        """
+        Send a command until it is done or there is nothing left to try.
+
+        `failed` is how a first attempt at this aim ended, if there was one.
+        """
+        data = command.packed or pack(command.arguments)
+        started, attempt = monotonic(), 1
+        while True:
+            if sent is not None:
+                sent.peer = aim.link.endpoint
+                sent.bytes_out += len(data)
+            reply = failed or await self._send(command, data, aim, deadline)
+            if not isinstance(reply, Exception):
+                aim.link.health.succeeded()
+                if aim.heir_of is not None:
+                    self._promoted(command, aim)
+                self._note_write(command.spec)
+                if sent is not None:
+                    sent.came(reply if sent.atomic else (reply,))
+                return command.parse(reply)
+            following = await self._after(reply, command, aim, attempt, deadline)
+            if following is None or not await self._may_go_on([following], attempt, deadline):
+                reply = self._explained(first_cause(reply, aim), command)
+                if getattr(reply, "written", False):
+                    self._note_write(command.spec)
+                raise note_attempts(reply, attempt, monotonic() - started)
+            following.written = aim.written or getattr(reply, "written", False)
+            if sent is not None:
+                sent.again(reply)
+            aim, failed = following, None
+            attempt += 1
+
+    async def _send(self, command: Command[Any], data: bytes, aim: Aim, deadline: float) -> Any:
+        """Send a command once; return its reply or what went wrong."""
+        until = aim.until(deadline)
+        link = aim.link
+        measured = self.options.read_from == "nearest"
+        started = monotonic() if measured else 0.0
+        try:
+            if isinstance(command, Transaction):
+                return command.settle(await _exchange(link, data, command.count, until, aim.asking))
+            if aim.asking:
+                return (await _exchange(link, data, 1, until, True))[0]
+            if command.spec.blocking:
+                return await link.call_alone(data, until)
+            reply = await link.call(data, until)
+        except PoolError as error:
+            return error
+        if measured:
+            link.health.measured(monotonic() - started)
+        return reply
+
+    # -- after a failure
+
+    async def _after(
+        self,
+        error: Exception,
+        command: Command[Any],
+        aim: Aim,
+        attempt: int,
+        deadline: float,
+        learned: "set[tuple[int, Verdict]] | None" = None,
+    ) -> Aim | None:
+        """
+        Say where a command goes after a failure; None if that was the end of it.
+
+        `learned` is what failures of other commands of the same write have told already.
+        """
+        if isinstance(error, AskError):
+            return await self._after_redirect(error, aim, attempt, deadline)
+        verdict = judge(error, command.spec)
+        more = attempt < self.options.retry.attempts
+        now = monotonic()
+        lesson = (id(aim.link), verdict)
+        if learned is None or lesson not in learned:
+            if learned is not None:
+                learned.add(lesson)
+            if verdict.blame:
+                aim.link.health.failed(now)
+            await self._learn(verdict, error, aim.link, deadline)
+        if isinstance(error, PoolClosed) and aim.link.left and not aim.fixed:
+            # the map changed meanwhile
+            return await self._route(command.spec, command.key, now, deadline) if more else None
+        if not verdict.again:
+            return None
+        at_once = verdict.at_once and attempt == 1
+        if aim.fixed or (at_once and self._irreplaceable(aim.link)):
+            return attrs.evolve(aim, pause=not at_once) if verdict.here and more else None
+        tried = (*aim.tried, aim.link)
+        following = await self._route(command.spec, command.key, now, deadline, tried)
+        if following is not None:
+            following.tried = tried
+            following.cause = aim.cause or error
+            return following
+        if not verdict.here or not more:
+            return None
+        if aim.moved_by is not None:  # which is alive, and may know better by now
+            self._led_astray(command, aim.moved_by)
+            return Aim(aim.moved_by, pause=True, redirects=aim.redirects, cause=aim.cause or error)
+        following = await self._route(command.spec, command.key, now, deadline)
+        if following is not None:
+            following.pause = not at_once
+        return following
+
+    async def _after_redirect(
+        self, error: AskError, aim: Aim, attempt: int, deadline: float
+    ) -> Aim | None:
+        moved = isinstance(error, MovedError)  # which is an AskError too
+        link = await self._redirected(error, aim, deadline, moved=moved)
+        if link is None or aim.fixed or aim.redirects >= REDIRECTS:
+            return None
+        if moved and link is aim.heir_of:  # not promoted yet
+            again = attempt < self.options.retry.attempts
+            return Aim(link, pause=True, cause=aim.cause) if again else None
+        following = Aim(link, asking=not moved, redirects=aim.redirects + 1)
+        following.moved_by = aim.link if moved and link is not aim.link else None
+        following.pause = following.redirects > PATIENT
+        return following
+
+    async def _may_go_on(self, aims: Sequence[Aim], attempt: int, deadline: float) -> bool:
+        """
+        Make the pause that is due, and take what it leads to from the servers' budgets.
+
+        Free are redirects, the first replacement of a lost connection, and a server that was not
+        asked yet: there are only so many of those, and each call in flight has a right to them.
+        """
+        now = monotonic()
+        if now >= deadline:
+            return False
+        for link in {aim.link for aim in aims if aim.pause and not aim.redirects}:
+            if not link.budget.take(now, link.pool.state.uses):
+                return False
+        if any(aim.pause for aim in aims):
+            retry = self.options.retry
+            pause = full_jitter(attempt - 1, retry.backoff, retry.max_backoff, random())
+            closed = max(aim.link.pool.state.pause_left(now) for aim in aims if aim.pause)
+            if closed <= retry.max_backoff:
+                pause += closed  # before that a pool would refuse what a server may take
+            if now + pause >= deadline:
+                return False
+            await async_sleep(pause)
+        return True
+
+    def _note_write(self, spec: Spec) -> None:
+        """Remember for reads that are to see it when something was written."""
+        if spec.write and self.options.read_your_writes:
+            last_write.set(monotonic())
+
+
+async def _exchange(
+    link: AsyncLink, data: bytes, count: int, until: float, asking: bool
+) -> list[Any]:
+    if not asking:
+        return await link.exchange(data, count, until)
+    return (await link.exchange(ASKING + data, count + 1, until))[1:]

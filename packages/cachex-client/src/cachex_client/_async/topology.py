@@ -1,0 +1,103 @@
+# tools/unasync.py writes the sync twin of this file.
+"""What those who send commands ask a topology: who answers, and what a failure teaches."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from redis.exceptions import AskError, MovedError
+
+from cachex_client._async.aim import Aim
+from cachex_client._concurrency import AsyncClosable, AsyncLinked
+from cachex_client._core.retry import Verdict
+from cachex_client._links import AsyncLink
+from cachex_client.command import Command, Spec
+from cachex_client.options import ClientOptions
+from cachex_pool import AsyncPool, Endpoint, PoolError
+
+C = TypeVar("C", bound=AsyncClosable)
+
+
+class AsyncTopology(AsyncLinked[C]):
+    """The part of a client that knows the servers; each kind of topology says its own here."""
+
+    follows = False
+    """Whether another server may take the primary's place."""
+    clustered = False
+    """Whether keys are spread over servers by hash slot."""
+    address: Endpoint
+    """The first address that was given, a Sentinel's where there are such; for observers."""
+
+    def __init__(self, options: ClientOptions | None) -> None:
+        self.options = options or ClientOptions()
+        self._timeout = self.options.timeout
+
+    # -- who answers
+
+    async def _route(
+        self,
+        spec: Spec,
+        key: bytes | None,
+        now: float,
+        deadline: float,
+        tried: Sequence[AsyncLink] = (),
+    ) -> Aim | None:
+        """Say who answers a command and was not tried yet; None if nobody is left."""
+        raise NotImplementedError
+
+    async def _aim(self, command: Command[Any], now: float, deadline: float) -> Aim:
+        """Say who answers a command that was not sent yet; raises if nobody does."""
+        aim = await self._route(command.spec, command.key, now, deadline)
+        if aim is None:
+            raise self._nobody(command)
+        return aim
+
+    def _nobody(self, command: Command[Any]) -> Exception:
+        return PoolError(f"no server can answer {command.name}")
+
+    async def primaries(self, deadline: float) -> Sequence[AsyncLink]:
+        """Return every primary, in the order of their names."""
+        raise NotImplementedError
+
+    def primary_pool(self) -> AsyncPool:
+        """Return the pool of a primary (in the running event loop)."""
+        raise NotImplementedError
+
+    def _links_in_use(self) -> Iterable[AsyncLink]:
+        """Return every server there is a pool for, of all event loops."""
+        raise NotImplementedError
+
+    async def ready(self) -> None:
+        """Find out which servers there are, if that is not known."""
+
+    # -- what a failure teaches
+
+    async def _redirected(
+        self, error: AskError, aim: Aim, deadline: float, *, moved: bool
+    ) -> AsyncLink | None:
+        """Learn from a redirect; return the server it names. None: there are no redirects here."""
+        return None
+
+    def _irreplaceable(self, link: AsyncLink) -> bool:
+        """Say whether a lost connection to this server is no reason to ask another one."""
+        return False
+
+    def _promoted(self, command: Command[Any], aim: Aim) -> None:
+        """Learn that a replica answered in its primary's stead."""
+
+    def _led_astray(self, command: Command[Any], by: AsyncLink) -> None:
+        """Learn that there is nobody where a server's MOVED led."""
+
+    def _explained(self, error: Exception, command: Command[Any]) -> Exception:
+        """Return an error that says more, or the same one."""
+        return error
+
+    async def _learn(
+        self, verdict: Verdict, error: Exception, link: AsyncLink, deadline: float
+    ) -> None:
+        """Learn from a failure of a server."""
+
+    async def redirected(self, error: MovedError) -> None:
+        """Learn from a redirect that came on a leased connection."""
+
+    async def refreshed(self) -> None:
+        """Look at the topology again, if there is one to look at."""

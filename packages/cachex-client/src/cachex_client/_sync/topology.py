@@ -1,0 +1,103 @@
+# Written by tools/unasync.py from _async/topology.py: edit that file instead.
+"""What those who send commands ask a topology: who answers, and what a failure teaches."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from redis.exceptions import AskError, MovedError
+
+from cachex_client._sync.aim import Aim
+from cachex_client._concurrency import Closable, Linked
+from cachex_client._core.retry import Verdict
+from cachex_client._links import Link
+from cachex_client.command import Command, Spec
+from cachex_client.options import ClientOptions
+from cachex_pool import Pool, Endpoint, PoolError
+
+C = TypeVar("C", bound=Closable)
+
+
+class Topology(Linked[C]):
+    """The part of a client that knows the servers; each kind of topology says its own here."""
+
+    follows = False
+    """Whether another server may take the primary's place."""
+    clustered = False
+    """Whether keys are spread over servers by hash slot."""
+    address: Endpoint
+    """The first address that was given, a Sentinel's where there are such; for observers."""
+
+    def __init__(self, options: ClientOptions | None) -> None:
+        self.options = options or ClientOptions()
+        self._timeout = self.options.timeout
+
+    # -- who answers
+
+    def _route(
+        self,
+        spec: Spec,
+        key: bytes | None,
+        now: float,
+        deadline: float,
+        tried: Sequence[Link] = (),
+    ) -> Aim | None:
+        """Say who answers a command and was not tried yet; None if nobody is left."""
+        raise NotImplementedError
+
+    def _aim(self, command: Command[Any], now: float, deadline: float) -> Aim:
+        """Say who answers a command that was not sent yet; raises if nobody does."""
+        aim = self._route(command.spec, command.key, now, deadline)
+        if aim is None:
+            raise self._nobody(command)
+        return aim
+
+    def _nobody(self, command: Command[Any]) -> Exception:
+        return PoolError(f"no server can answer {command.name}")
+
+    def primaries(self, deadline: float) -> Sequence[Link]:
+        """Return every primary, in the order of their names."""
+        raise NotImplementedError
+
+    def primary_pool(self) -> Pool:
+        """Return the pool of a primary (in the running event loop)."""
+        raise NotImplementedError
+
+    def _links_in_use(self) -> Iterable[Link]:
+        """Return every server there is a pool for, of all event loops."""
+        raise NotImplementedError
+
+    def ready(self) -> None:
+        """Find out which servers there are, if that is not known."""
+
+    # -- what a failure teaches
+
+    def _redirected(
+        self, error: AskError, aim: Aim, deadline: float, *, moved: bool
+    ) -> Link | None:
+        """Learn from a redirect; return the server it names. None: there are no redirects here."""
+        return None
+
+    def _irreplaceable(self, link: Link) -> bool:
+        """Say whether a lost connection to this server is no reason to ask another one."""
+        return False
+
+    def _promoted(self, command: Command[Any], aim: Aim) -> None:
+        """Learn that a replica answered in its primary's stead."""
+
+    def _led_astray(self, command: Command[Any], by: Link) -> None:
+        """Learn that there is nobody where a server's MOVED led."""
+
+    def _explained(self, error: Exception, command: Command[Any]) -> Exception:
+        """Return an error that says more, or the same one."""
+        return error
+
+    def _learn(
+        self, verdict: Verdict, error: Exception, link: Link, deadline: float
+    ) -> None:
+        """Learn from a failure of a server."""
+
+    def redirected(self, error: MovedError) -> None:
+        """Learn from a redirect that came on a leased connection."""
+
+    def refreshed(self) -> None:
+        """Look at the topology again, if there is one to look at."""
