@@ -256,10 +256,19 @@ def test_of_a_name_of_two_words_both_are_shown_once(words: tuple[str, ...]) -> N
 
 
 def test_the_text_of_a_batch_is_cut() -> None:
-    text = query_text([commands.get(b"x" * 300) for _ in range(100)], keys=True)
+    text = query_text([commands.get(b"%d" % n + b"x" * 300) for n in range(100)], keys=True)
     assert len(text) == LONGEST
     assert text.endswith("...")
-    assert query_text([commands.get(b"a")] * 17, keys=True) == "GET a; " * 16 + "..."
+    many = [commands.get(b"a"), *[commands.get(b"b")] * 16]
+    assert query_text(many, keys=True) == "GET a; " + "GET b; " * 15 + "..."
+
+
+def test_a_text_that_a_batch_repeats_is_told_once() -> None:
+    many = [commands.set(b"k%d" % n, b"v") for n in range(1000)]
+    assert query_text(many, keys=False) == "SET ? ?"
+    assert query_text(many[:2], keys=True) == "SET k0 ?; SET k1 ?"
+    assert query_text(many[:1] * 3, keys=True) == "SET k0 ?"
+    assert query_text([*many[:2], commands.get(b"a")], keys=False) == "SET ? ?; SET ? ?; GET ?"
 
 
 def test_valkey_is_said_if_asked_for(client: Any, receiver: Receiver) -> None:

@@ -133,6 +133,22 @@ def test_a_function_is_named_and_a_script_is_only_said(client: Any, receiver: Re
     assert facts(called)["db.stored_procedure.name"] == "lent"
 
 
+def test_a_batch_names_the_function_or_the_script_that_all_of_it_call(
+    client: Any, cache: Any, receiver: Receiver
+) -> None:
+    cache.set_many({"a": 1, "b": 2})
+    receiver.instrument()
+    cache.incr_many({"a": 1, "b": 1})
+    client.execute_many([commands.custom("FCALL", "lent", 0)] * 2)
+    client.execute_many([commands.custom("FCALL", name, 0) for name in ("lent", "sold")])
+    counted, called, mixed = receiver.named("PIPELINE EVALSHA"), *receiver.ours[-2:]
+    assert len(facts(counted)["db.stored_procedure.name"]) == 40
+    assert called.name == "PIPELINE FCALL lent"
+    assert facts(called)["db.stored_procedure.name"] == "lent"
+    assert facts(called)["db.operation.name"] == mixed.name == "PIPELINE FCALL"
+    assert "db.stored_procedure.name" not in facts(mixed)
+
+
 def test_what_is_known_is_there_when_the_sampler_decides(
     cache: Any, standalone: Standalone
 ) -> None:

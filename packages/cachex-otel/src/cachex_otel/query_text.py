@@ -5,7 +5,7 @@ Every argument is "?" unless the table below says that it is a key, and then onl
 for. A command that is not in the table shows nothing but its name.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from cachex_client import Command
 
@@ -43,16 +43,29 @@ KEYS: dict[str, tuple[int, int]] = {
 }
 
 
-def query_text(commands: Iterable[Command[object]], *, keys: bool) -> str:
-    """Return the text of a command or a batch; `keys` leaves the names of keys readable."""
-    parts = []
-    for number, command in enumerate(commands):
-        if number == SHOWN:
-            parts.append("...")
-            break
-        parts.append(" ".join(_words(command, keys)))
-    text = "; ".join(parts)
+def query_text(commands: Sequence[Command[object]], *, keys: bool) -> str:
+    """
+    Return the text of a command or a batch; `keys` leaves the names of keys readable.
+
+    As the conventions ask for: a text that all commands of a batch share stands there once.
+    """
+    first = commands[0]
+    text = _text(first, keys)
+    if not all(_is_like(first, text, one, keys) for one in commands[1:]):
+        parts = [_text(one, keys) for one in commands[:SHOWN]]
+        text = "; ".join(parts + ["..."] * (len(commands) > SHOWN))
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
+def _is_like(first: Command[object], text: str, other: Command[object], keys: bool) -> bool:
+    if keys:
+        return _text(other, keys) == text
+    # There may be thousands, and where nothing of arguments is shown their number says it all.
+    return other.name == first.name and len(other.arguments) == len(first.arguments)
+
+
+def _text(command: Command[object], keys: bool) -> str:
+    return " ".join(_words(command, keys))
 
 
 def _words(command: Command[object], keys: bool) -> Iterator[str]:

@@ -5,11 +5,11 @@ All that is the same for every `GET` to one server on behalf of `get` is made on
 what is left for a call is to start a span with it, and to end it with what came of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2s
 from typing import Any
 
-from cachex_client import Operation, Origin, Sent
+from cachex_client import Command, Operation, Origin, Sent
 from cachex_otel import attributes as names
 from cachex_otel.failures import class_name, status_code
 from cachex_otel.options import TelemetryOptions
@@ -88,12 +88,12 @@ class Shapes:
         commands = sent.commands
         procedure = ""
         if len(commands) == 1:
-            arguments = commands[0].arguments
-            name = commands[0].spec.name
-            if name in SCRIPTS and len(arguments) > 1:
-                procedure = _text(arguments[1])
+            name = common = commands[0].spec.name
         else:
-            name = batch_name(sent)
+            common = sent.common
+            name = batch_name(sent, common)
+        if common in SCRIPTS:
+            procedure = _procedure(commands)
         server, origin = sent.server, sent.origin
         # A shape holds server and origin, so that their id() is nobody else's.
         key = (name, id(server), id(origin), procedure)
@@ -121,7 +121,8 @@ class Shapes:
             names.DB_NAMESPACE: str(server.db),
             **server_attributes(server),
         }
-        shape = Shape(f"{name} {procedure}" if name in NAMED else name, server, measures)
+        named = procedure and command in NAMED
+        shape = Shape(f"{name} {procedure}" if named else name, server, measures)
         shape.gated = options.require_parent or family in BACKGROUND
         shape.plain = not batch and options.query_text == options.key_attribute == "off"
         if procedure:
@@ -173,11 +174,16 @@ class Shapes:
         return plain
 
 
-def batch_name(sent: Sent) -> str:
+def batch_name(sent: Sent, common: str | None) -> str:
     """Return "PIPELINE", "MULTI" or "PIPELINE GET": with the name that all commands share."""
     first = "MULTI" if sent.atomic else "PIPELINE"
-    common = sent.common
     return first if common is None else f"{first} {common}"
+
+
+def _procedure(commands: Sequence[Command[Any]]) -> str:
+    """Return the function or the script that all commands call, "" if they do not agree."""
+    called = {_text(one.arguments[1]) for one in commands if len(one.arguments) > 1}
+    return called.pop() if len(called) == 1 else ""
 
 
 def verb_name(origin: Origin) -> str:
