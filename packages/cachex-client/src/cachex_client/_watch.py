@@ -1,13 +1,13 @@
 """What observers are told of one call of many commands: a `Sent` for each server it leaves for."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import attrs
 
-from cachex_client._core.multikey import Part
-from cachex_client.command import Command, Spec
+from cachex_client._core.multikey import Foldable, Part
+from cachex_client.command import Command
 from cachex_client.observer import Sent, announced, audience, settle
 from cachex_pool import Endpoint
 
@@ -112,23 +112,16 @@ class PartsWatch:
     Its commands were packed without being made, a key at a time or a slot at a time.
     """
 
-    def __init__(
-        self,
-        server: Endpoint,
-        keys: Sequence[bytes],
-        many: str,
-        spec: Spec,
-        single: Callable[[bytes], Command[Any]],
-    ) -> None:
+    def __init__(self, server: Endpoint, keys: Sequence[bytes], verb: Foldable) -> None:
         self._server = server
         self._keys = keys
-        self._many = many
-        self._spec = spec
-        self._single = single
+        self._verb = verb
         self._open: list[tuple[Sent, Part]] = []
 
     def leave(self, asked: Iterable[tuple[Any, Part]]) -> None:
-        """Tell of what leaves for each server."""
+        """Tell of what leaves for each server, if anybody observes."""
+        if not audience.senders:
+            return
         for link, part in asked:
             made = partial(self._commands, part)
             sent = announced(self._server, made, peer=link.endpoint)
@@ -162,11 +155,12 @@ class PartsWatch:
         self._open = []
 
     def _commands(self, part: Part) -> Sequence[Command[Any]]:
-        spec = attrs.evolve(self._spec, name=self._many)
+        many = self._verb.many.decode()
+        spec = attrs.evolve(self._verb.spec, name=many)
         return [
-            self._single(self._keys[taker])
+            self._verb.single(self._keys[taker])
             if isinstance(taker, int)
-            else Command((self._many, *(self._keys[at] for at in taker)), spec)
+            else Command((many, *(self._keys[at] for at in taker)), spec)
             for taker in part.takers
         ]
 

@@ -1,25 +1,22 @@
 # tools/unasync.py writes the sync twin of this file.
 """Talking to a cluster: every command to the server that holds its key."""
 
-from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, TryAgainError
+from redis.exceptions import AskError, ClusterCrossSlotError, MovedError
 
-from cachex_client import commands as build
-from cachex_client._async.aim import Aim, Came, Group
-from cachex_client._async.cluster_links import AsyncClusterLinks, Tables
+from cachex_client._async.aim import Aim
+from cachex_client._async.cluster_bulk import AsyncClusterBulk
+from cachex_client._async.cluster_links import AsyncClusterLinks
 from cachex_client._async.cluster_scan import async_scan_cluster
-from cachex_client._async.engine import AsyncEngine
 from cachex_client._concurrency import last_write, monotonic
 from cachex_client._core.health import in_order
-from cachex_client._core.keyslot import slot_of, slots_of
-from cachex_client._core.multikey import Part, hand_out, one_slot, plan
+from cachex_client._core.keyslot import slot_of
+from cachex_client._core.multikey import one_slot
 from cachex_client._core.retry import Verdict
 from cachex_client._core.topology import Address, Remap
-from cachex_client._links import AsyncLink, async_exchange_all
-from cachex_client._watch import PartsWatch
+from cachex_client._links import AsyncLink
 from cachex_client.cluster_map import ClusterMap
 from cachex_client.command import Command, Spec, as_is
 from cachex_client.errors import SlotNotCovered
@@ -30,13 +27,11 @@ from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, pack
 
 T = TypeVar("T")
 
-MANY_AT_ONCE = 5000
-_SPEC = attrgetter("spec")
 PROBE_EVERY = 0.1
 """Seconds between two looks whether a silent primary's replica was promoted, for each shard."""
 
 
-class AsyncClusterClient(AsyncEngine[AsyncClusterLinks]):
+class AsyncClusterClient(AsyncClusterBulk):
     """
     Sends each command to the server of a Redis or Valkey Cluster that holds its key.
 
@@ -105,22 +100,6 @@ class AsyncClusterClient(AsyncEngine[AsyncClusterLinks]):
             failed = reply
         return await self._pursue(command, Aim(link), deadline, failed)
 
-    # -- many keys
-
-    async def get_many(self, keys: Sequence[bytes], *, timeout: float | None = None) -> list[Any]:
-        """
-        Return what is stored under each key, None where there is nothing: one write per server.
-
-        A key whose read failed has the error in its place.
-        """
-        return await self._spread(keys, b"GET", b"MGET", build.get, None, timeout)
-
-    async def delete_many(
-        self, keys: Sequence[bytes], *, timeout: float | None = None
-    ) -> list[int | Exception]:
-        """Remove keys with UNLINK: one write per server; return how many there were, or errors."""
-        return await self._spread(keys, b"UNLINK", b"UNLINK", build.unlink, 0, timeout)
-
     async def execute_atomic(
         self, commands: Sequence[Command[Any]], *, timeout: float | None = None
     ) -> list[Any]:
@@ -131,6 +110,16 @@ class AsyncClusterClient(AsyncEngine[AsyncClusterLinks]):
         """
         one_slot("MULTI", [key for command in commands for key in command.keys])
         return await super().execute_atomic(commands, timeout=timeout)
+
+    def scan(self, pattern: bytes, count: int = 1000, *, origin: Origin | None = None) -> Any:
+        """
+        Yield the keys that match a glob pattern, batch by batch, from every primary.
+
+        A key that is there throughout comes at least once, also while slots move and primaries
+        fail over. Each step has a deadline of its own; `count` is SCAN's hint. `origin` is for
+        observers.
+        """
+        return async_scan_cluster(self, self.map.name, pattern, count, origin)
 
     # -- life
 
@@ -298,202 +287,3 @@ class AsyncClusterClient(AsyncEngine[AsyncClusterLinks]):
 
     def _links_in_use(self) -> Iterable[AsyncLink]:
         return [link for links in self._all_links() for link in list(links.links.values())]
-
-    # -- inside: many keys
-
-    async def _spread(
-        self,
-        keys: Sequence[bytes],
-        one: bytes,
-        many: bytes,
-        single: Callable[[bytes], Command[Any]],
-        nothing: Any,
-        timeout: float | None,
-    ) -> list[Any]:
-        """Ask all servers at once, for MANY_AT_ONCE keys at a time."""
-        deadline = monotonic() + (self._timeout if timeout is None else timeout)
-        values: list[Any] = []
-        for start in range(0, len(keys), MANY_AT_ONCE):
-            some = keys[start : start + MANY_AT_ONCE]
-            values += await self._spread_some(some, one, many, single, nothing, deadline)
-        return values
-
-    async def _spread_some(
-        self,
-        keys: Sequence[bytes],
-        one: bytes,
-        many: bytes,
-        single: Callable[[bytes], Command[Any]],
-        nothing: Any,
-        deadline: float,
-    ) -> list[Any]:
-        links = self._links
-        tables = await links.mapped(deadline)
-        spec = single(b"").spec
-        parts = plan(keys, tables.primaries, one, many)
-        lost = parts.pop(None, None)
-        asks = self._asks(tables, spec)
-        asked = sorted(
-            ((asks(link), part) for link, part in parts.items() if link is not None), key=_by_name
-        )
-        watch = None
-        if audience.senders:
-            watch = PartsWatch(self.address, keys, many.decode(), spec, single)
-        try:
-            if watch is not None:
-                watch.leave(asked)
-            values, afresh = await self._ask_parts(keys, asked, single, nothing, deadline, watch)
-        except BaseException as error:
-            if watch is not None:
-                watch.break_off(error)
-            raise
-        finally:
-            if watch is not None:
-                watch.break_off()
-        if lost is not None:
-            afresh += lost.keys()
-        if afresh:
-            results = await self._pursue_many([single(keys[at]) for at in afresh], deadline)
-            for at, result in zip(afresh, results, strict=True):
-                values[at] = result
-        return values
-
-    async def _ask_parts(
-        self,
-        keys: Sequence[bytes],
-        asked: Sequence[tuple[AsyncLink, Part]],
-        single: Callable[[bytes], Command[Any]],
-        nothing: Any,
-        deadline: float,
-        watch: PartsWatch | None,
-    ) -> tuple[list[Any], list[int]]:
-        """Return the values, and which keys are to be asked for anew, one by one."""
-        values: list[Any] = [nothing] * len(keys)
-        answers = await async_exchange_all(
-            [(link, b"".join(part.packed), len(part.packed), deadline) for link, part in asked]
-        )
-        afresh: list[int] = []
-        failed: list[tuple[Aim, int, Any]] = []
-        for (link, part), answer in zip(asked, answers, strict=True):
-            if isinstance(answer, Exception):
-                replies = [answer] * len(part.takers)
-            else:
-                replies = answer
-                if not link.health.ok:
-                    link.health.succeeded()
-            for at, error in hand_out(part.takers, replies, values):
-                # TRYAGAIN: a command on several keys met a slot on the move; one key cannot.
-                if isinstance(error, TryAgainError):
-                    values[at] = error
-                    afresh.append(at)
-                else:
-                    failed.append((Aim(link), at, error))
-        self._note_write(single(b"").spec)
-        again = None if watch is None else watch.settle(values, [at for _, at, _ in failed])
-        if failed:
-            came: list[Came] = [(aim, (n,), [error]) for n, (aim, _, error) in enumerate(failed)]
-            commands = [single(keys[at]) for _, at, _ in failed]
-            results = await self._pursue_many(commands, deadline, came, watch=again)
-            for (_, at, _), result in zip(failed, results, strict=True):
-                values[at] = result
-            if watch is not None:
-                watch.settle(values)
-        return values, afresh
-
-    def _asks(self, tables: Tables, spec: Spec) -> Callable[[AsyncLink], AsyncLink]:
-        """Return who is asked in a primary's stead: one choice per shard and call."""
-        links = self._links
-        if spec.write or not links.reads_replicas:
-            return _itself
-        now = monotonic()
-        if now - last_write.get() < self.options.read_your_writes:
-            return _itself
-        links.turn += 1
-        turn, policy = links.turn, self.options.read_from
-
-        def chosen(primary: AsyncLink) -> AsyncLink:
-            found: AsyncLink = in_order(
-                policy, primary, tables.replicas.get(primary, ()), turn, now
-            )[0]
-            return found
-
-        return chosen
-
-    async def _group(
-        self,
-        commands: Sequence[Command[Any]],
-        positions: Sequence[int],
-        aims: dict[int, Aim],
-        now: float,
-        deadline: float,
-    ) -> list[Group]:
-        if aims:
-            return await super()._group(commands, positions, aims, now, deadline)
-        tables = await self._links.mapped(deadline)
-        primaries = tables.primaries
-        groups: dict[AsyncLink | None, list[int]] = {}
-        spec = commands[0].spec if commands else None
-        alike = spec is not None and len(set(map(id, map(_SPEC, commands)))) == 1
-        if alike and spec is not None and spec.write and spec.key == 1:
-            # What set_many sends. Comparing specs by value, or asking each command
-            # for its key, would take as long as all the rest.
-            keys: list[Any] = [command.arguments[1] for command in commands]
-            if set(map(type, keys)) != {bytes}:
-                keys = [command.key for command in commands]
-            for position, slot in enumerate(slots_of(keys)):
-                link = primaries[slot]
-                if link in groups:
-                    groups[link].append(position)
-                else:
-                    groups[link] = [position]
-        else:
-            await self._group_each(commands, groups, tables, now, deadline)
-        return [
-            (None if link is None else Aim(link), members)
-            for link, members in sorted(groups.items(), key=_by_name)
-        ]
-
-    async def _group_each(
-        self,
-        commands: Sequence[Command[Any]],
-        groups: dict[AsyncLink | None, list[int]],
-        tables: Tables,
-        now: float,
-        deadline: float,
-    ) -> None:
-        asked: dict[tuple[AsyncLink, bool], AsyncLink] = {}
-        anybody: AsyncLink | None = None
-        for position, command in enumerate(commands):
-            key = command.key
-            link: AsyncLink | None
-            if key is None:
-                if anybody is None:
-                    aim = await self._route(command.spec, None, now, deadline)
-                    anybody = None if aim is None else aim.link
-                link = anybody
-            else:
-                link = tables.primaries[slot_of(key)]
-                if link is not None and not command.spec.write:
-                    which = (link, command.spec.write)
-                    if which not in asked:
-                        asked[which] = self._asks(tables, command.spec)(link)
-                    link = asked[which]
-            groups.setdefault(link, []).append(position)
-
-    def scan(self, pattern: bytes, count: int = 1000, *, origin: Origin | None = None) -> Any:
-        """
-        Yield the keys that match a glob pattern, batch by batch, from every primary.
-
-        A key that is there throughout comes at least once, also while slots move and primaries
-        fail over. Each step has a deadline of its own; `count` is SCAN's hint. `origin` is for
-        observers.
-        """
-        return async_scan_cluster(self, self.map.name, pattern, count, origin)
-
-
-def _itself(link: AsyncLink) -> AsyncLink:
-    return link
-
-
-def _by_name(item: tuple[AsyncLink | None, Any]) -> str:
-    return "" if item[0] is None else item[0].name

@@ -1,15 +1,33 @@
 """Commands on many keys of a cluster: grouped by server, folded by slot, and taken apart again."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
 import attrs
 from redis.exceptions import ClusterCrossSlotError
 
 from cachex_client._core.keyslot import slot_of, slots_of
+from cachex_client.command import Command, Spec
 from cachex_pool import pack
 
 N = TypeVar("N", bound=Hashable)
+
+
+@attrs.frozen(slots=True)
+class Foldable:
+    """
+    What is done for each of many keys: by command `one`, or by `many` where they share a slot.
+
+    `single` makes the command for one key; `nothing` is the value of a key no reply is about.
+    """
+
+    one: bytes
+    many: bytes
+    single: Callable[[bytes], Command[Any]]
+    nothing: Any
+    spec: Spec = attrs.field(
+        init=False, default=attrs.Factory(lambda self: self.single(b"").spec, takes_self=True)
+    )
 
 
 @attrs.define(slots=True)

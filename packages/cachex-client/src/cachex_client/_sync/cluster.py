@@ -1,25 +1,22 @@
 # Written by tools/unasync.py from _async/cluster.py: edit that file instead.
 """Talking to a cluster: every command to the server that holds its key."""
 
-from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, TryAgainError
+from redis.exceptions import AskError, ClusterCrossSlotError, MovedError
 
-from cachex_client import commands as build
-from cachex_client._sync.aim import Aim, Came, Group
-from cachex_client._sync.cluster_links import ClusterLinks, Tables
+from cachex_client._sync.aim import Aim
+from cachex_client._sync.cluster_bulk import ClusterBulk
+from cachex_client._sync.cluster_links import ClusterLinks
 from cachex_client._sync.cluster_scan import scan_cluster
-from cachex_client._sync.engine import Engine
 from cachex_client._concurrency import last_write, monotonic
 from cachex_client._core.health import in_order
-from cachex_client._core.keyslot import slot_of, slots_of
-from cachex_client._core.multikey import Part, hand_out, one_slot, plan
+from cachex_client._core.keyslot import slot_of
+from cachex_client._core.multikey import one_slot
 from cachex_client._core.retry import Verdict
 from cachex_client._core.topology import Address, Remap
-from cachex_client._links import Link, exchange_all
-from cachex_client._watch import PartsWatch
+from cachex_client._links import Link
 from cachex_client.cluster_map import ClusterMap
 from cachex_client.command import Command, Spec, as_is
 from cachex_client.errors import SlotNotCovered
@@ -30,13 +27,11 @@ from cachex_pool import Pool, Endpoint, PoolError, PoolObserver, pack
 
 T = TypeVar("T")
 
-MANY_AT_ONCE = 5000
-_SPEC = attrgetter("spec")
 PROBE_EVERY = 0.1
 """Seconds between two looks whether a silent primary's replica was promoted, for each shard."""
 
 
-class ClusterClient(Engine[ClusterLinks]):
+class ClusterClient(ClusterBulk):
     """
     Sends each command to the server of a Redis or Valkey Cluster that holds its key.
 
@@ -105,22 +100,6 @@ class ClusterClient(Engine[ClusterLinks]):
             failed = reply
         return self._pursue(command, Aim(link), deadline, failed)
 
-    # -- many keys
-
-    def get_many(self, keys: Sequence[bytes], *, timeout: float | None = None) -> list[Any]:
-        """
-        Return what is stored under each key, None where there is nothing: one write per server.
-
-        A key whose read failed has the error in its place.
-        """
-        return self._spread(keys, b"GET", b"MGET", build.get, None, timeout)
-
-    def delete_many(
-        self, keys: Sequence[bytes], *, timeout: float | None = None
-    ) -> list[int | Exception]:
-        """Remove keys with UNLINK: one write per server; return how many there were, or errors."""
-        return self._spread(keys, b"UNLINK", b"UNLINK", build.unlink, 0, timeout)
-
     def execute_atomic(
         self, commands: Sequence[Command[Any]], *, timeout: float | None = None
     ) -> list[Any]:
@@ -131,6 +110,16 @@ class ClusterClient(Engine[ClusterLinks]):
         """
         one_slot("MULTI", [key for command in commands for key in command.keys])
         return super().execute_atomic(commands, timeout=timeout)
+
+    def scan(self, pattern: bytes, count: int = 1000, *, origin: Origin | None = None) -> Any:
+        """
+        Yield the keys that match a glob pattern, batch by batch, from every primary.
+
+        A key that is there throughout comes at least once, also while slots move and primaries
+        fail over. Each step has a deadline of its own; `count` is SCAN's hint. `origin` is for
+        observers.
+        """
+        return scan_cluster(self, self.map.name, pattern, count, origin)
 
     # -- life
 
@@ -298,202 +287,3 @@ class ClusterClient(Engine[ClusterLinks]):
 
     def _links_in_use(self) -> Iterable[Link]:
         return [link for links in self._all_links() for link in list(links.links.values())]
-
-    # -- inside: many keys
-
-    def _spread(
-        self,
-        keys: Sequence[bytes],
-        one: bytes,
-        many: bytes,
-        single: Callable[[bytes], Command[Any]],
-        nothing: Any,
-        timeout: float | None,
-    ) -> list[Any]:
-        """Ask all servers at once, for MANY_AT_ONCE keys at a time."""
-        deadline = monotonic() + (self._timeout if timeout is None else timeout)
-        values: list[Any] = []
-        for start in range(0, len(keys), MANY_AT_ONCE):
-            some = keys[start : start + MANY_AT_ONCE]
-            values += self._spread_some(some, one, many, single, nothing, deadline)
-        return values
-
-    def _spread_some(
-        self,
-        keys: Sequence[bytes],
-        one: bytes,
-        many: bytes,
-        single: Callable[[bytes], Command[Any]],
-        nothing: Any,
-        deadline: float,
-    ) -> list[Any]:
-        links = self._links
-        tables = links.mapped(deadline)
-        spec = single(b"").spec
-        parts = plan(keys, tables.primaries, one, many)
-        lost = parts.pop(None, None)
-        asks = self._asks(tables, spec)
-        asked = sorted(
-            ((asks(link), part) for link, part in parts.items() if link is not None), key=_by_name
-        )
-        watch = None
-        if audience.senders:
-            watch = PartsWatch(self.address, keys, many.decode(), spec, single)
-        try:
-            if watch is not None:
-                watch.leave(asked)
-            values, afresh = self._ask_parts(keys, asked, single, nothing, deadline, watch)
-        except BaseException as error:
-            if watch is not None:
-                watch.break_off(error)
-            raise
-        finally:
-            if watch is not None:
-                watch.break_off()
-        if lost is not None:
-            afresh += lost.keys()
-        if afresh:
-            results = self._pursue_many([single(keys[at]) for at in afresh], deadline)
-            for at, result in zip(afresh, results, strict=True):
-                values[at] = result
-        return values
-
-    def _ask_parts(
-        self,
-        keys: Sequence[bytes],
-        asked: Sequence[tuple[Link, Part]],
-        single: Callable[[bytes], Command[Any]],
-        nothing: Any,
-        deadline: float,
-        watch: PartsWatch | None,
-    ) -> tuple[list[Any], list[int]]:
-        """Return the values, and which keys are to be asked for anew, one by one."""
-        values: list[Any] = [nothing] * len(keys)
-        answers = exchange_all(
-            [(link, b"".join(part.packed), len(part.packed), deadline) for link, part in asked]
-        )
-        afresh: list[int] = []
-        failed: list[tuple[Aim, int, Any]] = []
-        for (link, part), answer in zip(asked, answers, strict=True):
-            if isinstance(answer, Exception):
-                replies = [answer] * len(part.takers)
-            else:
-                replies = answer
-                if not link.health.ok:
-                    link.health.succeeded()
-            for at, error in hand_out(part.takers, replies, values):
-                # TRYAGAIN: a command on several keys met a slot on the move; one key cannot.
-                if isinstance(error, TryAgainError):
-                    values[at] = error
-                    afresh.append(at)
-                else:
-                    failed.append((Aim(link), at, error))
-        self._note_write(single(b"").spec)
-        again = None if watch is None else watch.settle(values, [at for _, at, _ in failed])
-        if failed:
-            came: list[Came] = [(aim, (n,), [error]) for n, (aim, _, error) in enumerate(failed)]
-            commands = [single(keys[at]) for _, at, _ in failed]
-            results = self._pursue_many(commands, deadline, came, watch=again)
-            for (_, at, _), result in zip(failed, results, strict=True):
-                values[at] = result
-            if watch is not None:
-                watch.settle(values)
-        return values, afresh
-
-    def _asks(self, tables: Tables, spec: Spec) -> Callable[[Link], Link]:
-        """Return who is asked in a primary's stead: one choice per shard and call."""
-        links = self._links
-        if spec.write or not links.reads_replicas:
-            return _itself
-        now = monotonic()
-        if now - last_write.get() < self.options.read_your_writes:
-            return _itself
-        links.turn += 1
-        turn, policy = links.turn, self.options.read_from
-
-        def chosen(primary: Link) -> Link:
-            found: Link = in_order(
-                policy, primary, tables.replicas.get(primary, ()), turn, now
-            )[0]
-            return found
-
-        return chosen
-
-    def _group(
-        self,
-        commands: Sequence[Command[Any]],
-        positions: Sequence[int],
-        aims: dict[int, Aim],
-        now: float,
-        deadline: float,
-    ) -> list[Group]:
-        if aims:
-            return super()._group(commands, positions, aims, now, deadline)
-        tables = self._links.mapped(deadline)
-        primaries = tables.primaries
-        groups: dict[Link | None, list[int]] = {}
-        spec = commands[0].spec if commands else None
-        alike = spec is not None and len(set(map(id, map(_SPEC, commands)))) == 1
-        if alike and spec is not None and spec.write and spec.key == 1:
-            # What set_many sends. Comparing specs by value, or asking each command
-            # for its key, would take as long as all the rest.
-            keys: list[Any] = [command.arguments[1] for command in commands]
-            if set(map(type, keys)) != {bytes}:
-                keys = [command.key for command in commands]
-            for position, slot in enumerate(slots_of(keys)):
-                link = primaries[slot]
-                if link in groups:
-                    groups[link].append(position)
-                else:
-                    groups[link] = [position]
-        else:
-            self._group_each(commands, groups, tables, now, deadline)
-        return [
-            (None if link is None else Aim(link), members)
-            for link, members in sorted(groups.items(), key=_by_name)
-        ]
-
-    def _group_each(
-        self,
-        commands: Sequence[Command[Any]],
-        groups: dict[Link | None, list[int]],
-        tables: Tables,
-        now: float,
-        deadline: float,
-    ) -> None:
-        asked: dict[tuple[Link, bool], Link] = {}
-        anybody: Link | None = None
-        for position, command in enumerate(commands):
-            key = command.key
-            link: Link | None
-            if key is None:
-                if anybody is None:
-                    aim = self._route(command.spec, None, now, deadline)
-                    anybody = None if aim is None else aim.link
-                link = anybody
-            else:
-                link = tables.primaries[slot_of(key)]
-                if link is not None and not command.spec.write:
-                    which = (link, command.spec.write)
-                    if which not in asked:
-                        asked[which] = self._asks(tables, command.spec)(link)
-                    link = asked[which]
-            groups.setdefault(link, []).append(position)
-
-    def scan(self, pattern: bytes, count: int = 1000, *, origin: Origin | None = None) -> Any:
-        """
-        Yield the keys that match a glob pattern, batch by batch, from every primary.
-
-        A key that is there throughout comes at least once, also while slots move and primaries
-        fail over. Each step has a deadline of its own; `count` is SCAN's hint. `origin` is for
-        observers.
-        """
-        return scan_cluster(self, self.map.name, pattern, count, origin)
-
-
-def _itself(link: Link) -> Link:
-    return link
-
-
-def _by_name(item: tuple[Link | None, Any]) -> str:
-    return "" if item[0] is None else item[0].name

@@ -1,0 +1,220 @@
+# Written by tools/unasync.py from _async/cluster_bulk.py: edit that file instead.
+"""Many keys and many commands of a cluster: who gets which, written to all before any is read."""
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from redis.exceptions import TryAgainError
+
+from cachex_client import commands as build
+from cachex_client._sync.aim import Aim, Came, Group
+from cachex_client._sync.cluster_links import ClusterLinks, Tables
+from cachex_client._sync.engine import Engine
+from cachex_client._concurrency import last_write, monotonic
+from cachex_client._core.health import in_order
+from cachex_client._core.keyslot import slot_of, slots_of
+from cachex_client._core.multikey import Foldable, Part, hand_out, plan
+from cachex_client._links import Link, exchange_all
+from cachex_client._watch import PartsWatch
+from cachex_client.command import Command, Spec
+
+MANY_AT_ONCE = 5000
+GET = Foldable(b"GET", b"MGET", build.get, nothing=None)
+UNLINK = Foldable(b"UNLINK", b"UNLINK", build.unlink, nothing=0)
+_SPEC = attrgetter("spec")
+
+
+class ClusterBulk(Engine[ClusterLinks]):
+    """Splits what is to be done for many keys by server, and by slot where commands fold."""
+
+    # -- many keys
+
+    def get_many(self, keys: Sequence[bytes], *, timeout: float | None = None) -> list[Any]:
+        """
+        Return what is stored under each key, None where there is nothing: one write per server.
+
+        A key whose read failed has the error in its place.
+        """
+        return self._spread(keys, GET, timeout)
+
+    def delete_many(
+        self, keys: Sequence[bytes], *, timeout: float | None = None
+    ) -> list[int | Exception]:
+        """Remove keys with UNLINK: one write per server; return how many there were, or errors."""
+        return self._spread(keys, UNLINK, timeout)
+
+    def _spread(
+        self, keys: Sequence[bytes], verb: Foldable, timeout: float | None
+    ) -> list[Any]:
+        """Ask all servers at once, for MANY_AT_ONCE keys at a time."""
+        deadline = monotonic() + (self._timeout if timeout is None else timeout)
+        values: list[Any] = []
+        for start in range(0, len(keys), MANY_AT_ONCE):
+            some = keys[start : start + MANY_AT_ONCE]
+            values += self._spread_some(some, verb, deadline)
+        return values
+
+    def _spread_some(
+        self, keys: Sequence[bytes], verb: Foldable, deadline: float
+    ) -> list[Any]:
+        tables = self._links.mapped(deadline)
+        parts = plan(keys, tables.primaries, verb.one, verb.many)
+        lost = parts.pop(None, None)
+        asks = self._asks(tables, verb.spec)
+        asked = sorted(
+            ((asks(link), part) for link, part in parts.items() if link is not None), key=_by_name
+        )
+        watch = PartsWatch(self.address, keys, verb)
+        try:
+            watch.leave(asked)
+            values, afresh = self._ask_parts(keys, verb, asked, deadline, watch)
+        except BaseException as error:
+            watch.break_off(error)
+            raise
+        finally:
+            watch.break_off()
+        if lost is not None:
+            afresh += lost.keys()
+        if afresh:
+            results = self._pursue_many([verb.single(keys[at]) for at in afresh], deadline)
+            for at, result in zip(afresh, results, strict=True):
+                values[at] = result
+        return values
+
+    def _ask_parts(
+        self,
+        keys: Sequence[bytes],
+        verb: Foldable,
+        asked: Sequence[tuple[Link, Part]],
+        deadline: float,
+        watch: PartsWatch,
+    ) -> tuple[list[Any], list[int]]:
+        """Return the values, and which keys are to be asked for anew, one by one."""
+        values: list[Any] = [verb.nothing] * len(keys)
+        answers = exchange_all(
+            [(link, b"".join(part.packed), len(part.packed), deadline) for link, part in asked]
+        )
+        afresh: list[int] = []
+        failed: list[tuple[Aim, int, Any]] = []
+        for (link, part), answer in zip(asked, answers, strict=True):
+            if isinstance(answer, Exception):
+                replies = [answer] * len(part.takers)
+            else:
+                replies = answer
+                if not link.health.ok:
+                    link.health.succeeded()
+            for at, error in hand_out(part.takers, replies, values):
+                # TRYAGAIN: a command on several keys met a slot on the move; one key cannot.
+                if isinstance(error, TryAgainError):
+                    values[at] = error
+                    afresh.append(at)
+                else:
+                    failed.append((Aim(link), at, error))
+        self._note_write(verb.spec)
+        again = watch.settle(values, [at for _, at, _ in failed])
+        if failed:
+            came: list[Came] = [(aim, (n,), [error]) for n, (aim, _, error) in enumerate(failed)]
+            commands = [verb.single(keys[at]) for _, at, _ in failed]
+            results = self._pursue_many(commands, deadline, came, watch=again)
+            for (_, at, _), result in zip(failed, results, strict=True):
+                values[at] = result
+            watch.settle(values)
+        return values, afresh
+
+    def _asks(self, tables: Tables, spec: Spec) -> Callable[[Link], Link]:
+        """Return who is asked in a primary's stead: one choice per shard and call."""
+        links = self._links
+        if spec.write or not links.reads_replicas:
+            return _itself
+        now = monotonic()
+        if now - last_write.get() < self.options.read_your_writes:
+            return _itself
+        links.turn += 1
+        turn, policy = links.turn, self.options.read_from
+
+        def chosen(primary: Link) -> Link:
+            found: Link = in_order(
+                policy, primary, tables.replicas.get(primary, ()), turn, now
+            )[0]
+            return found
+
+        return chosen
+
+    # -- many commands
+
+    def _group(
+        self,
+        commands: Sequence[Command[Any]],
+        positions: Sequence[int],
+        aims: dict[int, Aim],
+        now: float,
+        deadline: float,
+    ) -> list[Group]:
+        if aims:
+            return super()._group(commands, positions, aims, now, deadline)
+        tables = self._links.mapped(deadline)
+        groups: dict[Link | None, list[int]] = {}
+        if keys := _written_keys(commands):
+            for position, slot in enumerate(slots_of(keys)):
+                link = tables.primaries[slot]
+                if link in groups:
+                    groups[link].append(position)
+                else:
+                    groups[link] = [position]
+        else:
+            self._group_each(commands, groups, tables, now, deadline)
+        return [
+            (None if link is None else Aim(link), members)
+            for link, members in sorted(groups.items(), key=_by_name)
+        ]
+
+    def _group_each(
+        self,
+        commands: Sequence[Command[Any]],
+        groups: dict[Link | None, list[int]],
+        tables: Tables,
+        now: float,
+        deadline: float,
+    ) -> None:
+        asked: dict[Link, Link] = {}  # by primary, for reads
+        anybody: Link | None = None
+        for position, command in enumerate(commands):
+            key = command.key
+            link: Link | None
+            if key is None:
+                if anybody is None:
+                    aim = self._route(command.spec, None, now, deadline)
+                    anybody = None if aim is None else aim.link
+                link = anybody
+            else:
+                link = tables.primaries[slot_of(key)]
+                if link is not None and not command.spec.write:
+                    if link not in asked:
+                        asked[link] = self._asks(tables, command.spec)(link)
+                    link = asked[link]
+            groups.setdefault(link, []).append(position)
+
+
+def _written_keys(commands: Sequence[Command[Any]]) -> list[Any]:
+    """
+    Return the keys of commands that write one each, all of the same spec: what set_many sends.
+
+    Of others none. Comparing specs by value, or asking each command for its key, would take as
+    long as all the rest.
+    """
+    if len(set(map(id, map(_SPEC, commands)))) != 1:
+        return []
+    spec = commands[0].spec
+    if not spec.write or spec.key != 1:
+        return []
+    keys: list[Any] = [command.arguments[1] for command in commands]
+    return keys if set(map(type, keys)) == {bytes} else [command.key for command in commands]
+
+
+def _itself(link: Link) -> Link:
+    return link
+
+
+def _by_name(item: tuple[Link | None, Any]) -> str:
+    return "" if item[0] is None else item[0].name
