@@ -31,6 +31,7 @@ from cachex_client.command import Command
 from cachex_client.observer import ClientObserver, Sent, observe, unobserve
 from cachex_pool import Endpoint
 from support.places import TOPOLOGIES, Place, place
+from support.refused_calls import ABOUT_NOTHING, REFUSED, Refused
 from support.servers import Cluster, Server, Standalone
 from support.structure_calls import (
     FAMILIES,
@@ -100,7 +101,7 @@ def prepare(at: Place, call: Call, head: str) -> None:
         fill(at.primary_for(full), full, what, CODEC.dumps, at.replicas)
 
 
-def outcome(thing: Any, call: Call, **more: Any) -> Any:
+def outcome(thing: Any, call: Call | Refused, **more: Any) -> Any:
     """Return the result of a call, or the error that it raised."""
     try:
         return getattr(thing, call.method)(*call.arguments, **call.options, **more)
@@ -273,23 +274,29 @@ def test_a_key_ends_when_it_was_told_to(alone: Place, colour: Any) -> None:
     assert cache.expiretime("key") == 2_000_000_001
 
 
-@pytest.mark.parametrize(
-    ("method", "arguments"),
-    [
-        ("hset", ("k",)),
-        ("hset", ("k", None, 1)),
-        ("zadd", ("k", {})),
-        ("sdiff", ([],)),
-        ("blpop", ([], 1)),
-        ("hmset", ("k", {})),
-    ],
-)
-def test_what_says_nothing_is_refused_before_it_is_sent(
-    method: str, arguments: tuple[Any, ...], colour: Any
-) -> None:
+def test_what_says_nothing_or_too_much_is_refused_before_it_is_sent(colour: Any) -> None:
     cache = colour.cache(colour.make("DefaultClient", ["redis://127.0.0.1:1"]))
-    with pytest.raises(ValueError, match="needed"):
-        getattr(cache, method)(*arguments)
+    for call in REFUSED:
+        assert call.says in str(outcome(cache, call)), str(call)
+
+
+def test_what_is_refused_is_not_queued(colour: Any) -> None:
+    cache = colour.cache(colour.make("DefaultClient", ["redis://127.0.0.1:1"]))
+    pipeline = cache.pipeline()
+    for call in REFUSED:
+        if call.method not in WAITING:
+            assert call.says in str(outcome(colour.plain(pipeline), call)), str(call)
+    assert len(pipeline) == 0
+
+
+def test_the_table_of_what_is_refused_has_every_method_that_takes_any_number() -> None:
+    wanted = set()
+    for name in vars_of(CacheCommands):
+        for one in inspect.signature(getattr(CacheCommands, name)).parameters.values():
+            collection = re.search("Mapping|Sequence|Iterable", str(one.annotation))
+            if one.kind is one.VAR_POSITIONAL or (one.default is one.empty and collection):
+                wanted.add(name)
+    assert wanted - {"eval_script"} == {call.method for call in ABOUT_NOTHING} - {"hset", "hsetex"}
 
 
 @pytest.mark.parametrize("family", ["hashes", "keys", "lists", "sets", "sorted_sets"])

@@ -184,15 +184,33 @@ def test_versions_move_with_their_lifetime(cache: Any) -> None:
     assert cache.get("k", "default") is None
 
 
-def test_a_timeout_that_is_no_number_removes_nothing(cache: Any) -> None:
+@pytest.mark.parametrize(
+    ("timeout", "error"), [(float("nan"), ValueError), ("60", TypeError), ([], TypeError)]
+)
+def test_a_timeout_that_is_no_number_removes_nothing(
+    cache: Any, run: Any, timeout: Any, error: type[Exception]
+) -> None:
     cache.set("k", 1)
-    for call in (cache.set, cache.add):
-        with pytest.raises(ValueError, match="number of seconds"):
-            call("k", 2, float("nan"))
-    with pytest.raises(ValueError, match="number of seconds"):
-        cache.set_many({"k": 2}, float("nan"))
-    with pytest.raises(ValueError, match="number of seconds"):
-        cache.touch("k", float("nan"))
+    for call in (
+        lambda: cache.set("k", 2, timeout),
+        lambda: cache.add("k", 2, timeout),
+        lambda: cache.set_many({"k": 2}, timeout),
+        lambda: cache.touch("k", timeout),
+        lambda: run(cache.aset("k", 2, timeout)),
+        lambda: run(cache.aset_many({"k": 2}, timeout)),
+        lambda: run(cache.atouch("k", timeout)),
+        lambda: cache.pipeline().set("k", 2, timeout),
+    ):
+        with pytest.raises(error, match="number of seconds"):
+            call()
+    assert cache.get("k") == 1
+
+
+def test_a_point_in_time_is_a_date_or_a_number(cache: Any) -> None:
+    cache.set("k", 1)
+    for verb in (cache.expire_at, cache.pexpire_at, cache.expireat):
+        with pytest.raises(TypeError, match="a datetime or a Unix time, not '2030-01-01'"):
+            verb("k", "2030-01-01")
     assert cache.get("k") == 1
 
 

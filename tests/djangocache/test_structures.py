@@ -25,10 +25,12 @@ from django_cachex.failures import FALLBACKS, FALLBACKS_IN_PIPELINES
 from djangocache import project
 from support.colours import Awaited, own_loop
 from support.places import TOPOLOGIES, Place, place
+from support.refused_calls import REFUSED, Refused
 from support.servers import Sentinels, Server, Standalone
 from support.structure_calls import (
     FAMILIES,
     VALUES,
+    WAITING,
     Call,
     K,
     L,
@@ -108,7 +110,7 @@ def prepare(at: Place, call: Call, head: str) -> None:
         fill(at.primary_for(full), full, what, CODEC.dumps, at.replicas)
 
 
-def outcome(thing: Any, call: Call, **more: Any) -> Any:
+def outcome(thing: Any, call: Call | Refused, **more: Any) -> Any:
     """Return the result of a call, or the error that it raised."""
     try:
         return getattr(thing, call.method)(*call.arguments, **call.options, **more)
@@ -367,6 +369,18 @@ def test_an_error_of_the_caller_is_not_ignored(
             put_another_type(server, call, f":1:{key}")
         with pytest.raises(redis.exceptions.ResponseError):
             pytest.fail(f"{call} returned {outcome(cache, call)!r}")
+
+
+def test_what_says_nothing_or_too_much_is_refused_and_not_ignored(
+    make_cache: Make, coloured: Any
+) -> None:
+    cache = coloured(make_cache("redis://127.0.0.1:1", **AWAY))
+    pipeline = cache.pipeline()
+    for call in REFUSED:
+        assert call.says in str(outcome(cache, call)), str(call)
+        if call.method not in WAITING:
+            assert call.says in str(outcome(pipeline, call)), str(call)
+    assert len(pipeline) == 0
 
 
 def test_without_the_option_trouble_is_raised(

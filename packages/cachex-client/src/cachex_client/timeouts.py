@@ -50,4 +50,7 @@ def unix_milliseconds(when: float | datetime, per_second: int) -> int:
     """
     if isinstance(when, datetime):
         return round(when.timestamp() * 1000)
-    return round(when * 1000 / per_second)
+    try:
+        return round(when * 1000 / per_second)
+    except TypeError:
+        raise TypeError(f"a point in time is a datetime or a Unix time, not {when!r}") from None

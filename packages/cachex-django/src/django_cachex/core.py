@@ -113,7 +113,10 @@ class CacheCore(BaseCache):
             return None
         if isinstance(timeout, timedelta):
             timeout = timeout.total_seconds()
-        return 0 if timeout <= 0 else timeout  # what is no number at all is refused later
+        try:
+            return 0 if timeout <= 0 else timeout
+        except TypeError:  # what is no number at all is refused where it is used
+            return timeout
 
     def make_pattern(self, pattern: str, version: Version = None) -> str:
         """Return the glob pattern of full keys for a pattern of keys."""

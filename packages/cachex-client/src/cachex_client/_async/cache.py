@@ -20,6 +20,7 @@ from cachex_client.command import Command, on_primary
 from cachex_client.defaults import async_value_of
 from cachex_client.keys import Key, Version
 from cachex_client.observer import audience, tell
+from cachex_client.structures.terms import exclusive
 from cachex_client.timeouts import DEFAULT, Timeout
 
 NOTHING = object()  # what no cache holds
@@ -85,7 +86,8 @@ class AsyncCache(
     ) -> bool:
         """Store a value; return False if `nx` or `xx` kept it from being stored.
 
-        `nx` stores only where there is nothing, `xx` only where there is something.
+        `nx` stores only where there is nothing, `xx` only where there is something; ValueError for
+        both.
         """
         wire, px = self.keyspace.wire(key, version), self._px(timeout)
         if px == 0:
@@ -188,7 +190,7 @@ class AsyncCache(
 
     async def _store_nothing(self, wire: bytes, *, nx: bool, xx: bool) -> bool:
         """Do as if a value had been stored and its time were over."""
-        if nx:
+        if exclusive(nx=nx, xx=xx) == "NX":
             return await self._run("add", on_primary(commands.exists(wire))) == 0
         removed = await self._run("set", commands.unlink(wire))
         if removed and audience.counters:

@@ -60,6 +60,8 @@ def set(
         digits = b"%d" % px
         packed = SET_PX_PACKED % (size, key, length, value, len(digits), digits)
         return Command(("SET", key, value, "PX", digits), SET, bool, packed)
+    if nx and xx:
+        raise ValueError("NX and XX exclude each other")
     arguments: list[Argument] = ["SET", key, value]
     if px is not None:
         arguments += ("PX", b"%d" % px)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from cachex_client.command import Argument, Command
 from cachex_client.commands import bits as build
 from cachex_client.keys import Key, Version
-from cachex_client.structures.terms import Terms, several
+from cachex_client.structures.terms import Terms, needed, several
 
 
 class BitmapCommands(Terms):
@@ -91,7 +91,7 @@ class BitmapCommands(Terms):
         """
         words: list[Argument] = [
             word if isinstance(word, bytes) else str(word).encode()
-            for operation in operations
+            for operation in needed(operations, "operation")
             for word in operation
         ]
         return build.bitfield(self.keyspace.wire(key, version), words)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from cachex_client.command import Argument, Command
 from cachex_client.commands import geo as build
 from cachex_client.keys import Key, Version
-from cachex_client.structures.terms import Terms, text
+from cachex_client.structures.terms import Terms, exclusive, text
 
 
 class GeoCommands(Terms):
@@ -27,13 +27,11 @@ class GeoCommands(Terms):
     ) -> Command[int]:
         """Add members with (longitude, latitude), or move them; return how many are new.
 
-        With `ch` how many are new or moved. `nx` only adds, `xx` only moves. ValueError if
-        `mapping` is empty. Redis: GEOADD.
+        With `ch` how many are new or moved. `nx` only adds, `xx` only moves. Redis: GEOADD.
         """
-        if not mapping:
-            raise ValueError("at least one member with its place is needed")
+        exclusive(nx=nx, xx=xx)
         options = [word for word, wanted in (("NX", nx), ("XX", xx), ("CH", ch)) if wanted]
-        stored = self.codec.dumps_many(mapping)
+        stored = self._stored(mapping)
         places = ((*at, member) for at, member in zip(mapping.values(), stored, strict=True))
         return build.geoadd(self.keyspace.wire(key, version), places, options)
 
@@ -56,14 +54,14 @@ class GeoCommands(Terms):
         self, key: Key, *members: Any, version: Version | None = None
     ) -> Command[list[tuple[float, float] | None]]:
         """Return (longitude, latitude) of each member, None for a missing one. Redis: GEOPOS."""
-        return build.geopos(self.keyspace.wire(key, version), self.codec.dumps_many(members))
+        return build.geopos(self.keyspace.wire(key, version), self._stored(members))
 
     def geohash(
         self, key: Key, *members: Any, version: Version | None = None
     ) -> Command[list[str | None]]:
         """Return the Geohash of each member, None for a missing one. Redis: GEOHASH."""
         wire = self.keyspace.wire(key, version)
-        command = build.geohash(wire, self.codec.dumps_many(members))
+        command = build.geohash(wire, self._stored(members))
         return command.then(lambda found: [None if one is None else text(one) for one in found])
 
     def geosearch(

@@ -7,7 +7,7 @@ from typing import Any
 from cachex_client.command import Command, on_primary
 from cachex_client.commands import hashes as build
 from cachex_client.keys import Key, Version
-from cachex_client.structures.terms import Field, Terms, name, names, texts
+from cachex_client.structures.terms import Field, Terms, exclusive, name, names, needed, texts
 from cachex_client.timeouts import (
     DEFAULT,
     PER_MILLISECOND,
@@ -33,7 +33,7 @@ class HashCommands(Terms):
         """Store fields of a hash and return how many of them are new.
 
         One `field` and its `value`, a `mapping` of them, `items` as a flat list of fields and
-        values, or all of these. ValueError if there is none. Redis: HSET.
+        values, or all of these. Redis: HSET.
         """
         values = self._fields(field, value, mapping, items)
         return build.hset(self.keyspace.wire(key, version), values)
@@ -143,7 +143,7 @@ class HashCommands(Terms):
         only to an earlier one. For each field 1 if it will, 0 if it was kept from it, 2 if it
         ended at once, -2 if it is missing. With `nx` never sent twice. Redis: HPEXPIRE.
         """
-        wire, condition = self.keyspace.wire(key, version), _condition(nx, xx, gt, lt)
+        wire, condition = self.keyspace.wire(key, version), exclusive(nx=nx, xx=xx, gt=gt, lt=lt)
         return build.hpexpire(wire, milliseconds(timeout), names(fields), condition)
 
     def hpexpire(
@@ -160,7 +160,7 @@ class HashCommands(Terms):
         """Let fields end in `timeout` milliseconds; else as `hexpire`. Redis: HPEXPIRE."""
         if not isinstance(timeout, timedelta):
             timeout = timedelta(milliseconds=timeout)
-        wire, condition = self.keyspace.wire(key, version), _condition(nx, xx, gt, lt)
+        wire, condition = self.keyspace.wire(key, version), exclusive(nx=nx, xx=xx, gt=gt, lt=lt)
         return build.hpexpire(wire, milliseconds(timeout), names(fields), condition)
 
     def hexpireat(
@@ -178,7 +178,7 @@ class HashCommands(Terms):
 
         Redis: HPEXPIREAT.
         """
-        wire, condition = self.keyspace.wire(key, version), _condition(nx, xx, gt, lt)
+        wire, condition = self.keyspace.wire(key, version), exclusive(nx=nx, xx=xx, gt=gt, lt=lt)
         end = unix_milliseconds(when, PER_SECOND)
         return build.hpexpireat(wire, end, names(fields), condition)
 
@@ -197,7 +197,7 @@ class HashCommands(Terms):
 
         Redis: HPEXPIREAT.
         """
-        wire, condition = self.keyspace.wire(key, version), _condition(nx, xx, gt, lt)
+        wire, condition = self.keyspace.wire(key, version), exclusive(nx=nx, xx=xx, gt=gt, lt=lt)
         end = unix_milliseconds(when, PER_MILLISECOND)
         return build.hpexpireat(wire, end, names(fields), condition)
 
@@ -254,6 +254,7 @@ class HashCommands(Terms):
         there, `fxx` only if all are; `keepttl` leaves their ends as they are. With `fnx` never sent
         twice. Redis: HSETEX.
         """
+        exclusive(fnx=fnx, fxx=fxx)
         values = self._fields(field, value, mapping, items)
         px = None if keepttl else self._px(timeout)
         wire = self.keyspace.wire(key, version)
@@ -271,6 +272,7 @@ class HashCommands(Terms):
 
         Without `timeout` and `persist` their ends stay as they are. Redis: HGETEX.
         """
+        exclusive(timeout=timeout is not None, persist=persist)
         px = None if timeout is None else milliseconds(timeout)
         wire = self.keyspace.wire(key, version)
         return build.hgetex(wire, names(fields), px=px, persist=persist).then(self._values)
@@ -295,20 +297,11 @@ class HashCommands(Terms):
             values |= {
                 name(one): dumps(its) for one, its in zip(words[::2], words[1::2], strict=True)
             }
-        if not values:
-            raise ValueError("a field and its value, a mapping or items are needed")
-        return values
+        return needed(values, "field and its value")
 
     def _mapping(self, stored: Mapping[bytes, bytes]) -> dict[str, Any]:
         values = self.codec.loads_each(list(stored.values()))
         return dict(zip(texts(stored), values, strict=True))
-
-
-def _condition(nx: bool, xx: bool, gt: bool, lt: bool) -> str | None:
-    wanted = [word for word, one in (("NX", nx), ("XX", xx), ("GT", gt), ("LT", lt)) if one]
-    if len(wanted) > 1:
-        raise ValueError(f"{' and '.join(wanted)} exclude each other")
-    return wanted[0] if wanted else None
 
 
 def _ends(reply: list[int]) -> list[int | None]:

@@ -14,7 +14,7 @@ class HyperLogLogCommands(Terms):
 
     def pfadd(self, key: Key, *values: Any, version: Version | None = None) -> Command[bool]:
         """Count values; return whether the estimate may have changed. Redis: PFADD."""
-        return build.pfadd(self.keyspace.wire(key, version), self.codec.dumps_many(values))
+        return build.pfadd(self.keyspace.wire(key, version), self._stored(values, "value"))
 
     def pfcount(
         self, keys: Key | Iterable[Key], *more: Key, version: Version | None = None

@@ -17,14 +17,14 @@ class ListCommands(Terms):
 
         Never sent twice. Redis: LPUSH.
         """
-        return build.lpush(self.keyspace.wire(key, version), self.codec.dumps_many(values))
+        return build.lpush(self.keyspace.wire(key, version), self._stored(values, "value"))
 
     def rpush(self, key: Key, *values: Any, version: Version | None = None) -> Command[int]:
         """Put values at the end, one after the other; return how long the list is then.
 
         Never sent twice. Redis: RPUSH.
         """
-        return build.rpush(self.keyspace.wire(key, version), self.codec.dumps_many(values))
+        return build.rpush(self.keyspace.wire(key, version), self._stored(values, "value"))
 
     def lpop(
         self, key: Key, count: int | None = None, version: Version | None = None

@@ -14,11 +14,11 @@ class SetCommands(Terms):
 
     def sadd(self, key: Key, *members: Any, version: Version | None = None) -> Command[int]:
         """Add members and return how many of them are new. Redis: SADD."""
-        return build.sadd(self.keyspace.wire(key, version), self.codec.dumps_many(members))
+        return build.sadd(self.keyspace.wire(key, version), self._stored(members))
 
     def srem(self, key: Key, *members: Any, version: Version | None = None) -> Command[int]:
         """Remove members and return how many there were. Redis: SREM."""
-        return build.srem(self.keyspace.wire(key, version), self.codec.dumps_many(members))
+        return build.srem(self.keyspace.wire(key, version), self._stored(members))
 
     def smembers(self, key: Key, version: Version | None = None) -> Command[set[Any]]:
         """Return all members of a set. Redis: SMEMBERS."""
@@ -33,7 +33,7 @@ class SetCommands(Terms):
     ) -> Command[list[bool]]:
         """Return of each member whether a set has it. Redis: SMISMEMBER."""
         wire = self.keyspace.wire(key, version)
-        return build.smismember(wire, self.codec.dumps_many(members))
+        return build.smismember(wire, self._stored(members))
 
     def scard(self, key: Key, version: Version | None = None) -> Command[int]:
         """Return how many members a set has, 0 if there is no such key. Redis: SCARD."""

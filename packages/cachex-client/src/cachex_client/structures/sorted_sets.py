@@ -6,7 +6,7 @@ from typing import Any
 from cachex_client.command import Command, on_primary
 from cachex_client.commands import sorted_sets as build
 from cachex_client.keys import Key, Version
-from cachex_client.structures.terms import Terms, name, score
+from cachex_client.structures.terms import Terms, exclusive, name, score
 
 
 class SortedSetCommands(Terms):
@@ -31,14 +31,13 @@ class SortedSetCommands(Terms):
         """Add members with their scores, or change these; return how many are new.
 
         With `ch` how many are new or changed. `nx` only adds, `xx` only changes, `gt` changes only
-        to a higher score, `lt` only to a lower one. ValueError if `mapping` is empty. With `nx`
-        never sent twice. Redis: ZADD.
+        to a higher score, `lt` only to a lower one. With `nx` never sent twice. Redis: ZADD.
         """
-        if not mapping:
-            raise ValueError("at least one member with its score is needed")
+        exclusive(nx=nx, xx=xx)
+        exclusive(nx=nx, gt=gt, lt=lt)
         given = (("NX", nx), ("XX", xx), ("GT", gt), ("LT", lt), ("CH", ch))
         options = [word for word, wanted in given if wanted]
-        stored = self.codec.dumps_many(mapping)
+        stored = self._stored(mapping)
         pairs = zip(map(score, mapping.values()), stored, strict=True)
         return build.zadd(self.keyspace.wire(key, version), pairs, options)
 
@@ -187,11 +186,11 @@ class SortedSetCommands(Terms):
         self, key: Key, *members: Any, version: Version | None = None
     ) -> Command[list[float | None]]:
         """Return the scores of members, None for each that is not there. Redis: ZMSCORE."""
-        return build.zmscore(self.keyspace.wire(key, version), self.codec.dumps_many(members))
+        return build.zmscore(self.keyspace.wire(key, version), self._stored(members))
 
     def zrem(self, key: Key, *members: Any, version: Version | None = None) -> Command[int]:
         """Remove members and return how many there were. Redis: ZREM."""
-        return build.zrem(self.keyspace.wire(key, version), self.codec.dumps_many(members))
+        return build.zrem(self.keyspace.wire(key, version), self._stored(members))
 
     def zremrangebyscore(
         self,

@@ -35,11 +35,9 @@ class StreamCommands(Terms):
         """Append an entry and return its id, which the server makes up if `entry_id` is `"*"`.
 
         The stream is cut to `maxlen` entries, or to those from `minid` on, `approximate` if that
-        is cheaper, `limit` at a time. None if `nomkstream` is set and there is no stream.
-        ValueError if there are no fields. Never sent twice. Redis: XADD.
+        is cheaper, `limit` at a time. None if `nomkstream` is set and there is no stream. Never
+        sent twice. Redis: XADD.
         """
-        if not fields:
-            raise ValueError("an entry has at least one field")
         trim = _trimming(maxlen, approximate, minid, limit)
         stored = dict(zip(names(fields), self.codec.dumps_many(fields.values()), strict=True))
         wire = self.keyspace.wire(key, version)
@@ -92,7 +90,7 @@ class StreamCommands(Terms):
         """
         keys = list(streams)
         wires = self._wires(keys, version)
-        command = build.xread(wires, names(streams.values()), count, block)
+        command = build.xread(wires, names(streams.values(), "stream"), count, block)
         return command.then(self._by_key(keys, wires))
 
     def xtrim(
@@ -115,7 +113,7 @@ class StreamCommands(Terms):
 
     def xdel(self, key: Key, *entry_ids: str, version: Version | None = None) -> Command[int]:
         """Remove entries and return how many there were. Redis: XDEL."""
-        return build.xdel(self.keyspace.wire(key, version), names(entry_ids))
+        return build.xdel(self.keyspace.wire(key, version), names(entry_ids, "entry"))
 
     def xinfo_stream(
         self, key: Key, full: bool = False, version: Version | None = None
@@ -204,7 +202,7 @@ class StreamCommands(Terms):
         """
         keys = list(streams)
         wires = self._wires(keys, version)
-        ids = names(streams.values())
+        ids = names(streams.values(), "stream")
         command = build.xreadgroup(
             name(group), name(consumer), wires, ids, count, block, noack=noack
         )
@@ -214,7 +212,7 @@ class StreamCommands(Terms):
         self, key: Key, group: str, *entry_ids: str, version: Version | None = None
     ) -> Command[int]:
         """Say that entries are done with; return how many of them were pending. Redis: XACK."""
-        return build.xack(self.keyspace.wire(key, version), name(group), names(entry_ids))
+        return build.xack(self.keyspace.wire(key, version), name(group), names(entry_ids, "entry"))
 
     def xpending(
         self,
@@ -278,7 +276,7 @@ class StreamCommands(Terms):
             name(group),
             name(consumer),
             min_idle_time,
-            names(entry_ids),
+            names(entry_ids, "entry"),
             options,
         )
         return command.then(self._ids if justid else self._claimed)

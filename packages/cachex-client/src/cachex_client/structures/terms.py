@@ -9,8 +9,8 @@
 - Scores are floats.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from cachex_client.codec import Codec
 from cachex_client.keys import ERRORS, Key, Keys, Version
@@ -18,6 +18,9 @@ from cachex_client.timeouts import DEFAULT, Timeout, milliseconds
 
 Field: TypeAlias = str
 """The name of something inside a key; anything else but bytes counts as its `str()`."""
+
+
+C = TypeVar("C", bound=Collection[Any])
 
 
 class Terms:
@@ -38,6 +41,10 @@ class Terms:
     def _value_or_values(self, stored: Any) -> Any:
         """Read what a command answers that takes a count: one value without it, else a list."""
         return self._values(stored) if isinstance(stored, list) else self._value(stored)
+
+    def _stored(self, values: Collection[Any], what: str = "member") -> list[bytes]:
+        """Return values, or `what` they are, as they are stored; ValueError for none."""
+        return self.codec.dumps_many(needed(values, what))
 
     def _set(self, stored: Sequence[bytes]) -> set[Any]:
         values = self._values(stored)
@@ -82,8 +89,24 @@ def name(field: Any) -> bytes:
     return str(field).encode("utf-8", ERRORS)
 
 
-def names(fields: Iterable[Any]) -> list[bytes]:
-    return [name(field) for field in fields]
+def names(fields: Iterable[Any], what: str = "field") -> list[bytes]:
+    """Return the names of fields, or of `what` they are, as they are sent; ValueError for none."""
+    return needed([name(field) for field in fields], what)
+
+
+def needed(things: C, what: str) -> C:
+    """Return what a call is about; ValueError if there is nothing in it, before it is sent."""
+    if not things:
+        raise ValueError(f"at least one {what} is needed")
+    return things
+
+
+def exclusive(**options: bool) -> str | None:
+    """Return the one option that is set, in capitals; ValueError if there are several."""
+    wanted = [word.upper() for word, on in options.items() if on]
+    if len(wanted) > 1:
+        raise ValueError(f"{' and '.join(wanted)} exclude each other")
+    return wanted[0] if wanted else None
 
 
 def text(sent: bytes) -> str:
@@ -116,9 +139,7 @@ def several(
         version = rest[0] if rest else version
     else:
         keys = [first, *rest]
-    if not keys:
-        raise ValueError("at least one key is needed")
-    return keys, version
+    return needed(keys, "key"), version
 
 
 def _hashable(value: object) -> bool:

@@ -15,7 +15,7 @@ from cachex_client.command import Command, on_primary
 from cachex_client.keys import Key, Version
 from cachex_client.limits import RateLimit
 from cachex_client.scripting import PostHook, PreHook, ScriptHelpers
-from cachex_client.structures.terms import Terms
+from cachex_client.structures.terms import Terms, exclusive
 from cachex_client.timeouts import (
     DEFAULT,
     NEVER_ENDS,
@@ -58,7 +58,7 @@ class ValueCommands(Terms):
         wire, px = self.keyspace.wire(key, version), self._px(timeout)
         if px != 0:
             return commands.set(wire, self.codec.dumps(value), px=px, nx=nx, xx=xx)
-        if nx:
+        if exclusive(nx=nx, xx=xx) == "NX":
             return on_primary(commands.exists(wire)).then(lambda there: there == 0)
         return commands.unlink(wire).then(lambda removed: removed > 0 if xx else True)
 

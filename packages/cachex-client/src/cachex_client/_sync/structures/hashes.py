@@ -29,7 +29,7 @@ class HashVerbs(Verbs):
         """Store fields of a hash and return how many of them are new.
 
         One `field` and its `value`, a `mapping` of them, `items` as a flat list of fields and
-        values, or all of these. ValueError if there is none. Redis: HSET.
+        values, or all of these. Redis: HSET.
         """
         return self._run(
             "hset", self.commands.hset(key, field, value, version, mapping, items)

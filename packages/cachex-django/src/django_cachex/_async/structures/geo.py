@@ -26,8 +26,7 @@ class AsyncGeoMethods(CacheCore):
     ) -> int:
         """Add members with (longitude, latitude), or move them; return how many are new.
 
-        With `ch` how many are new or moved. `nx` only adds, `xx` only moves. ValueError if
-        `mapping` is empty. Redis: GEOADD.
+        With `ch` how many are new or moved. `nx` only adds, `xx` only moves. Redis: GEOADD.
         """
         return await self._acache.geoadd(key, mapping, nx=nx, xx=xx, ch=ch, version=version)
 

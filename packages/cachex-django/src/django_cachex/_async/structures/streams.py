@@ -30,8 +30,8 @@ class AsyncStreamMethods(CacheCore):
         """Append an entry and return its id, which the server makes up if `entry_id` is `"*"`.
 
         The stream is cut to `maxlen` entries, or to those from `minid` on, `approximate` if that
-        is cheaper, `limit` at a time. None if `nomkstream` is set and there is no stream.
-        ValueError if there are no fields. Never sent twice. Redis: XADD.
+        is cheaper, `limit` at a time. None if `nomkstream` is set and there is no stream. Never
+        sent twice. Redis: XADD.
         """
         return await self._acache.xadd(
             key, fields, entry_id, maxlen, approximate, nomkstream, minid, limit, version

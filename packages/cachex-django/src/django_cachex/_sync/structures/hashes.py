@@ -30,7 +30,7 @@ class HashMethods(CacheCore):
         """Store fields of a hash and return how many of them are new.
 
         One `field` and its `value`, a `mapping` of them, `items` as a flat list of fields and
-        values, or all of these. ValueError if there is none. Redis: HSET.
+        values, or all of these. Redis: HSET.
         """
         return self._cache.hset(key, field, value, version, mapping, items)
 

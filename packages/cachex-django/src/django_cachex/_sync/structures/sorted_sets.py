@@ -29,8 +29,7 @@ class SortedSetMethods(CacheCore):
         """Add members with their scores, or change these; return how many are new.
 
         With `ch` how many are new or changed. `nx` only adds, `xx` only changes, `gt` changes only
-        to a higher score, `lt` only to a lower one. ValueError if `mapping` is empty. With `nx`
-        never sent twice. Redis: ZADD.
+        to a higher score, `lt` only to a lower one. With `nx` never sent twice. Redis: ZADD.
         """
         return self._cache.zadd(
             key, mapping, nx=nx, xx=xx, ch=ch, gt=gt, lt=lt, version=version
