@@ -168,6 +168,7 @@ class AsyncRedisPyPool(redis.asyncio.ConnectionPool):
         pool = self._pool()
         deadline = monotonic() + (inf if self._timeout is None else self._timeout)
         connection = await pool.acquire(deadline)
+        connection.on_overdue = None  # messages come when they come
         try:
             if connection.protocol != 2:
                 reply = await connection.call(_HELLO_2, deadline)

@@ -251,8 +251,7 @@ class PoolState:
         self.failed_dials += 1
         self.dial_error = error
         if not self._members and not self._permits:
-            while (ticket := self._next()) is not None:
-                ticket.grant(error)
+            self.turn_away(error)
         else:
             self.dispatch(now)
 
@@ -305,12 +304,16 @@ class PoolState:
         """Stop lending; return the idle connections, for the caller to close."""
         self.closed = True
         self.generation += 1
-        while (ticket := self._next()) is not None:
-            ticket.grant(Closed())
+        self.turn_away(Closed())
         idle = self.take_idle()
         for connection in idle:
             self.drop(connection, now)
         return idle
+
+    def turn_away(self, error: Exception) -> None:
+        """Have nobody wait for what nobody should get any more."""
+        while (ticket := self._next()) is not None:
+            ticket.grant(error)
 
     def take_idle(self) -> list[Any]:
         """Take out all that is idle, the one used first at the start; to be given or dropped."""

@@ -2,7 +2,7 @@
 """Borrowing connections: the async shell around `_core.state`."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Callable, Sequence
 from contextlib import contextmanager
 from copy import copy
 from random import random
@@ -72,6 +72,7 @@ class Pool:
         self.endpoint = endpoint
         self.options = options or PoolOptions()
         self.observers = tuple(observers)
+        self.on_overdue: Callable[[], None] | None = None  # called while a reply is long in coming
         self._state = PoolState(self.options)
         self._start()
         audience.register(self)
@@ -175,11 +176,13 @@ class Pool:
     def connection(self, deadline: float) -> Iterator[Connection]:
         """Borrow a connection for a block; it is closed instead of kept if the block raises."""
         connection = self.acquire(deadline)
+        connection.on_overdue = None  # what is borrowed may wait: for a message, a list's next item
         try:
             yield connection
         except BaseException as error:
             self.abandon(connection, error)
             raise
+        connection.on_overdue = self.on_overdue
         self.release(connection)
 
     # -- borrowing
@@ -289,11 +292,15 @@ class Pool:
         Let no connection that exists now be lent again.
 
         Idle ones are closed at once, lent ones when they come back. With `sever` who waits for a
-        reply on a lent one gets ConnectionLost now: the server is not the right one any more.
+        reply on a lent one gets ConnectionLost now, who waits for a connection ConnectFailed: the
+        server is not the right one any more.
         """
         with self._lock:
             idle = self._state.retire(monotonic())
             lent = [*self._state.members(), *self._under_way] if sever else ()
+            if sever:
+                gone = ConnectionLost(self.endpoint.name, reason, written=False)
+                self._state.turn_away(gone)
         for connection in lent:
             connection.sever(reason)
         self._close_all(idle, reason)
@@ -462,6 +469,7 @@ class Pool:
                 until,
                 keepalive=self.options.keepalive,
                 under_way=self._under_way,
+                on_overdue=self.on_overdue,
             )
         except BaseException as error:
             now = monotonic()

@@ -168,6 +168,7 @@ class RedisPyPool(redis.ConnectionPool):
         pool = self._pool()
         deadline = monotonic() + (inf if self._timeout is None else self._timeout)
         connection = pool.acquire(deadline)
+        connection.on_overdue = None  # messages come when they come
         try:
             if connection.protocol != 2:
                 reply = connection.call(_HELLO_2, deadline)

@@ -24,11 +24,13 @@ def dial(
     *,
     keepalive: bool = True,
     under_way: set[Connection] | None = None,
+    on_overdue: Callable[[], None] | None = None,
 ) -> Connection:
     """
     Connect, do TLS and the handshake; all of it before `deadline`.
 
     During the handshake the connection is in `under_way`, for those who may want to sever it.
+    `on_overdue` is called, then and later, whenever a reply lets its reader wait for long.
 
     Raises ConnectFailed or one of its kinds. Looking up a host name is up to the system and
     cannot be cut short.
@@ -47,6 +49,7 @@ def dial(
         sock.close()
         raise
     connection.peer = peer_of(sock.getpeername)
+    connection.on_overdue = on_overdue
     under_way = set() if under_way is None else under_way
     try:
         under_way.add(connection)

@@ -20,6 +20,8 @@ Push = hiredis.PushNotification
 
 MAX_REPLY = 1 << 30
 """Bytes one reply may have; the server's own limit for a string is half of that."""
+OVERDUE_AFTER = 0.5
+"""Seconds without a byte of a reply after which a connection calls its `on_overdue`, repeatedly."""
 
 
 BROKEN = (hiredis.ProtocolError, MemoryError, TypeError)
@@ -133,6 +135,8 @@ class Handshake:
         for command, reply in zip(commands, replies, strict=False):
             if not isinstance(reply, Exception):
                 continue
+            if command[0] == "PING" and isinstance(reply, redis_errors.NoPermissionError):
+                continue  # who may not do that, is in
             if command[0] != "CLIENT" or isinstance(reply, redis_errors.AuthenticationError):
                 raise _refusal(self.endpoint.name, str(command[0]), reply)
         told = replies[0] if replies else None

@@ -22,6 +22,7 @@ from cachex_pool._wire.protocol import (
     BROKEN,
     MAX_REPLY,
     NOT_READY,
+    OVERDUE_AFTER,
     Handshake,
     Push,
     new_reader,
@@ -82,6 +83,7 @@ class AsyncConnection(asyncio.Protocol):
         self.quiet_since = monotonic()
         self.on_end: Callable[[AsyncConnection, Exception], None] | None = None
         self.on_silence: Callable[[DeadlineExceeded], None] | None = None
+        self.on_overdue: Callable[[], None] | None = None
         self.name = name
         self.peer: tuple[str, int] | None = None
         self.protocol = 2
@@ -130,7 +132,7 @@ class AsyncConnection(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         out.append(data)
         if deadline < self._alarm_at:
-            self._set_alarm(deadline)
+            self._wait_for(deadline)
         return future
 
     def submit_many(self, data: bytes, count: int, deadline: float) -> "asyncio.Future[Any]":
@@ -249,6 +251,12 @@ class AsyncConnection(asyncio.Protocol):
 
     # -- deadlines
 
+    def _wait_for(self, deadline: float) -> None:
+        """Set the alarm for a deadline, or for when the server has said nothing for too long."""
+        if self.on_overdue is not None:
+            deadline = min(deadline, monotonic() + OVERDUE_AFTER)
+        self._set_alarm(deadline)
+
     def _set_alarm(self, when: float) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
@@ -285,7 +293,14 @@ class AsyncConnection(asyncio.Protocol):
             return
         if late:
             following = min(following, self.quiet_since + STUCK_AFTER)
-        if following != _NEVER:
+        if self.on_overdue is not None and self._pending:
+            due = self.quiet_since + OVERDUE_AFTER
+            if due <= now:
+                due = now + OVERDUE_AFTER
+                if first_unsent > 0 and self.awaited:
+                    self.on_overdue()
+            following = min(following, due)
+        if following != _NEVER and self._end is None:
             self._set_alarm(following)
 
     # -- the end
@@ -337,10 +352,12 @@ async def async_dial(
     *,
     keepalive: bool = True,
     under_way: set[AsyncConnection] | None = None,
+    on_overdue: Callable[[], None] | None = None,
 ) -> AsyncConnection:
     """Connect, do TLS and the handshake, all of it before `deadline`; as `dial` otherwise."""
     loop = asyncio.get_running_loop()
     connection = AsyncConnection(loop, endpoint.name)
+    connection.on_overdue = on_overdue
     try:
         async with asyncio.timeout(deadline - monotonic()):
             await _open(loop, connection, endpoint, keepalive)

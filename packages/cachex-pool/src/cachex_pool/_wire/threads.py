@@ -16,10 +16,18 @@ import select
 import socket
 import ssl
 import struct
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from cachex_pool._wire.protocol import BROKEN, MAX_REPLY, NOT_READY, Push, new_reader
+from cachex_pool._wire.protocol import (
+    BROKEN,
+    MAX_REPLY,
+    NOT_READY,
+    OVERDUE_AFTER,
+    Push,
+    new_reader,
+)
 from cachex_pool.errors import ConnectionLost, DeadlineExceeded, ProtocolError
 
 SLICE = 0.02
@@ -54,6 +62,7 @@ class Connection:
         "idle_since",
         "lent_at",
         "name",
+        "on_overdue",
         "owner",
         "peer",
         "protocol",
@@ -79,6 +88,7 @@ class Connection:
         self.idle_since = self.lent_at = monotonic()
         self.expires_at = float("inf")
         self.owner: str | None = None
+        self.on_overdue: Callable[[], None] | None = None
         self._set_up()
 
     def __repr__(self) -> str:
@@ -266,7 +276,7 @@ class Connection:
         remaining = deadline - monotonic()
         if remaining <= 0:
             raise DeadlineExceeded(self.name, "waiting for the reply", written=True)
-        self._wait(events, remaining)
+        self._wait_long(events, remaining)
 
     def _send_rest(self, data: bytes, sent: int, deadline: float) -> None:
         """
@@ -280,7 +290,7 @@ class Connection:
             if remaining <= 0:
                 raise DeadlineExceeded(self.name, "sending the command", written=sent > 0)
             try:
-                if self._wait(select.POLLIN | select.POLLOUT, remaining) & select.POLLIN:
+                if self._wait_long(select.POLLIN | select.POLLOUT, remaining) & select.POLLIN:
                     self._take_in()
                 sent += self._send(view[sent : sent + 4 * CHUNK])
             except _LATER:
@@ -303,6 +313,18 @@ class Connection:
         if isinstance(self._sock, ssl.SSLSocket):
             return self._recv(CHUNK)  # type: ignore[no-any-return]
         return self._recv(CHUNK, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+
+    def _wait_long(self, events: int, seconds: float) -> int:
+        """Do as `_wait`, and tell whoever wants to know that the server says nothing."""
+        if self.on_overdue is None or seconds <= OVERDUE_AFTER:
+            return self._wait(events, seconds)
+        until = monotonic() + seconds
+        ready = self._wait(events, OVERDUE_AFTER)
+        while not ready and (left := until - monotonic()) > 0:
+            if self.on_overdue is not None:
+                self.on_overdue()
+            ready = self._wait(events, min(left, OVERDUE_AFTER))
+        return ready
 
     def _wait(self, events: int, seconds: float) -> int:
         """Wait until the socket is ready; return the events, 0 if the time ran out."""
@@ -365,6 +387,13 @@ class CooperativeConnection(Connection):
     def write(self, data: bytes, deadline: float) -> None:
         self._sock.settimeout(SLICE)
         super().write(data, deadline)
+
+    def _wait_long(self, events: int, seconds: float) -> int:
+        if self.on_overdue is None or events & select.POLLOUT:
+            return super()._wait_long(events, seconds)
+        if self._sock.gettimeout() >= OVERDUE_AFTER:  # which the last receive has waited in vain
+            self.on_overdue()
+        return self._wait(events, min(seconds, OVERDUE_AFTER))
 
     def _wait(self, events: int, seconds: float) -> int:
         patience = min(max(seconds, 1e-4), _DAY)
