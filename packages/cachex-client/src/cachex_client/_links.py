@@ -34,6 +34,7 @@ class Link:
         self.endpoint = endpoint
         self.name = endpoint.name
         self.left = False  # gone from the map: who still holds it has to ask for another
+        self.deposed = False  # it led a shard, and leads no more
         self.pool = Pool(endpoint, options.pool, observers)
         self.health = Health()
         self.budget = Budget(options.retry)
@@ -45,7 +46,8 @@ class Link:
 
     def call_alone(self, data: bytes, deadline: float) -> Any:
         """Send a command that may hold its connection up."""
-        return self.pool.call(data, deadline)
+        with self.lease(deadline) as connection:
+            return connection.call(data, deadline)
 
     def lease(self, deadline: float) -> AbstractContextManager[Connection]:
         """Borrow a connection for a block."""
@@ -79,6 +81,7 @@ class AsyncLink:
         self.endpoint = endpoint
         self.name = endpoint.name
         self.left = False
+        self.deposed = False
         self._shared = AsyncMultiplexer(endpoint, options.pool, observers)
         self.pool = self._shared.pool
         self.health = Health()
@@ -91,7 +94,8 @@ class AsyncLink:
 
     async def call_alone(self, data: bytes, deadline: float) -> Any:
         """Send a command that may hold its connection up."""
-        return await self.pool.call(data, deadline)
+        async with self.lease(deadline) as connection:
+            return await connection.call(data, deadline)
 
     def lease(self, deadline: float) -> AbstractAsyncContextManager[AsyncConnection]:
         """Borrow a connection for a block."""

@@ -1,7 +1,8 @@
 """What a process knows of one cluster: shared by its threads, its event loops, its clients."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
+from weakref import WeakSet
 
 import attrs
 
@@ -19,6 +20,19 @@ from cachex_client._core.topology import (
 from cachex_client.errors import ClusterUnreachable, ConfigurationError
 from cachex_client.observer import audience, tell
 from cachex_pool import Endpoint, parse_url
+
+SILENT_FOR = 0.75
+"""Seconds without a complaint after which nobody waits in vain: who does complains every 0.5 s."""
+WATCH_ENDS = 1.0
+"""Seconds without a sign of life after which a watcher has died."""
+
+
+@attrs.define(eq=False, slots=True)
+class Silence:
+    """When a primary was last waited for in vain, and until when somebody is watching."""
+
+    heard: float
+    watched_until: float
 
 
 class ClusterMap:
@@ -44,6 +58,8 @@ class ClusterMap:
         self._remap = address_remap
         self._lock = StateLock()
         self._probed: dict[str, float] = {}
+        self._silent: dict[Address, Silence] = {}
+        self._followers: WeakSet[Any] = WeakSet()
         self.seeds = tuple(dict.fromkeys(Address(one.host, one.port) for one in endpoints))
         self.topology: Topology | None = None
         self.failures = 0
@@ -56,6 +72,7 @@ class ClusterMap:
     def after_fork(self) -> None:
         """Go on in a child process, where nobody is looking at the topology."""
         self.schedule.running_since = None
+        self._silent.clear()
 
     def __repr__(self) -> str:
         if self.topology is None:
@@ -141,6 +158,28 @@ class ClusterMap:
             self._tell_promotions(before)
         return node, topology
 
+    def promoted(self, old: Address, new: Address) -> bool:
+        """Learn that a replica leads its shard now; False if the map knew, or knows of neither."""
+        with self._lock:
+            before = self.topology
+            shards = () if before is None else before.shards
+            at = next((i for i, one in enumerate(shards) if one.primary == old), None)
+            if before is None or at is None or new not in shards[at].replicas:
+                return False
+            if at not in before.owners:
+                return False
+            self.topology = before.moved(before.owners.index(at), new)
+        self._tell_promotions(before)
+        return True
+
+    def holds_any(self, primary: Address, slots: Collection[int]) -> bool:
+        """Say whether one of the slots is, as far as we know, that primary's."""
+        topology = self.topology
+        if topology is None:
+            return False
+        shards, owners = topology.shards, topology.owners
+        return any(owners[slot] >= 0 and shards[owners[slot]].primary == primary for slot in slots)
+
     def _tell_promotions(self, before: Topology | None) -> None:
         if audience.observers and self.topology is not None:
             for old, new in promotions(before, self.topology):
@@ -168,6 +207,56 @@ class ClusterMap:
                 return False
             self._probed[primary] = now
             return True
+
+    # -- a primary that says nothing
+
+    def overdue(self, primary: Address, now: float) -> bool:
+        """Note that somebody waits for a primary in vain; say whether he is the one to watch it."""
+        with self._lock:
+            silence = self._silent.setdefault(primary, Silence(now, 0.0))
+            silence.heard = now
+            if now < silence.watched_until:
+                return False
+            silence.watched_until = now + WATCH_ENDS
+            return True
+
+    def still_silent(self, primary: Address, now: float) -> bool:
+        """Say whether somebody still waits for it in vain; for who watches it."""
+        with self._lock:
+            silence = self._silent.get(primary)
+            if silence is None or now - silence.heard > SILENT_FOR:
+                return False
+            silence.watched_until = now + WATCH_ENDS
+            return True
+
+    def unwatched(self, primary: Address) -> None:
+        """Have the next who waits in vain watch it: who did so has ended."""
+        with self._lock:
+            self._silent.pop(primary, None)
+
+    def follow(self, follower: Any) -> None:
+        """Tell `follower`, in any thread, of promotions and who is to be let go; held weakly."""
+        with self._lock:
+            self._followers.add(follower)
+
+    def forget(self, follower: Any) -> None:
+        """Tell it nothing any more."""
+        with self._lock:
+            self._followers.discard(follower)
+
+    def spread(self) -> None:
+        """Have everybody adopt what is known now: not all would notice by themselves."""
+        for follower in self._all_followers():
+            follower.catch_up()
+
+    def let_go(self, node: Address) -> None:
+        """Have nobody wait any longer for a server that led, and hangs."""
+        for follower in self._all_followers():
+            follower.let_go(node)
+
+    def _all_followers(self) -> list[Any]:
+        with self._lock:
+            return list(self._followers)
 
 
 def endpoint_of(server: str | Endpoint) -> Endpoint:

@@ -2,12 +2,16 @@
 """The servers of a cluster as one process or event loop is connected to them, kept up to date."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import random, sample
 from typing import Any
+from weakref import ref
 
 import attrs
 
+from cachex_client._sync.cluster_watch import watch
 from cachex_client._concurrency import (
+    Outside,
     StateLock,
     ask_all,
     sleep,
@@ -56,6 +60,8 @@ class ClusterLinks:
         self._options = options
         self._observers = observers
         self._lock = StateLock()
+        self._outside = Outside()
+        map.follow(self)
 
     def link(self, node: Address) -> Link:
         """Return the link to a server, a new one if need be."""
@@ -66,6 +72,7 @@ class ClusterLinks:
                 if found is None:
                     endpoint = self.map.endpoint(node, read_only=self.reads_replicas)
                     found = Link(endpoint, self._options, self._observers)
+                    found.pool.on_overdue = partial(_overdue, ref(self), node)
                     self.links[node] = found
         return found
 
@@ -73,12 +80,14 @@ class ClusterLinks:
         """Return tables of the newest topology; learn of the cluster first if nothing is known."""
         if self.map.topology is None:
             self._be_introduced(deadline)
-        tables = self.tables
-        if tables.topology is not self.map.topology:
-            tables = self.adopt()
+        tables = self.up_to_date()
         if self.map.schedule.due_at <= monotonic():
             self.look_again()
         return tables
+
+    def up_to_date(self) -> Tables:
+        """Return tables of the newest topology."""
+        return self.tables if self.tables.topology is self.map.topology else self.adopt()
 
     def adopt(self) -> Tables:
         """
@@ -96,15 +105,19 @@ class ClusterLinks:
             ]
             leaders: list[Link | None] = [*(primary for primary, _ in shards), None]
             primaries = [leaders[at] for at in topology.owners]  # -1 is the None at the end
-            hung = [one for one in self.tables.replicas if not one.health.ok]
+            before = self.tables.replicas
             self.tables = Tables(topology, primaries, dict(shards))
-            deposed = [one for one in hung if one not in self.tables.replicas]
+            deposed = [one for one in before if one not in self.tables.replicas]
+            for link in self.tables.replicas:
+                link.deposed = False
+            for link in deposed:
+                link.deposed = True
             staying = {*topology.nodes(), *self.map.seeds}
             leaving = [self.links.pop(one) for one in list(self.links) if one not in staying]
         for link in leaving:
             link.leave()
         for link in deposed:
-            if not link.left:
+            if not (link.left or link.health.ok):
                 link.pool.retire("no longer primary", sever=True)
         return self.tables
 
@@ -115,14 +128,24 @@ class ClusterLinks:
             node, topology = self.map.moved(slot, host, port, by)
             link = self.link(node)
             tables = self.tables
-            if before is None or tables.topology is not before:
-                self.adopt()
-            elif topology.shards is before.shards:
+            alone = before is not None and topology.shards is before.shards
+            if alone and tables.topology is before:
                 tables.primaries[slot] = link  # one slot alone: no new tables for that
                 tables.topology = topology
             else:
                 self.adopt()
-            return link
+        if not alone:
+            self.map.spread()
+        return link
+
+    def promoted(self, old: Address, new: Address) -> bool:
+        """Learn that a replica leads its shard now; False if that is no news."""
+        news = self.map.promoted(old, new)
+        if news:
+            self.adopt()
+            self.map.spread()
+            self.want()
+        return news
 
     def want(self) -> None:
         """Have the map looked at again, now or when it is time to."""
@@ -134,11 +157,46 @@ class ClusterLinks:
         if self.map.may_refresh(monotonic()):
             spawn(self._refresh)
 
+    # -- who waits in vain
+
+    def overdue(self, node: Address) -> None:
+        """Have a server watched that leads, or led, and lets its callers wait; somebody does."""
+        tables = self.up_to_date()
+        link = self.links.get(node)
+        if link is None or not (link.deposed or tables.replicas.get(link)):
+            return
+        if self.map.overdue(node, monotonic()):
+            spawn(partial(watch, self, link))
+
+    def catch_up(self) -> None:
+        """Adopt what is known now; from any thread."""
+        self._outside.call(self._catch_up)
+
+    def let_go(self, node: Address) -> None:
+        """Have nobody wait for a server that leads no more, and hangs; from any thread."""
+        self._outside.call(partial(self._let_go, node))
+
+    def address_of(self, link: Link) -> Address:
+        """Return where a server is."""
+        return Address(link.endpoint.host, link.endpoint.port)
+
     def close(self) -> None:
+        self.map.forget(self)
         for link in list(self.links.values()):
             link.close()
 
     # -- inside
+
+    def _catch_up(self) -> None:
+        if self.tables.topology is not None:
+            self.up_to_date()
+
+    def _let_go(self, node: Address) -> None:
+        self._catch_up()
+        link = self.links.get(node)
+        if link is not None and link.deposed:
+            link.health.failed(monotonic())
+            link.pool.retire("no longer primary", sever=True)
 
     def _be_introduced(self, deadline: float) -> None:
         """
@@ -181,6 +239,8 @@ class ClusterLinks:
         finally:
             changed = self.map.learn(found, monotonic(), random())
         tell_refreshed(self.map.name, trigger, started, found, errors)
+        if changed:
+            self.map.spread()
         if changed or errors:
             log.info("cluster map refreshed", changed=changed, errors=list(map(str, errors)))
 
@@ -218,3 +278,9 @@ class ClusterLinks:
         answers = ask_all(work, enough, seconds, GRACE)
         views = [one for _, one in answers if isinstance(one, Topology)]
         return views, [one for _, one in answers if isinstance(one, Exception)]
+
+
+def _overdue(which: "ref[ClusterLinks]", node: Address) -> None:
+    links = which()
+    if links is not None:
+        links.overdue(node)

@@ -1,0 +1,101 @@
+# tools/unasync.py writes the sync twin of this file.
+"""
+Watching a primary that says nothing, beside those who wait for it.
+
+A cluster announces nothing, and a server that hangs fails no call before its deadline. So whoever
+waits for long has the replicas of that shard looked at, by one watcher in the process, for as long
+as somebody waits. A slow server is watched too; nothing comes of it.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from cachex_client._concurrency import async_ask_all, async_sleep, monotonic
+from cachex_client._core.migration import read_own_line
+from cachex_client._core.topology import Address
+from cachex_client._links import AsyncLink
+from cachex_pool import PoolError, logger, pack
+
+if TYPE_CHECKING:
+    from cachex_client._async.cluster_links import AsyncClusterLinks
+
+log = logger("cachex_client")
+
+LOOK_EVERY = 0.1
+"""Seconds between two looks whether a replica was promoted."""
+ASK_WITHIN = 0.3
+"""Seconds that a replica may take to say what it is."""
+GRACE = 0.03
+"""Seconds that who is slow to answer is waited for once another has answered."""
+LAST_WORD = 0.08
+"""Seconds in which a primary that was deposed may show that it is alive after all."""
+INFO = pack(("INFO", "replication"))  # ROLE says the same, but few users may ask for that
+NODES = pack(("CLUSTER", "NODES"))
+PING = pack(("PING",))
+
+
+async def async_watch(links: "AsyncClusterLinks", silent: AsyncLink) -> None:
+    """
+    Look for a successor until the silent server answers, or nobody waits for it any more.
+
+    Once another leads, by whomever that was found out, those who still wait are let go, unless the
+    server turns out to be alive: a planned failover holds callers up too, and answers them all.
+    """
+    map, node = links.map, links.address_of(silent)
+    try:
+        while map.still_silent(node, monotonic()):
+            replicas = links.up_to_date().replicas.get(silent)
+            if replicas is None:
+                if not await _is_alive(silent):
+                    log.info("callers let go", server=silent.name)
+                    map.let_go(node)
+                return
+            heir = await _heir_among(links, node, replicas)
+            if heir is None or not links.promoted(node, links.address_of(heir)):
+                await async_sleep(LOOK_EVERY)
+    finally:
+        map.unwatched(node)
+
+
+async def _heir_among(
+    links: "AsyncClusterLinks", primary: Address, replicas: tuple[AsyncLink, ...]
+) -> AsyncLink | None:
+    """Return the replica that leads the primary's shard now."""
+
+    def question(link: AsyncLink) -> Callable[[], Any]:
+        async def ask() -> AsyncLink | None:
+            return link if await _leads(links, primary, link) else None
+
+        return ask
+
+    work = [question(link) for link in replicas]
+    if len(work) == 1:
+        try:
+            return await work[0]()  # type: ignore[no-any-return]
+        except PoolError:
+            return None
+    answers = await async_ask_all(work, any, ASK_WITHIN, GRACE)
+    return next((one for _, one in answers if isinstance(one, AsyncLink)), None)
+
+
+async def _leads(links: "AsyncClusterLinks", primary: Address, link: AsyncLink) -> bool:
+    """
+    Say whether a replica leads, and holds slots that we know to be its primary's.
+
+    One that was taken out of the cluster leads, too, but nothing.
+    """
+    deadline = monotonic() + ASK_WITHIN
+    told = await link.call(INFO, deadline)
+    if isinstance(told, Exception) or b"role:master" not in told:
+        return False
+    nodes = await link.call(NODES, deadline)
+    held = None if isinstance(nodes, Exception) else read_own_line(nodes)
+    return held is not None and links.map.holds_any(primary, held.owned)
+
+
+async def _is_alive(link: AsyncLink) -> bool:
+    try:
+        await link.call_alone(PING, monotonic() + LAST_WORD)
+    except PoolError:
+        return False
+    return True
