@@ -135,6 +135,8 @@ class PartsWatch:
 
         Returns who watches over those keys that did, in their order.
         """
+        if not self._open:
+            return UNWATCHED
         waiting, still = set(failed), []
         for sent, part in self._open:
             if waiting and not waiting.isdisjoint(part.keys()):
@@ -178,5 +180,5 @@ UNWATCHED = Watch.of_parts({})
 
 
 def watch_over(server: Endpoint, commands: Sequence[Command[Any]]) -> Watch:
-    """Return who watches over commands: UNWATCHED if nobody observes or there are none."""
-    return Watch(server, commands) if audience.senders and commands else UNWATCHED
+    """Return who watches over commands: UNWATCHED if nobody observes."""
+    return Watch(server, commands) if audience.senders else UNWATCHED

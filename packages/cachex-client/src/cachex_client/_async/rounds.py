@@ -59,6 +59,8 @@ class AsyncRounds(AsyncPursuit[C]):
 
         `came` is what a first round brought already, `aims` where commands at positions have to go.
         """
+        if not commands:
+            return []
         if watch is None:
             watch = UNWATCHED if came is not None else watch_over(self.address, commands)
         started = monotonic()
@@ -70,31 +72,31 @@ class AsyncRounds(AsyncPursuit[C]):
             raise
         finally:
             watch.break_off()  # does nothing, unless an interrupt kept it from being told
-        if commands:
-            self._note_write(strictest(commands))
+        self._note_write(strictest(commands))
         return parse_all(commands, errand.results)
 
     async def _go_round(self, errand: Errand, came: Sequence[Came] | None, watch: Watch) -> None:
-        pending: Sequence[int] = range(len(errand.commands))
-        while pending:
+        commands, deadline = errand.commands, errand.deadline
+        pending: Sequence[int] = range(len(commands))
+        while True:
             errand.attempt += 1
             if came is None:
-                groups = await self._group(
-                    errand.commands, pending, errand.aims, monotonic(), errand.deadline
-                )
+                groups = await self._group(commands, pending, errand.aims, monotonic(), deadline)
                 watch.leave(groups)
-                came = await self._round(errand.commands, groups, errand.deadline)
+                came = await self._round(commands, groups, deadline)
             for aim, positions, _ in came:
                 watch.reach(aim, positions)
             again = await self._take(errand, came)
             watch.settle(errand.results, again)
-            following = [errand.aims[at] for at in again]
-            if again and not await self._may_go_on(following, errand.attempt, errand.deadline):
-                for position in again:
-                    errand.give_up(position)
+            if not again:
+                return
+            aims = [errand.aims[at] for at in again]
+            if not await self._may_go_on(aims, errand.attempt, deadline):
                 break
             watch.go_on(again)
             pending, came = list(again), None
+        for position in again:
+            errand.give_up(position)
         watch.settle(errand.results)
 
     async def _take(self, errand: Errand, came: Iterable[Came]) -> dict[int, Exception]:
