@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +13,11 @@ import redis
 from redis.credentials import CredentialProvider
 
 from cachex_pool import (
+    AsyncPool,
     AuthenticationFailed,
+    BreakerOptions,
     ConnectFailed,
+    ConnectTimeout,
     Endpoint,
     HandshakeRefused,
     PoolOptions,
@@ -109,6 +114,36 @@ def test_a_wrong_password_is_told_from_other_trouble(
             assert pool.stats().size == 0
 
 
+def local_variables(error: BaseException) -> Iterator[str]:
+    """Yield all that a report with local variables shows of an error and of what led to it."""
+    todo = [traceback.TracebackException.from_exception(error, capture_locals=True)]
+    for one in todo:
+        for frame in one.stack:
+            if "cachex_pool" in frame.filename:
+                yield from (f"{name} = {its}" for name, its in (frame.locals or {}).items())
+        todo += filter(None, (one.__cause__, one.__context__))
+
+
+@pytest.mark.parametrize("reply", [b"-WRONGPASS no\r\n", None, b"", b"!garbage", b"+OK\r\n"])
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_password_is_in_no_local_variable_of_a_traceback(
+    make_caller: Any, say: Any, reply: bytes | None, protocol: int
+) -> None:
+    def answer(words: tuple[bytes, ...]) -> bytes | None:
+        return reply if words[0] in (b"AUTH", b"HELLO") else b"-ERR no\r\n"
+
+    with Scripted(answer, greet=False) as server:
+        caller = make_caller(
+            at(server, username="me", password="hush-hush", protocol=protocol, db=3),
+            PoolOptions(connect_timeout=0.3),
+        )
+        with pytest.raises(ConnectFailed) as caught:
+            caller.call(say("PING"), say.soon())
+    shown = list(local_variables(caught.value))
+    assert shown
+    assert [one for one in shown if "hush-hush" in one] == []
+
+
 def test_a_wrong_password_stays_one_however_often_it_is_tried(
     make_caller: Any, standalone: Standalone, say: Any
 ) -> None:
@@ -140,6 +175,14 @@ def test_a_user_who_may_do_little_still_gets_in(
     assert pool.call(say("GET", "a"), say.soon()) is None
     refused = pool.call(say("SET", "a", 1), say.soon())
     assert isinstance(refused, redis.exceptions.NoPermissionError)
+
+
+def test_a_user_who_may_not_even_ping_gets_in(
+    make_pool: Any, standalone: Standalone, say: Any
+) -> None:
+    standalone.command("ACL", "SETUSER", "default", "-ping")
+    pool = make_pool(at(standalone, protocol=2))
+    assert pool.call(say("GET", "a"), say.soon()) is None
 
 
 def test_a_changed_password_is_taken_up_at_the_next_connect(
@@ -197,6 +240,41 @@ def test_a_provider_that_fails_is_named_as_the_cause(
         pool.call(say("PING"), say.soon())
     assert caught.value.__cause__ is not None
     eventually(lambda: standalone.connected_clients() == 0)
+
+
+class Slow(Tokens):
+    """A provider that does not come back, until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stuck = True
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        while self.stuck:
+            await asyncio.sleep(0.01)
+        return await super().get_credentials_async()
+
+
+def test_a_provider_that_hangs_keeps_no_place_in_the_pool(
+    standalone: Standalone, say: Any, run: Any
+) -> None:
+    standalone.command("ACL", "SETUSER", "me", "on", ">token", "~*", "+@all")
+    slow = Slow()
+
+    async def main() -> None:
+        patient = PoolOptions(
+            max_dials=1, connect_timeout=0.2, breaker=BreakerOptions(enabled=False)
+        )
+        pool = AsyncPool(at(standalone, credentials=slow), patient)
+        with pytest.raises(ConnectTimeout, match="no credentials"):
+            await pool.call(say("PING"), say.soon())
+        assert pool.stats().opening == 0
+        slow.stuck = False
+        await asyncio.sleep(0.1)  # the pause after a failed dial
+        assert await pool.call(say("PING"), say.soon()) == b"PONG"
+        await pool.aclose()
+
+    run(main())
 
 
 def test_the_database_is_selected_on_every_connection(

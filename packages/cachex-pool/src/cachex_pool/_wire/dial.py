@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from cachex_pool._wire.protocol import Handshake, no_credentials, pack_many
+from cachex_pool._wire.protocol import Handshake, no_credentials
 from cachex_pool._wire.threads import Connection, connection_on
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import (
@@ -149,10 +149,10 @@ def _shake_hands(connection: Connection, endpoint: Endpoint, deadline: float) ->
     commands = handshake.first()
     protocol = endpoint.protocol
     try:
-        replies = connection.exchange(pack_many(commands), len(commands), deadline)
+        replies = connection.exchange(handshake.packed(commands), len(commands), deadline)
         if handshake.falls_back(replies):
             commands, protocol = handshake.second(), 2
-            replies = connection.exchange(pack_many(commands), len(commands), deadline)
+            replies = connection.exchange(handshake.packed(commands), len(commands), deadline)
     except ConnectionLost as error:
         handshake.check(commands, list(error.replies))  # "max number of clients", then the end
         raise

@@ -78,6 +78,24 @@ def new_reader() -> Any:
     return reader
 
 
+class Hidden(str):
+    """A password, of which a report that shows local variables shows nothing."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class HiddenBytes(bytes):
+    """The same for packed commands that have a password in them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "b'***'"
+
+
 @attrs.frozen
 class Handshake:
     """
@@ -89,7 +107,7 @@ class Handshake:
     """
 
     endpoint: Endpoint
-    login: tuple[str | None, str] | None
+    login: tuple[str | None, str] | None = attrs.field(repr=False)
 
     def first(self) -> list[tuple[Argument, ...]]:
         """The commands of the first write."""
@@ -97,15 +115,19 @@ class Handshake:
             return self.second()
         hello: tuple[Argument, ...] = ("HELLO", "3")
         if self.login is not None:
-            hello += ("AUTH", self.login[0] or "default", self.login[1])
+            hello += ("AUTH", self.login[0] or "default", Hidden(self.login[1]))
         return [hello, *self._rest()]
 
     def second(self) -> list[tuple[Argument, ...]]:
         """The commands in RESP2; without HELLO only PING tells that a password is needed."""
         if self.login is None:
             return [*self._rest(), ("PING",)]
-        name, password = self.login
+        name, password = self.login[0], Hidden(self.login[1])
         return [("AUTH", password) if name is None else ("AUTH", name, password), *self._rest()]
+
+    def packed(self, commands: Iterable[Sequence[Argument]]) -> bytes:
+        """Write the commands of a handshake as RESP."""
+        return HiddenBytes(pack_many(commands))
 
     def _rest(self) -> list[tuple[Argument, ...]]:
         commands: list[tuple[Argument, ...]] = []
