@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -233,10 +234,35 @@ def test_who_was_promoted_is_followed_before_the_sentinels_say_so() -> None:
     assert first.primary == B
 
 
+def dead(node: Address) -> Opinion:
+    return attrs.evolve(told(node), doubted=True)
+
+
 def test_an_old_primary_that_came_back_empty_is_not_taken_for_the_new_one() -> None:
-    found = believed(told(D), told(C, 1, A, B), {A: 3, B: 100})
+    found = believed(dead(D), told(C, 1, A, B), {A: 3, B: 100})
     assert found is not None
     assert found.primary == B
+
+
+def test_an_old_primary_that_came_back_does_not_inherit_from_a_silent_one() -> None:
+    now = attrs.evolve(told(B, 2, C), unwell=(A,))
+    assert believed(told(B, 2, C), now, {A: 100, C: None}) is None
+    assert believed(dead(B), now, {A: 100, C: None}) is None
+    assert believed(None, now, {A: 100, C: None}) is None
+    for word in (dead(B), None):  # C followed when we last heard of it, so it was promoted
+        found = believed(word, now, {A: 100, C: 50})
+        assert found is not None
+        assert found.primary == C
+
+
+def test_a_replica_that_leads_is_none_to_read_from() -> None:
+    """It was the primary and came back: a Sentinel will tell it whom to follow, in a while."""
+    primary = {"ip": "10.0.0.1", "port": "1", "flags": "master,s_down"}
+    old = {"ip": "10.0.0.1", "port": "2", "flags": "slave", "role-reported": "master"}
+    other = {"ip": "10.0.0.1", "port": "3", "flags": "slave", "role-reported": "slave"}
+    found = opinion(primary, [old, other], [])
+    assert found == Opinion(A, 0, (C,), unwell=(B,))
+    assert found.doubted
 
 
 def test_a_minority_that_lives_in_the_past_is_not_listened_to() -> None:

@@ -16,6 +16,7 @@ from cachex_client import AsyncSentinelClient, ClientOptions, SentinelClient, Se
 from cachex_client.commands import strings
 from cachex_pool import Endpoint
 from support import load
+from support.colours import Awaited, own_loop
 from support.history import History, Outcome
 from support.leaks import no_leaks
 from support.proxy import Proxies
@@ -324,4 +325,39 @@ def test_a_replica_that_is_slow_to_follow_does_not_keep_anybody_with_the_old_pri
         assert took < 1.0 + 3 * pulse.worst  # Sentinel waits 3 s for replicas
         for one in (slow, sentinels.sentinels[2]):
             one.resume()
+        client.close()
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_an_old_primary_that_leads_again_gets_no_writes_while_the_new_one_is_silent(
+    sentinels: Sentinels, colour: str
+) -> None:
+    """What it took would be lost once a Sentinel tells it whom to follow."""
+    with sentinels.patient(), own_loop() as loop:
+        old = sentinels.primary
+        new = sentinels.failover(30)
+        eventually(lambda: role_of(old) == "slave", 30, ignore=NOT_YET)
+        map = map_of(sentinels)
+        sync = colour == "sync"
+        client: Any = (
+            SentinelClient(map, OPTIONS)
+            if sync
+            else Awaited(AsyncSentinelClient(map, OPTIONS), loop)
+        )
+        client.execute(strings.set(b"key", b"1"))
+        old.command("ACL", "SETUSER", "default", "-replicaof", "-slaveof")  # no Sentinel may help
+        old.command("REPLICAOF", "NO", "ONE")
+        new.pause()
+        before = map.schedule.count
+        while map.schedule.count < before + 4:
+            with pytest.raises(EXPECTED):
+                client.execute(strings.set(b"key", b"2"), timeout=0.2)
+        assert role_of(old) == "master"
+        assert map.opinion is not None
+        assert map.opinion.primary.port == new.port
+        new.resume()
+        eventually(lambda: client.execute(strings.set(b"key", b"3")), 10, ignore=EXPECTED)
+        assert new.command("GET", "key") == b"3"
+        assert old.command("GET", "key") in (None, b"1")
+        old.command("ACL", "SETUSER", "default", "+replicaof", "+slaveof")
         client.close()

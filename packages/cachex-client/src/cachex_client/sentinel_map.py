@@ -8,12 +8,12 @@ from weakref import WeakSet, ref
 import attrs
 import redis
 
+from cachex_client._audience import tell
 from cachex_client._concurrency import Ear, Listeners, StateLock, monotonic, on_fork, sleep
 from cachex_client._core.refresh import RefreshSchedule
 from cachex_client._core.sentinel import Opinion
 from cachex_client._core.topology import Address, Remap
 from cachex_client.errors import ClusterUnreachable, ConfigurationError
-from cachex_client.observer import tell
 from cachex_client.options import ClientOptions
 from cachex_pool import Endpoint, Pool, PoolOptions
 from cachex_pool.redis_py import RedisPyPool
@@ -22,7 +22,16 @@ CHECK_EVERY = 0.1
 """Seconds between two looks for a new primary while the old one fails."""
 POLL_EVERY = 10.0
 """Seconds after which the Sentinels are asked anyway."""
-EVENTS = ("+switch-master", "+promoted-slave", "+odown", "+reboot", "+slave", "+sdown", "-sdown")
+EVENTS = (
+    "+switch-master",
+    "+promoted-slave",
+    "+odown",
+    "+reboot",
+    "+slave",
+    "+sdown",
+    "-sdown",
+    "+role-change",
+)
 SILENCE = 15.0
 """Seconds without a word, not even to a PING, after which a Sentinel is called anew."""
 

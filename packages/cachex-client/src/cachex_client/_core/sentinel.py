@@ -9,6 +9,7 @@ import attrs
 from cachex_client._core.topology import Address, Remap
 
 _UNFIT = frozenset(("s_down", "o_down", "disconnected"))
+_DOUBTED = frozenset(("s_down", "o_down", "failover_in_progress"))
 _PROMOTED = frozenset(("reconf_slaves", "update_config"))
 """States of a failover in which a Sentinel has the new epoch, but still names the old primary."""
 
@@ -19,7 +20,7 @@ class Opinion:
     What one Sentinel says of a service: who leads, since which epoch, who follows.
 
     `unwell` are replicas that reads had better not go to now; one of them may lead tomorrow.
-    `votes` is how many Sentinels say so.
+    `votes` is how many Sentinels say so, `doubted` whether one of them holds the primary for dead.
     """
 
     primary: Address
@@ -28,6 +29,7 @@ class Opinion:
     sentinels: tuple[Address, ...] = ()
     unwell: tuple[Address, ...] = ()
     votes: int = attrs.field(default=1, eq=False)
+    doubted: bool = attrs.field(default=False, eq=False)
 
     def led_by(self, node: Address) -> "Opinion":
         """Return the opinion after a promotion that the Sentinels have not told of yet."""
@@ -42,8 +44,9 @@ def opinion(
     """
     Read the replies to SENTINEL MASTER, REPLICAS and SENTINELS; None if one is unusable.
 
-    Replicas that are down or disconnected, by their flags, are kept apart. A Sentinel in the midst
-    of a failover counts as naming whom it promoted, as its SENTINEL GET-MASTER-ADDR-BY-NAME does.
+    Replicas that are down or disconnected, by their flags, or do not follow, are kept apart. A
+    Sentinel in the midst of a failover counts as naming whom it promoted, as its SENTINEL
+    GET-MASTER-ADDR-BY-NAME does.
     """
     try:
         told, others = _fields(primary), list(map(_fields, replicas))
@@ -54,6 +57,7 @@ def opinion(
             replicas=tuple(sorted(node for node, fit in followers if fit)),
             sentinels=tuple(sorted(_address(one, None) for one in map(_fields, sentinels or ()))),
             unwell=tuple(sorted(node for node, fit in followers if not fit)),
+            doubted=bool(_DOUBTED & _flags(told)),
         )
         if told.get("failover-state") in _PROMOTED:
             for heir in (one for one in others if "promoted" in _flags(one)):
@@ -91,6 +95,7 @@ def majority(opinions: Sequence[Opinion]) -> Opinion | None:
         tuple(sorted(sentinels)),
         tuple(sorted(unwell)),
         votes[primary],
+        any(one.doubted for one in agreeing),
     )
 
 
@@ -108,8 +113,7 @@ def believed(
     silent is not in it. A minority that names an older epoch than we know, or in the same epoch
     somebody else than ours that still leads, is not listened to. A primary that the Sentinels name
     is believed if it agrees. While they still name one that does not lead any more, and ours does
-    not either, the server that leads with the highest offset was just promoted: an old primary that
-    came back, and leads until it is told otherwise, starts from a lower one.
+    not either, another server that leads may just have been promoted, see `_heirs`.
     """
     leaders = {node: offset for node, offset in roles.items() if offset is not None}
     if told is not None and now is not None and 2 * told.votes <= sentinels:
@@ -120,14 +124,34 @@ def believed(
     before = now or told
     if before is None or before.primary in leaders:
         return None
-    if leaders:
-        return before.led_by(max(leaders, key=lambda node: leaders[node]))
+    heirs = _heirs(told, now, roles)
+    if heirs:
+        return before.led_by(max(heirs, key=lambda one: (one in before.replicas, leaders[one])))
     # A silent primary is better than none: there may be replicas to read from.
     return told if now is None and before.primary not in roles else None
 
 
+def _heirs(
+    told: Opinion | None, now: Opinion | None, roles: Mapping[Address, int | None]
+) -> list[Address]:
+    """
+    Return which of the servers that say they lead may have been promoted.
+
+    An old primary that was started again says so, too, for seconds: until a Sentinel tells it whom
+    to follow. So nobody is the heir of a primary that is merely silent, unless a Sentinel holds it
+    for dead; and then only who followed it when we last heard. It does not matter to a primary
+    that says itself that it follows. Of several heirs, an old primary has the lower offset.
+    """
+    leaders = [node for node, offset in roles.items() if offset is not None]
+    if any(one is not None and roles.get(one.primary, 0) is None for one in (now, told)):
+        return leaders
+    if told is not None and not told.doubted:
+        return []
+    return leaders if now is None else [node for node in leaders if node in now.replicas]
+
+
 def _fit(told: Mapping[str, str]) -> bool:
-    return not _UNFIT & _flags(told)
+    return not _UNFIT & _flags(told) and told.get("role-reported") != "master"
 
 
 def _flags(told: Mapping[str, str]) -> set[str]:
