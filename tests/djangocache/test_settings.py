@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from traceback import TracebackException
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from cachex_client.compressors import ZlibCompressor
 from cachex_client.config.foreign import REFUSED
 from cachex_client.config.options import BY_NAME, describe, every_option
 from cachex_client.serializers import JsonSerializer, PickleSerializer
+from django_cachex.cache import RedisCache
 from django_cachex.client import DefaultClient
 from django_cachex.pool import ConnectionFactory
 from djangocache.configs import SECRET, URL, read, refused
@@ -401,6 +403,13 @@ def test_a_configuration_shows_no_secret() -> None:
     )
     assert SECRET not in repr(config)
     assert SECRET not in repr(read(options={"PASSWORD": SECRET}))
+
+
+def test_a_cache_that_was_refused_can_be_shown() -> None:
+    with pytest.raises(ImproperlyConfigured) as caught:
+        RedisCache(URL, {"OPTIONS": {"SOCKET_TIMEOT": 1}})
+    report = TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "self = <RedisCache>" in "".join(report.format())
 
 
 def test_equal_entries_make_equal_client_configurations() -> None:

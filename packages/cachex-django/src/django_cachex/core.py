@@ -131,4 +131,6 @@ class CacheCore(BaseCache):
         return self._halves.keys
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._shared.config.alias!r} on {self.client!r}>"
+        shared = self.__dict__.get("_shared")  # not there in a traceback of refused settings
+        about = "" if shared is None else f" {shared.config.alias!r} on {shared.client!r}"
+        return f"<{type(self).__name__}{about}>"
