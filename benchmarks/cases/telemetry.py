@@ -70,7 +70,7 @@ def get(ground: Ground) -> Case:
 
 
 def _look() -> Contender:
-    from cachex_client.observer import audience
+    from cachex_client._audience import audience
 
     def run(count: int) -> None:
         for _ in repeat(None, count * TURNS):

@@ -29,9 +29,9 @@ from cachex_client import (
     commands,
     live_clients,
 )
+from cachex_client._audience import audience
 from cachex_client._watch import Watch
 from cachex_client.commands import custom
-from cachex_client.observer import audience
 from cachex_pool import ConnectionLost, DeadlineExceeded
 from support.proxy import Proxy
 from support.scripted import Scripted

@@ -20,15 +20,18 @@ from cachex_client import (
     Cache,
     CacheCommands,
     CachePipeline,
+    ClientObserver,
     ClientOptions,
     Codec,
     DefaultClient,
     Keys,
+    Sent,
     SentinelMap,
     SerializerError,
+    observe,
+    unobserve,
 )
 from cachex_client.command import Command
-from cachex_client.observer import ClientObserver, Sent, observe, unobserve
 from cachex_pool import Endpoint
 from support.places import TOPOLOGIES, Place, place
 from support.refused_calls import ABOUT_NOTHING, REFUSED, Refused

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 import cachex_otel
 import cachex_pool
 from cachex_client import Cache, ClientObserver, DefaultClient, Operation, Origin, Sent, commands
-from cachex_client import observer as seam
+from cachex_client import _audience as seam
 from cachex_otel import TelemetryOptions
 from cachex_otel.instrumentor import CachexInstrumentor
 from cachex_otel.metrics import Meters

@@ -7,6 +7,9 @@ from cachex_client._async.default import AsyncDefaultClient
 from cachex_client._async.facade import AsyncRedis
 from cachex_client._async.read_only import AsyncReadOnlyClient
 from cachex_client._async.sentinel import AsyncSentinelClient
+from cachex_client._async.told import async_as_operation
+from cachex_client._audience import observe, unobserve
+from cachex_client._live import live_clients
 from cachex_client._sync.cache import Cache
 from cachex_client._sync.cache_pipeline import CachePipeline
 from cachex_client._sync.cluster import ClusterClient
@@ -14,6 +17,7 @@ from cachex_client._sync.default import DefaultClient
 from cachex_client._sync.facade import Redis
 from cachex_client._sync.read_only import ReadOnlyClient
 from cachex_client._sync.sentinel import SentinelClient
+from cachex_client._sync.told import as_operation
 from cachex_client.cluster_map import ClusterMap
 from cachex_client.codec import Codec
 from cachex_client.command import Command, Spec
@@ -31,15 +35,7 @@ from cachex_client.errors import (
 )
 from cachex_client.executor import AsyncExecutor, Executor
 from cachex_client.keys import Keys
-from cachex_client.observer import (
-    ClientObserver,
-    Operation,
-    Origin,
-    Sent,
-    live_clients,
-    observe,
-    unobserve,
-)
+from cachex_client.observer import ClientObserver, Operation, Origin, Sent
 from cachex_client.options import Candidate, ClientOptions, ReadFrom, RetryOptions
 from cachex_client.sentinel_map import SentinelMap
 from cachex_client.structures import CacheCommands
@@ -93,6 +89,8 @@ __all__ = [
     "SlotNotCovered",
     "Spec",
     "TopologyView",
+    "as_operation",
+    "async_as_operation",
     "live_clients",
     "observe",
     "unobserve",

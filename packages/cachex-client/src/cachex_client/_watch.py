@@ -6,9 +6,11 @@ from typing import Any
 
 import attrs
 
+from cachex_client._audience import audience
 from cachex_client._core.multikey import Foldable, Part
+from cachex_client._telling import announced, settle
 from cachex_client.command import Command
-from cachex_client.observer import Sent, announced, audience, settle
+from cachex_client.observer import Sent
 from cachex_pool import Endpoint
 
 

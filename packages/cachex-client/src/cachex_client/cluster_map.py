@@ -6,6 +6,7 @@ from weakref import WeakSet
 
 import attrs
 
+from cachex_client._audience import audience, tell
 from cachex_client._concurrency import StateLock, on_fork
 from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.refresh import RefreshSchedule
@@ -18,7 +19,6 @@ from cachex_client._core.topology import (
     promotions,
 )
 from cachex_client.errors import ClusterUnreachable, ConfigurationError
-from cachex_client.observer import audience, tell
 from cachex_pool import Endpoint, parse_url
 
 SILENT_FOR = 0.75

@@ -31,20 +31,13 @@ Background work (finding servers, filling pools) is no operation, and runs in an
 """
 
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
-from functools import lru_cache
-from types import TracebackType
 from typing import Any
-from weakref import WeakSet
 
 import attrs
 from redis.exceptions import AskError
 
-from cachex_client._concurrency import StateLock, monotonic
 from cachex_client.command import Command
-from cachex_pool import Endpoint, logger
-
-log = logger("cachex_client")
+from cachex_pool import Endpoint
 
 _LOOKUPS = frozenset(("GET", "MGET"))
 
@@ -60,24 +53,6 @@ class Origin:
 
     cache: str
     operation: str
-
-
-@lru_cache(1024)
-def origin_of(cache: str, operation: str) -> Origin:
-    """Return the origin of a verb: the same one for each call, so that observers know it again."""
-    return Origin(cache, operation)
-
-
-class Origins(dict[str, Origin]):
-    """The origins of one cache by operation, found faster than `origin_of` finds them."""
-
-    def __init__(self, cache: str) -> None:
-        super().__init__()
-        self._cache = cache
-
-    def __missing__(self, operation: str) -> Origin:
-        made = self[operation] = origin_of(self._cache, operation)
-        return made
 
 
 class Sent:
@@ -294,222 +269,7 @@ class ClientObserver:
         """Hear that `new` leads where `old` did, as "host:port"; in clusters, for each shard."""
 
 
-class Audience:
-    """Who listens, and to what; looked at by every call."""
-
-    __slots__ = ("_lock", "beginners", "counters", "observers", "senders", "sleeper")
-
-    def __init__(self) -> None:
-        self._lock = StateLock()
-        self._take(())
-
-    def join(self, observer: ClientObserver) -> None:
-        with self._lock:
-            if observer not in self.observers:
-                self._take((*self.observers, observer))
-
-    def leave(self, observer: ClientObserver) -> bool:
-        """Return whether it was there."""
-        with self._lock:
-            before = self.observers
-            self._take(tuple(one for one in before if one is not observer))
-            return len(self.observers) < len(before)
-
-    def _take(self, observers: tuple[ClientObserver, ...]) -> None:
-        self.senders = _who_override(observers, "sending")
-        sleepers = _who_override(self.senders, "asleep")
-        self.sleeper = sleepers[0] if len(sleepers) == len(self.senders) == 1 else None
-        self.beginners = _who_override(observers, "began")
-        self.counters = _who_override(observers, "looked_up", "wrote", "deleted")
-        self.observers = observers
-
-
-def _who_override(
-    observers: tuple[ClientObserver, ...], *methods: str
-) -> tuple[ClientObserver, ...]:
-    def overrides(observer: ClientObserver, method: str) -> bool:
-        own = getattr(getattr(observer, method), "__func__", None)
-        return own is not getattr(ClientObserver, method)
-
-    return tuple(one for one in observers if any(overrides(one, method) for method in methods))
-
-
-audience = Audience()
-
-
-def observe(observer: ClientObserver) -> None:
-    """Have an observer told of all clients and caches of this process, from now on; once."""
-    audience.join(observer)
-
-
-def unobserve(observer: ClientObserver) -> None:
-    """Tell it nothing more, but for the ends of what it gave tokens for."""
-    audience.leave(observer)
-
-
-# -- for those who tell
-
-together: ContextVar[Operation | None] = ContextVar("cachex_together", default=None)
-"""The verb for many keys that is its one `Sent`."""
-
-
-def tell(event: str, *facts: Any, **more: Any) -> None:
-    """Call a method of every observer."""
-    for observer in audience.observers:
-        try:
-            getattr(observer, event)(*facts, **more)
-        except Exception as error:
-            detach(observer, error)
-
-
-def all_asleep() -> bool:
-    """Say whether nobody wants to hear of wire operations now."""
-    sleeper = audience.sleeper
-    if sleeper is None:
-        return not audience.senders
-    try:
-        return sleeper.asleep()
-    except Exception as error:
-        detach(sleeper, error)
-        return True
-
-
-def announced(
-    server: Endpoint,
-    commands: "Sequence[Command[Any]] | Callable[[], Sequence[Command[Any]]]",
-    *,
-    peer: Endpoint | None = None,
-    atomic: bool = False,
-) -> Sent | None:
-    """
-    Tell of a wire operation; return its `Sent` if anybody wants to hear of the end.
-
-    `settle` has to be called then, whatever happens.
-    """
-    if audience.sleeper is not None and all_asleep():
-        return None
-    sent = Sent()
-    sent.server = server
-    sent._commands = commands
-    if atomic:
-        sent.atomic = True
-    if peer is not None:
-        sent.peer = peer
-    if (whole := together.get()) is not None:
-        sent._whole = whole
-    try:
-        for observer in audience.senders:
-            try:  # between a token and its place is nothing where an interrupt could come
-                if (token := observer.sending(sent)) is not None:
-                    sent.tokens += ((observer, token),)
-            except Exception as error:
-                detach(observer, error)
-        return sent if sent.tokens else None
-    except BaseException as error:
-        sent.error = error
-        settle(sent)
-        raise
-
-
-def tell_refreshed(
-    topology: str, trigger: str, started: float, found: Any, errors: Sequence[Exception]
-) -> None:
-    """Tell of a look at a topology: an error only if nothing was found."""
-    if audience.observers:
-        error = errors[0] if errors and found is None else None
-        tell("refreshed", topology, trigger=trigger, took=monotonic() - started, error=error)
-
-
-def settle(sent: Sent) -> None:
-    """Tell the end of a wire operation to those who want to know and were not told."""
-    while sent.tokens:
-        (observer, token), sent.tokens = sent.tokens[-1], sent.tokens[:-1]
-        try:
-            observer.settled(sent, token)
-        except Exception as error:
-            detach(observer, error)
-
-
-class Telling:
-    """
-    Tells of a wire operation that does not go through `execute`: on a connection of one's own.
-
-    What stands behind `with` has the `Sent`, None if nobody wants to hear of it.
-    """
-
-    def __init__(
-        self, server: Endpoint, commands: Sequence[Command[Any]], *, atomic: bool = False
-    ) -> None:
-        self._server, self._commands, self._atomic = server, commands, atomic
-        self._sent: Sent | None = None
-
-    def __enter__(self) -> Sent | None:
-        if audience.senders and self._commands:
-            self._sent = announced(self._server, self._commands, atomic=self._atomic)
-        return self._sent
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        sent = self._sent
-        if sent is not None:
-            sent.error = error or sent.error
-            settle(sent)
-
-
-def begin(operation: Operation) -> bool:
-    """Tell of a verb; say whether anybody wants to hear of its end."""
-    for observer in audience.beginners:
-        try:
-            if (token := observer.began(operation)) is not None:
-                operation.tokens += ((observer, token),)
-        except Exception as error:
-            detach(observer, error)
-    return bool(operation.tokens)
-
-
-def end(operation: Operation) -> None:
-    """Tell the end of a verb to those who want to know and were not told."""
-    while operation.tokens:
-        (observer, token), operation.tokens = operation.tokens[-1], operation.tokens[:-1]
-        try:
-            observer.ended(operation, token)
-        except Exception as error:
-            detach(observer, error)
-
-
-def detach(observer: ClientObserver, error: Exception) -> None:
-    """Tell an observer nothing more, as it raised; say so, once."""
-    if audience.leave(observer):
-        log.error("observer raised and was detached", observer=repr(observer), exc_info=error)
-
-
 def error_code(error: BaseException | None) -> str | None:
     """Return the word an error reply begins with, None for other errors."""
     code = getattr(error, "code", None)
     return code if isinstance(code, str) and code else None
-
-
-# -- which clients there are
-
-_clients: "WeakSet[Any]" = WeakSet()
-_clients_lock = StateLock()
-
-
-def born(client: Any) -> None:
-    """Keep a client in mind, weakly."""
-    with _clients_lock:
-        _clients.add(client)
-
-
-def live_clients() -> list[Any]:
-    """
-    Return the clients of this process that somebody still holds, of both colours.
-
-    For telemetry: each has `view()` and `stats()`.
-    """
-    with _clients_lock:
-        return list(_clients)

@@ -9,7 +9,7 @@ from attrs.validators import deep_iterable, in_, instance_of, is_callable, optio
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-    from cachex_client.observer import Sent
+    from cachex_client import Sent
 
     Hook = Callable[[Span, Sent], object]
 

@@ -8,10 +8,10 @@ from redis.exceptions import NoScriptError
 
 from cachex_client import commands
 from cachex_client._async.verbs import AsyncVerbs
+from cachex_client._audience import audience, tell
 from cachex_client._core.increment import increment
 from cachex_client.command import on_primary
 from cachex_client.keys import Version
-from cachex_client.observer import audience, tell
 from cachex_client.outcomes import OnError, settle
 from cachex_client.timeouts import DEFAULT, Timeout
 

@@ -15,11 +15,11 @@ from cachex_client._async.flights import async_flights
 from cachex_client._async.keyspace import AsyncKeyspaceVerbs
 from cachex_client._async.scans import AsyncScanVerbs
 from cachex_client._async.structures import AsyncStructureVerbs
+from cachex_client._audience import audience, tell
 from cachex_client._concurrency import monotonic
 from cachex_client.command import Command, on_primary
 from cachex_client.defaults import async_value_of
 from cachex_client.keys import Key, Version
-from cachex_client.observer import audience, tell
 from cachex_client.structures.terms import exclusive
 from cachex_client.timeouts import DEFAULT, Timeout
 

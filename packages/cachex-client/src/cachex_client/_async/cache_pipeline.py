@@ -6,9 +6,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from cachex_client._async.verbs import AsyncVerbs
+from cachex_client._audience import audience
+from cachex_client._telling import origin_of
 from cachex_client.command import Command, on_primary
 from cachex_client.keys import Version
-from cachex_client.observer import audience, origin_of
 from cachex_client.queued import QueuedVerbs
 from cachex_client.queued.queue import Failed
 from cachex_client.structures import CacheCommands

@@ -10,6 +10,7 @@ from cachex_client._async.aim import Aim
 from cachex_client._async.cluster_bulk import AsyncClusterBulk
 from cachex_client._async.cluster_links import AsyncClusterLinks
 from cachex_client._async.cluster_scan import async_scan_cluster
+from cachex_client._audience import audience
 from cachex_client._concurrency import last_write, monotonic
 from cachex_client._core.health import in_order
 from cachex_client._core.keyslot import slot_of
@@ -17,10 +18,12 @@ from cachex_client._core.multikey import one_slot
 from cachex_client._core.retry import Verdict
 from cachex_client._core.topology import Address, Remap
 from cachex_client._links import AsyncLink
+from cachex_client._live import born
+from cachex_client._telling import announced, settle
 from cachex_client.cluster_map import ClusterMap
 from cachex_client.command import Command, Spec, as_is
 from cachex_client.errors import SlotNotCovered
-from cachex_client.observer import Origin, announced, audience, born, settle
+from cachex_client.observer import Origin
 from cachex_client.options import ClientOptions
 from cachex_client.view import NodeView, TopologyView, node_view
 from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, pack

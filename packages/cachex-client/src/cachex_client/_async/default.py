@@ -8,16 +8,18 @@ import attrs
 
 from cachex_client._async.aim import Aim, Group
 from cachex_client._async.engine import AsyncEngine
+from cachex_client._audience import audience
 from cachex_client._concurrency import last_write, monotonic
 from cachex_client._core.batches import any_error, batches, outcomes, parse_all, strictest
 from cachex_client._core.health import in_order
 from cachex_client._core.retry import Verdict
 from cachex_client._links import AsyncLink
+from cachex_client._live import born
+from cachex_client._telling import announced, settle
 from cachex_client._watch import UNWATCHED, Watch
 from cachex_client.cluster_map import endpoint_of
 from cachex_client.command import Command, Spec, as_is
 from cachex_client.errors import ConfigurationError
-from cachex_client.observer import announced, audience, born, settle
 from cachex_client.options import ClientOptions
 from cachex_client.view import TopologyView, node_view
 from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, pack

@@ -17,12 +17,14 @@ from redis.exceptions import ReadOnlyError, RedisError
 from cachex_client import commands as build
 from cachex_client._async.aim import Aim
 from cachex_client._async.rounds import AsyncRounds
+from cachex_client._audience import audience
 from cachex_client._concurrency import AsyncClosable, async_sleep, monotonic
 from cachex_client._core.batches import MAX_COMMANDS
 from cachex_client._core.transaction import transaction_of
 from cachex_client._links import AsyncLink
+from cachex_client._telling import announced, settle
 from cachex_client.command import Command, Spec
-from cachex_client.observer import Origin, announced, audience, settle
+from cachex_client.observer import Origin
 from cachex_client.options import ClientOptions
 from cachex_pool import AsyncConnection, PoolClosed, PoolError, PoolStats
 

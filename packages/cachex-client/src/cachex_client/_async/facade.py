@@ -18,9 +18,9 @@ from cachex_client._core.everywhere import EVERYWHERE, KEY_BY_KEY
 from cachex_client._core.replies import as_resp2, decoded, hgetall
 from cachex_client._core.routes import CURSORS, Way, route_of, wait_of
 from cachex_client._core.specs import spec_for, spec_of
+from cachex_client._telling import Telling
 from cachex_client.command import Command, on_primary
 from cachex_client.errors import ConfigurationError
-from cachex_client.observer import Telling
 from cachex_client.options import ClientOptions
 from cachex_pool import AsyncPool, Endpoint, pack
 from cachex_pool.redis_py import AsyncRedisPyPool

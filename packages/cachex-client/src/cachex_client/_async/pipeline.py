@@ -15,9 +15,9 @@ from cachex_client._core.retry import REDIRECTS
 from cachex_client._core.routes import Way, route_of, wait_of
 from cachex_client._core.scripting import as_text, with_texts
 from cachex_client._core.transaction import Refusal, settle
+from cachex_client._telling import Telling
 from cachex_client.command import Command
 from cachex_client.errors import ConfigurationError
-from cachex_client.observer import Telling
 from cachex_pool import PoolError, pack, pack_many
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from typing import TypeVar
 
 from redis.exceptions import NoScriptError
 
+from cachex_client._audience import audience
 from cachex_client.commands import Scripted
 from cachex_client.executor import AsyncExecutor
-from cachex_client.observer import Origin, audience
+from cachex_client.observer import Origin
 
 T = TypeVar("T")
 

@@ -19,8 +19,8 @@ from cachex_client._core.retry import Verdict
 from cachex_client._core.sentinel import Opinion, agree, believed, majority, opinion
 from cachex_client._core.topology import Address
 from cachex_client._links import AsyncLink
+from cachex_client._telling import tell_refreshed
 from cachex_client.errors import SentinelRefused
-from cachex_client.observer import tell_refreshed
 from cachex_client.options import ClientOptions
 from cachex_client.sentinel_map import SentinelMap
 from cachex_client.view import TopologyView, node_view

@@ -15,11 +15,11 @@ from cachex_client._sync.flights import flights
 from cachex_client._sync.keyspace import KeyspaceVerbs
 from cachex_client._sync.scans import ScanVerbs
 from cachex_client._sync.structures import StructureVerbs
+from cachex_client._audience import audience, tell
 from cachex_client._concurrency import monotonic
 from cachex_client.command import Command, on_primary
 from cachex_client.defaults import value_of
 from cachex_client.keys import Key, Version
-from cachex_client.observer import audience, tell
 from cachex_client.structures.terms import exclusive
 from cachex_client.timeouts import DEFAULT, Timeout
 

@@ -21,8 +21,8 @@ from cachex_client._concurrency import (
 from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.topology import Address, Topology, agreed
 from cachex_client._links import Link
+from cachex_client._telling import tell_refreshed
 from cachex_client.cluster_map import ClusterMap
-from cachex_client.observer import tell_refreshed
 from cachex_client.options import ClientOptions
 from cachex_pool import DeadlineExceeded, PoolObserver, logger, pack_many
 

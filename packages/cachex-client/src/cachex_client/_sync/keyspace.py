@@ -5,8 +5,8 @@ from collections.abc import Iterator, Callable, Sequence
 
 from cachex_client import commands
 from cachex_client._sync.verbs import Verbs
+from cachex_client._audience import audience, tell
 from cachex_client.keys import ERRORS, Version
-from cachex_client.observer import audience, tell
 
 BATCH = 1_000  # keys in one SCAN or UNLINK: what a server does in about a millisecond
 

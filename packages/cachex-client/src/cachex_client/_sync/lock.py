@@ -12,11 +12,13 @@ from redis.exceptions import NoScriptError
 from cachex_client import _concurrency
 from cachex_client import commands as build
 from cachex_client._sync.told import told
+from cachex_client._audience import audience
 from cachex_client._concurrency import monotonic
+from cachex_client._telling import origin_of
 from cachex_client.command import Command, on_primary
 from cachex_client.commands.scripts import Script
 from cachex_client.errors import ConfigurationError, LockError, LockNotOwnedError
-from cachex_client.observer import Operation, audience, origin_of
+from cachex_client.observer import Operation
 
 _RELEASE = Script(
     b"""

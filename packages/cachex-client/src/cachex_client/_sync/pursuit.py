@@ -14,8 +14,9 @@ from cachex_client._concurrency import Closable, sleep, last_write, monotonic
 from cachex_client._core.retry import REDIRECTS, Verdict, judge, note_attempts
 from cachex_client._core.transaction import Transaction
 from cachex_client._links import Link
+from cachex_client._telling import settle
 from cachex_client.command import Command, Spec
-from cachex_client.observer import Sent, settle
+from cachex_client.observer import Sent
 from cachex_pool import PoolClosed, PoolError, full_jitter, pack
 
 T = TypeVar("T")

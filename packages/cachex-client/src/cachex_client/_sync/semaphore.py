@@ -9,8 +9,10 @@ from uuid import uuid4
 
 from cachex_client import _concurrency
 from cachex_client._sync.scripting import run
+from cachex_client._audience import audience
 from cachex_client._concurrency import monotonic
 from cachex_client._core import semaphore as decide
+from cachex_client._telling import origin_of
 from cachex_client.commands import Scripted
 from cachex_client.errors import (
     ConfigurationError,
@@ -19,7 +21,6 @@ from cachex_client.errors import (
     SemaphoreTimeoutError,
 )
 from cachex_client.executor import Executor
-from cachex_client.observer import audience, origin_of
 from cachex_client.timeouts import milliseconds
 
 T = TypeVar("T")

@@ -3,7 +3,21 @@
 
 from typing import Any
 
-from cachex_client.observer import Operation, begin, end
+from cachex_client._audience import audience
+from cachex_client._telling import begin, end, origin_of
+from cachex_client.observer import Operation
+
+
+def as_operation(cache: str, operation: str, work: Any, *arguments: Any) -> Any:
+    """
+    Do the work on behalf of a verb that takes several calls; observers hear of it as one.
+
+    `cache` and `operation` are what the `Origin` will say. Returns and raises what
+    `work(*arguments)` does; `as_operation` awaits it.
+    """
+    if not audience.beginners:
+        return work(*arguments)
+    return told(Operation(origin_of(cache, operation)), work, *arguments)
 
 
 def told(whole: Operation, work: Any, *arguments: Any) -> Any:

@@ -3,13 +3,15 @@
 
 from typing import Any, TypeVar
 
-from cachex_client._sync.told import told
+from cachex_client._sync.told import as_operation, told
+from cachex_client._audience import all_asleep, audience
 from cachex_client._core.routes import wait_of
+from cachex_client._telling import Origins, together
 from cachex_client.codec import Codec
 from cachex_client.command import Command
 from cachex_client.executor import Executor
 from cachex_client.keys import Keys
-from cachex_client.observer import Operation, Origins, all_asleep, audience, together
+from cachex_client.observer import Operation
 from cachex_client.structures import CacheCommands
 from cachex_client.timeouts import DEFAULT, Timeout, milliseconds
 
@@ -60,9 +62,7 @@ class Verbs:
 
     def _whole(self, operation: str, work: Any, *arguments: Any) -> Any:
         """Do what takes several calls, and tell observers of it as one."""
-        if not audience.beginners:
-            return work(*arguments)
-        return told(Operation(self._origins[operation]), work, *arguments)
+        return as_operation(self.name, operation, work, *arguments)
 
     def _together(
         self, operation: str, keys: int, work: Any, *arguments: Any, finds: bool = False

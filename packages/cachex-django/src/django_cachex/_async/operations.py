@@ -9,8 +9,7 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.exceptions import SynchronousOnlyOperation
 
-from cachex_client import AsyncCachePipeline
-from cachex_client.observer import Operation, audience, begin, end, origin_of
+from cachex_client import AsyncCachePipeline, async_as_operation
 from django_cachex._async.coordination import AsyncCoordination
 from django_cachex._async.scans import AsyncScans
 from django_cachex._async.structures import AsyncStructures
@@ -84,20 +83,8 @@ class AsyncOperations(AsyncCoordination, AsyncScans, AsyncStructures):
         Of the threads of a process, or the tasks of a loop, one calls its `default` at a time for
         a key; the others wait, and get a copy of what it got.
         """
-        if not audience.beginners:
-            return await self._async_get_or_make(key, default, timeout, version)
-        whole = Operation(origin_of(self._shared.config.alias, "get_or_set"))
-        try:
-            try:
-                begin(whole)
-                return await self._async_get_or_make(key, default, timeout, version)
-            except BaseException as error:
-                whole.error = error
-                raise
-            finally:
-                end(whole)
-        finally:
-            end(whole)  # does nothing, unless an interrupt kept the first from telling
+        alias, make = self._shared.config.alias, self._async_get_or_make
+        return await async_as_operation(alias, "get_or_set", make, key, default, timeout, version)
 
     async def _async_get_or_make(
         self, key: Any, default: Any, timeout: Timeout, version: Version

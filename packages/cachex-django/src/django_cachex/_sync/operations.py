@@ -9,8 +9,7 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.exceptions import SynchronousOnlyOperation
 
-from cachex_client import CachePipeline
-from cachex_client.observer import Operation, audience, begin, end, origin_of
+from cachex_client import CachePipeline, as_operation
 from django_cachex._sync.coordination import Coordination
 from django_cachex._sync.scans import Scans
 from django_cachex._sync.structures import Structures
@@ -84,20 +83,8 @@ class Operations(Coordination, Scans, Structures):
         Of the threads of a process, or the tasks of a loop, one calls its `default` at a time for
         a key; the others wait, and get a copy of what it got.
         """
-        if not audience.beginners:
-            return self._get_or_make(key, default, timeout, version)
-        whole = Operation(origin_of(self._shared.config.alias, "get_or_set"))
-        try:
-            try:
-                begin(whole)
-                return self._get_or_make(key, default, timeout, version)
-            except BaseException as error:
-                whole.error = error
-                raise
-            finally:
-                end(whole)
-        finally:
-            end(whole)  # does nothing, unless an interrupt kept the first from telling
+        alias, make = self._shared.config.alias, self._get_or_make
+        return as_operation(alias, "get_or_set", make, key, default, timeout, version)
 
     def _get_or_make(
         self, key: Any, default: Any, timeout: Timeout, version: Version

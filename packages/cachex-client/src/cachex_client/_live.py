@@ -1,0 +1,25 @@
+"""Which clients there are in this process."""
+
+from typing import Any
+from weakref import WeakSet
+
+from cachex_client._concurrency import StateLock
+
+_clients: "WeakSet[Any]" = WeakSet()
+_clients_lock = StateLock()
+
+
+def born(client: Any) -> None:
+    """Keep a client in mind, weakly."""
+    with _clients_lock:
+        _clients.add(client)
+
+
+def live_clients() -> list[Any]:
+    """
+    Return the clients of this process that somebody still holds, of both colours.
+
+    For telemetry: each has `view()` and `stats()`.
+    """
+    with _clients_lock:
+        return list(_clients)
