@@ -1,16 +1,17 @@
 """Calls caches in a process of its own: `run` there, this file as a program here.
 
 The other backends change the process they are imported in (django-valkey its signals), so that none
-of them is imported by the tests.
+of them is imported by the tests. Each has one process, which lives until `end_all`.
 """
 
 from __future__ import annotations
 
-import base64
 import os
 import pickle
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,25 +22,21 @@ Call: TypeAlias = tuple[Any, ...]
 TESTS = Path(__file__).resolve().parent.parent
 
 
-def run(
-    caches: Mapping[str, Any], calls: Iterable[Call], settings: Mapping[str, Any] | None = None
-) -> list[Any]:
+def run(caches: Mapping[str, Any], calls: Iterable[Call]) -> list[Any]:
     """Make calls one after the other with these CACHES and return their results.
 
     An exception that a call raises is its result.
     """
-    order = base64.b64encode(pickle.dumps((dict(caches), list(calls), dict(settings or {}))))
-    done = subprocess.run(
-        [sys.executable, "-m", "migration.child"],
-        input=order,
-        env=environment(),
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    results: list[Any] = pickle.loads(base64.b64decode(done.stdout))
-    return results
+    (backend,) = {entry["BACKEND"] for entry in caches.values()}
+    if backend not in _children:
+        _children[backend] = _Child()
+    return _children[backend].run(dict(caches), list(calls))
+
+
+def end_all() -> None:
+    """End the processes that `run` has started."""
+    while _children:
+        _children.popitem()[1].end()
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -48,23 +45,69 @@ def environment(**variables: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, **variables}
 
 
-def main() -> None:
-    caches, calls, settings = pickle.loads(base64.b64decode(sys.stdin.buffer.read()))
-    from django.conf import settings as django_settings
+class _Child:
+    def __init__(self) -> None:
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "migration.child"],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
 
-    django_settings.configure(CACHES={"default": {}, **caches}, SECRET_KEY="of tests", **settings)
+    def run(self, *order: Any) -> list[Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        limit = threading.Timer(120, self._process.kill)
+        limit.start()
+        try:
+            pickle.dump(order, self._process.stdin)
+            self._process.stdin.flush()
+            results: list[Any] = pickle.load(self._process.stdout)
+        except (OSError, EOFError):
+            self._process.wait()
+            self._errors.seek(0)
+            raise AssertionError(self._errors.read().decode()) from None
+        finally:
+            limit.cancel()
+        return results
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+
+_children: dict[str, _Child] = {}
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what anybody prints
+    from django.conf import settings
+
+    settings.configure(CACHES={"default": {}}, SECRET_KEY="of tests")
     import django
 
     django.setup()
     from django.core.cache import caches as by_alias
+    from django.test import override_settings
 
-    results = []
-    for alias, method, *arguments in calls:
+    while True:
         try:
-            results.append(getattr(by_alias[alias], method)(*arguments))
-        except Exception as error:
-            results.append(error)
-    sys.stdout.buffer.write(base64.b64encode(pickle.dumps(results)))
+            caches, calls = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        results = []
+        with override_settings(CACHES={"default": {}, **caches}):
+            for alias, method, *arguments in calls:
+                try:
+                    results.append(getattr(by_alias[alias], method)(*arguments))
+                except Exception as error:
+                    results.append(error)
+        pickle.dump(results, answers)
+        answers.flush()
 
 
 if __name__ == "__main__":

@@ -22,15 +22,15 @@ Run = Callable[..., None]
 
 @pytest.fixture
 def run(standalone: Standalone, tmp_path: Path) -> Run:
-    """Run a project: `run("shop", "test", BACKEND, CONNECTIONS)`."""
+    """Run a project: `run("shop", "test remember", BACKEND, CONNECTIONS)`."""
 
     def run(
-        project: str, what: str, backend: str, connections: str = "", not_installed: str = ""
+        project: str, orders: str, backend: str, connections: str = "", not_installed: str = ""
     ) -> None:
         program = [sys.executable, "-W", "error::DeprecationWarning:migration"]
-        facts = [str(tmp_path / "facts.json")] if what != "test" else []
+        facts = str(tmp_path / "facts.json")
         done = subprocess.run(
-            [*program, "-m", "migration.projects.run", project, what, *facts],
+            [*program, "-m", "migration.projects.run", facts, project, *orders.split()],
             env=child.environment(
                 CACHE_BACKEND=backend,
                 CACHE_URL=standalone.url,
@@ -42,7 +42,7 @@ def run(standalone: Standalone, tmp_path: Path) -> Run:
             timeout=120,
             check=False,
         )
-        assert done.returncode == 0, f"{project} {what} on {backend}:\n{done.stderr}{done.stdout}"
+        assert done.returncode == 0, f"{project} {orders} on {backend}:\n{done.stderr}{done.stdout}"
 
     return run
 
@@ -63,14 +63,9 @@ PROJECTS = [
 def test_a_project_moves_here_with_its_data_and_back(
     project: str, theirs: str, package: str, ours: str, run: Run
 ) -> None:
-    run(project, "test", theirs, package)
-    run(project, "remember", theirs, package)
-    run(project, "recall", ours, package)
-    run(project, "test", ours, package)
+    run(project, "test remember", theirs, package)
+    run(project, "recall test", ours, package)
     # Without the package, and with its one import changed.
-    run(project, "remember", ours, "django_cachex", package)
-    run(project, "recall", ours, "django_cachex", package)
-    run(project, "test", ours, "django_cachex", package)
+    run(project, "remember recall test remember", ours, "django_cachex", package)
     # Back again.
-    run(project, "remember", ours, "django_cachex", package)
     run(project, "recall", theirs, package)

@@ -1,8 +1,7 @@
-"""Runs a project: its own tests, or what it keeps from one day to the next.
+"""Runs a project: its own tests, and what it keeps from one day to the next, in any order.
 
-python -m migration.projects.run shop test
-python -m migration.projects.run shop remember facts.json
-python -m migration.projects.run shop recall facts.json
+python -m migration.projects.run facts.json shop test remember
+python -m migration.projects.run facts.json shop recall
 """
 
 from __future__ import annotations
@@ -26,22 +25,29 @@ class NotInstalled:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
-def main(project: str, what: str, facts: str = "") -> int:
+def main(facts: str, project: str, *orders: str) -> int:
     sys.meta_path.insert(0, NotInstalled(os.environ.get("NOT_INSTALLED", "").split()))  # type: ignore[arg-type]
     os.environ["DJANGO_SETTINGS_MODULE"] = f"migration.projects.{project}.settings"
     import django
 
     django.setup()
-    if what == "test":
-        tests = unittest.defaultTestLoader.loadTestsFromName(f"migration.projects.{project}.tests")
-        outcome = unittest.TextTestRunner().run(tests)
-        return 0 if outcome.wasSuccessful() and outcome.testsRun else 1
     kept = import_module(f"migration.projects.{project}.kept")
-    if what == "remember":
-        Path(facts).write_text(json.dumps(kept.remember()))
-    else:
-        kept.recall(json.loads(Path(facts).read_text()))
+    for order in orders:
+        if order == "test":
+            if not passes(project):
+                return 1
+        elif order == "remember":
+            Path(facts).write_text(json.dumps(kept.remember()))
+        else:
+            kept.recall(json.loads(Path(facts).read_text()))
     return 0
+
+
+def passes(project: str) -> bool:
+    """Run a project's own tests and tell whether there are some and all pass."""
+    tests = unittest.defaultTestLoader.loadTestsFromName(f"migration.projects.{project}.tests")
+    outcome = unittest.TextTestRunner().run(tests)
+    return outcome.wasSuccessful() and outcome.testsRun > 0
 
 
 if __name__ == "__main__":
