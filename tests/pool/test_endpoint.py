@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +19,16 @@ from cachex_pool import AsyncPool, ConfigurationError, Endpoint, Pool, Tls, pars
 from support.tls import Authority
 
 SECRET = "hush-hush"
+
+LOCKED_KEY = """\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAiWjU1+9XISnQICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEBsa4sh86BkfH19kx9FkYS8EgZCV
+eRmv8Y+/tmMkg7meRslnSls9Qe6pnRGAV0VGzW8A+zb1TSj0V8pTAB4QqDaO6TMX
+XyJpqgYRSwwihO7CbowzuV/m6oYeKE1YrYwkpk/7864BO4YEQfOBykubJF4jnGQg
+nx5KOFlax45HC0NVUV1aDTMUWwuR8GkGr5ZK3lV+AQenNL/3dftrbi5qnCiFJME=
+-----END ENCRYPTED PRIVATE KEY-----
+"""  # a key of nobody's, locked with SECRET
 
 
 @pytest.mark.parametrize(
@@ -154,14 +166,23 @@ def test_names_tell_servers_and_databases_apart() -> None:
         {"port": "6379"},
         {"db": -1},
         {"db": "1"},
+        {"db": True},
+        {"host": None},
         {"protocol": 4},
         {"tls": True},
         {"path": "/run/redis.sock", "tls": Tls()},
     ],
 )
-def test_an_endpoint_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises((ValueError, TypeError), match=next(iter(wrong))):
+def test_an_endpoint_that_makes_no_sense_is_refused_in_one_sentence(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))) as caught:
         Endpoint(**wrong)
+    assert "Attribute" not in str(caught.value)
+
+
+def test_what_a_url_asks_for_in_vain_is_said_in_one_sentence() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_url("redis://h?protocol=4")
+    assert str(caught.value) == "not a server URL: protocol is 2 or 3, not 4"
 
 
 def test_endpoints_are_equal_when_all_is_equal() -> None:
@@ -194,6 +215,8 @@ class Provider(CredentialProvider):
         ({"credentials": lambda: "p"}, (None, "p")),
         ({"credentials": Provider("u", "p")}, ("u", "p")),
         ({"credentials": Provider("p")}, (None, "p")),
+        ({"credentials": Provider("", "p")}, (None, "p")),
+        ({"credentials": lambda: ("u", None)}, ("u", "")),
         ({"credentials": Provider("u", "p"), "username": "x", "password": "y"}, ("u", "p")),
     ],
 )
@@ -207,6 +230,15 @@ def test_credentials_are_asked_every_time() -> None:
     passwords = iter(("one", "two"))
     endpoint = Endpoint(credentials=lambda: ("u", next(passwords)))
     assert [endpoint.login(), endpoint.login()] == [("u", "one"), ("u", "two")]
+
+
+@pytest.mark.parametrize(
+    "given", [(), ("u", SECRET, "more"), ("u", 7), {"user": "u", "password": SECRET, "realm": "r"}]
+)
+def test_what_is_no_login_is_refused_without_showing_it(given: Any) -> None:
+    with pytest.raises(ValueError, match="user and password") as caught:
+        Endpoint(credentials=lambda: given).login()
+    assert SECRET not in str(caught.value)
 
 
 # -- TLS
@@ -271,3 +303,25 @@ def test_tls_settings_that_cannot_work_are_named(wrong: dict[str, Any]) -> None:
 def test_an_unknown_way_to_verify_is_refused() -> None:
     with pytest.raises(ValueError, match="verify"):
         Tls(verify="perhaps")
+
+
+def test_nobody_is_asked_on_the_terminal_for_the_password_of_a_key(tmp_path: Path) -> None:
+    locked = tmp_path / "locked.key"
+    locked.write_text(LOCKED_KEY)
+    settings = {"certfile": str(Authority(tmp_path).client), "keyfile": str(locked)}
+    text = (
+        "from cachex_pool import ConfigurationError, Tls\n"
+        f"try:\n    Tls(**{settings!r}).ssl_context()\n"
+        "except ConfigurationError as error:\n    print(error)"
+    )
+    asked = subprocess.run(
+        [sys.executable, "-c", text],
+        input=SECRET + "\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        start_new_session=True,
+        check=True,
+    )
+    assert "locked.key" in asked.stdout
+    assert "pass phrase" not in asked.stderr

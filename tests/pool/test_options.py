@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from cachex_pool import (
     BreakerOptions,
+    ConfigurationError,
     ConnectionLost,
     ConnectTimeout,
     DeadlineExceeded,
@@ -61,19 +63,40 @@ STATS = PoolStats(
         {"max_dials": 0},
         {"backoff": 0},
         {"leak_after": 0},
+        {"leak_after": "10"},
+        {"max_waiting": "10"},
+        {"max_size": True},
+        {"max_idle": math.nan},
+        {"keepalive": "no"},
         {"breaker": {}},
     ],
 )
 def test_options_that_make_no_sense_are_refused_by_name(wrong: dict[str, Any]) -> None:
-    with pytest.raises((ValueError, TypeError), match=next(iter(wrong))):
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))) as caught:
         PoolOptions(**wrong)
+    assert "Attribute" not in str(caught.value)
+
+
+def test_what_was_given_and_what_is_taken_is_said() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        PoolOptions(jitter=1.5)
+    assert str(caught.value) == "jitter is a number of at least 0 and at most 1, not 1.5"
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"failures": 0}, {"ratio": 0}, {"ratio": 1.1}, {"volume": 0}, {"open_for": 0}]
+    "wrong",
+    [
+        {"failures": 0},
+        {"ratio": 0},
+        {"ratio": 1.1},
+        {"ratio": "half"},
+        {"volume": 0},
+        {"open_for": 0},
+        {"enabled": 1},
+    ],
 )
 def test_breaker_options_that_make_no_sense_are_refused_by_name(wrong: dict[str, Any]) -> None:
-    with pytest.raises((ValueError, TypeError), match=next(iter(wrong))):
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         BreakerOptions(**wrong)
 
 

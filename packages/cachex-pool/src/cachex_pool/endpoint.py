@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
-from attrs.validators import ge, in_, instance_of, le, optional
 from redis.credentials import CredentialProvider
 
+from cachex_pool.checks import made_of, one_of, whole
 from cachex_pool.errors import ConfigurationError
 
 Credentials = CredentialProvider | Callable[[], tuple[str | None, str]]
@@ -42,7 +42,7 @@ class Tls:
     keyfile: str | None = None
     keyfile_password: str | None = attrs.field(default=None, repr=False)
     check_hostname: bool = True
-    verify: str = attrs.field(default="required", validator=in_(_VERIFY))
+    verify: str = attrs.field(default="required", validator=one_of(_VERIFY))
     min_version: ssl.TLSVersion | None = None
     ciphers: str | None = None
     context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
@@ -68,7 +68,8 @@ class Tls:
         if self.certfile or self.keyfile:
             if not self.certfile:
                 raise ValueError("a keyfile needs its certfile")
-            context.load_cert_chain(self.certfile, self.keyfile, self.keyfile_password)
+            # Without any password, OpenSSL would ask for one on the terminal, and wait for it.
+            context.load_cert_chain(self.certfile, self.keyfile, self.keyfile_password or "")
         if self.min_version is not None:
             context.minimum_version = self.min_version
         if self.ciphers:
@@ -87,21 +88,21 @@ class Endpoint:
     ask for; a server that knows only 2 gets 2. Secrets are not in the repr.
     """
 
-    host: str = "127.0.0.1"
-    port: int = attrs.field(default=6379, validator=[instance_of(int), ge(0), le(65535)])
+    host: str = attrs.field(default="127.0.0.1", validator=made_of(str))
+    port: int = attrs.field(default=6379, validator=whole(0, 65535))
     path: str | None = None
-    db: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
+    db: int = attrs.field(default=0, validator=whole(0))
     username: str | None = None
     password: str | None = attrs.field(default=None, repr=False)
     credentials: Credentials | None = attrs.field(default=None, repr=False)
-    tls: Tls | None = attrs.field(default=None, validator=optional(instance_of(Tls)))
+    tls: Tls | None = attrs.field(default=None, validator=made_of(Tls, or_none=True))
     client_name: str | None = None
     read_only: bool = False
-    protocol: int = attrs.field(default=3, validator=in_((2, 3)))
+    protocol: int = attrs.field(default=3, validator=one_of((2, 3)))
 
     def __attrs_post_init__(self) -> None:
         if self.path is not None and self.tls is not None:
-            raise ValueError("tls is for TCP: a unix socket (path) is spoken to in plain")
+            raise ConfigurationError("tls is for TCP: a unix socket (path) is spoken to in plain")
 
     @property
     def name(self) -> str:
@@ -125,13 +126,9 @@ class Endpoint:
     def login(self) -> tuple[str | None, str] | None:
         """Return user name and password, asking the provider if there is one."""
         if self.credentials is not None:
-            given: Any = (
-                self.credentials.get_credentials()
-                if isinstance(self.credentials, CredentialProvider)
-                else self.credentials()
-            )
-            given = (given,) if isinstance(given, str) else tuple(given)
-            return (None, given[0]) if len(given) == 1 else (given[0], given[1])
+            if isinstance(self.credentials, CredentialProvider):
+                return _as_login(self.credentials.get_credentials())
+            return _as_login(self.credentials())
         if self.password is None and self.username is None:
             return None
         return self.username, self.password or ""  # ACL knows users without a password
@@ -139,8 +136,7 @@ class Endpoint:
     async def async_login(self) -> tuple[str | None, str] | None:
         """Do as `login`, through `get_credentials_async` where the provider has it."""
         if isinstance(self.credentials, CredentialProvider):
-            given = tuple(await self.credentials.get_credentials_async())
-            return (None, given[0]) if len(given) == 1 else (given[0], given[1])
+            return _as_login(await self.credentials.get_credentials_async())
         return self.login()
 
 
@@ -195,6 +191,18 @@ def parse_url(url: str) -> tuple[Endpoint, dict[str, str]]:
         return Endpoint(**settings), options
     except ValueError as error:
         raise ConfigurationError(f"not a server URL: {error}") from None
+
+
+def _as_login(given: Any) -> tuple[str | None, str]:
+    """Read what a provider gave: a password, or user and password. Errors show none of it."""
+    words = (given,) if isinstance(given, str | bytes) else tuple(given)
+    strange = [type(word).__name__ for word in words if not isinstance(word, str | bytes | None)]
+    if len(words) not in (1, 2) or strange:
+        what = f"{len(words)} values" + (f", of {' and '.join(strange)}" if strange else "")
+        del given, words  # so that no traceback has them
+        raise ValueError(f"a provider gives user and password, or a password, not {what}")
+    user, password = words if len(words) == 2 else (None, *words)
+    return user or None, password or ""  # ACL knows users without a password
 
 
 def _number(name: str, text: str) -> int:

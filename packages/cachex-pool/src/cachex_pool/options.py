@@ -1,9 +1,9 @@
 """How a pool behaves. Checked once, when it is built."""
 
 import attrs
-from attrs.validators import and_, ge, gt, instance_of, le, optional
 
-_NUMBER = instance_of((int, float))
+from cachex_pool.checks import made_of, number, whole
+from cachex_pool.errors import ConfigurationError
 
 
 @attrs.frozen(kw_only=True, slots=True)
@@ -17,13 +17,13 @@ class BreakerOptions:
     through at a time.
     """
 
-    enabled: bool = True
-    failures: int = attrs.field(default=5, validator=ge(1))
-    ratio: float = attrs.field(default=0.5, validator=and_(gt(0), le(1)))
-    volume: int = attrs.field(default=20, validator=ge(1))
-    window: float = attrs.field(default=10.0, validator=gt(0))
-    open_for: float = attrs.field(default=0.5, validator=gt(0))
-    max_open_for: float = attrs.field(default=10.0, validator=gt(0))
+    enabled: bool = attrs.field(default=True, validator=made_of(bool))
+    failures: int = attrs.field(default=5, validator=whole(1))
+    ratio: float = attrs.field(default=0.5, validator=number(above=0, most=1))
+    volume: int = attrs.field(default=20, validator=whole(1))
+    window: float = attrs.field(default=10.0, validator=number(above=0))
+    open_for: float = attrs.field(default=0.5, validator=number(above=0))
+    max_open_for: float = attrs.field(default=10.0, validator=number(above=0))
 
 
 @attrs.frozen(kw_only=True, slots=True)
@@ -44,26 +44,24 @@ class PoolOptions:
     `leak_after`      report connections lent for longer than this, None for never
     """
 
-    min_size: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
-    max_size: int = attrs.field(default=50, validator=[instance_of(int), ge(1)])
-    max_waiting: int | None = attrs.field(default=None, validator=optional(ge(0)))
-    max_idle: float = attrs.field(default=300.0, validator=[_NUMBER, gt(0)])
-    max_lifetime: float = attrs.field(default=1800.0, validator=[_NUMBER, gt(0)])
-    jitter: float = attrs.field(default=0.1, validator=[_NUMBER, ge(0), le(1)])
-    alive_bypass: float = attrs.field(default=0.5, validator=[_NUMBER, ge(0)])
-    connect_timeout: float = attrs.field(default=1.0, validator=[_NUMBER, gt(0)])
-    max_dials: int = attrs.field(default=4, validator=[instance_of(int), ge(1)])
-    backoff: float = attrs.field(default=0.01, validator=[_NUMBER, gt(0)])
-    max_backoff: float = attrs.field(default=2.0, validator=[_NUMBER, gt(0)])
-    keepalive: bool = True
-    leak_after: float | None = attrs.field(default=None, validator=optional(gt(0)))
-    breaker: BreakerOptions = attrs.field(
-        factory=BreakerOptions, validator=instance_of(BreakerOptions)
-    )
+    min_size: int = attrs.field(default=0, validator=whole(0))
+    max_size: int = attrs.field(default=50, validator=whole(1))
+    max_waiting: int | None = attrs.field(default=None, validator=whole(0, or_none=True))
+    max_idle: float = attrs.field(default=300.0, validator=number(above=0))
+    max_lifetime: float = attrs.field(default=1800.0, validator=number(above=0))
+    jitter: float = attrs.field(default=0.1, validator=number(least=0, most=1))
+    alive_bypass: float = attrs.field(default=0.5, validator=number(least=0))
+    connect_timeout: float = attrs.field(default=1.0, validator=number(above=0))
+    max_dials: int = attrs.field(default=4, validator=whole(1))
+    backoff: float = attrs.field(default=0.01, validator=number(above=0))
+    max_backoff: float = attrs.field(default=2.0, validator=number(above=0))
+    keepalive: bool = attrs.field(default=True, validator=made_of(bool))
+    leak_after: float | None = attrs.field(default=None, validator=number(above=0, or_none=True))
+    breaker: BreakerOptions = attrs.field(factory=BreakerOptions, validator=made_of(BreakerOptions))
 
     def __attrs_post_init__(self) -> None:
         if self.min_size > self.max_size:
-            raise ValueError(f"min_size {self.min_size} is above max_size {self.max_size}")
+            raise ConfigurationError(f"min_size {self.min_size} is above max_size {self.max_size}")
 
     @property
     def waiting_limit(self) -> int:
