@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -14,6 +15,7 @@ import redis
 from cachex_pool import (
     DeadlineExceeded,
     Endpoint,
+    Pool,
     PoolClosed,
     PoolOptions,
     PoolTimeout,
@@ -219,6 +221,19 @@ def test_what_min_size_asks_for_is_opened_again_after_a_loss(
     pool.warm_up()
     standalone.kill_clients()
     eventually(lambda: pool.call(say("PING"), say.soon()) and pool.stats().size == 3)
+
+
+def test_a_thread_that_cannot_be_started_costs_nobody_his_reply(
+    endpoint: Endpoint, say: Any, upkeep_always: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise RuntimeError("can't start new thread at interpreter shutdown")
+
+    pool = Pool(endpoint, PoolOptions(min_size=2))
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert pool.call(say("PING"), say.soon()) == b"PONG"
+    assert pool.call(say("PING"), say.soon()) == b"PONG"
+    pool.close()
 
 
 def test_retiring_closes_the_idle_now_and_the_lent_when_they_come_back(

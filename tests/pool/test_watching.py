@@ -128,6 +128,19 @@ def test_one_who_keeps_a_connection_too_long_is_named_once(
     assert sum("connection leaked" in record.getMessage() for record in caplog.records) == 1
 
 
+def test_who_keeps_the_last_connection_is_named_while_others_wait_for_it(
+    make_pool: Any, endpoint: Endpoint
+) -> None:
+    ears = Listener()
+    pool = make_pool(endpoint, PoolOptions(max_size=1, leak_after=0.02), (ears,))
+    leaked = pool.acquire(monotonic() + 5)
+    eventually(lambda: monotonic() - leaked.lent_at > 0.02)
+    with pytest.raises(PoolTimeout):
+        pool.acquire(monotonic() + 0.2)
+    assert "leaked" in ears.names
+    pool.release(leaked)
+
+
 def test_a_failed_caller_and_what_he_held_are_not_kept_alive_by_the_pool(
     make_pool: Any, standalone: Standalone, endpoint: Endpoint, say: Any
 ) -> None:

@@ -171,8 +171,11 @@ def _rescuer(rescue: Callable[[T], None]) -> Callable[["asyncio.Task[T]"], None]
 
 
 def spawn(work: Callable[[], object]) -> None:
-    """Do the work beside the caller, in a daemon thread."""
-    threading.Thread(target=work, name="cachex-pool", daemon=True).start()
+    """Do the work beside the caller, in a daemon thread, if there can be one more."""
+    try:
+        threading.Thread(target=work, name="cachex-pool", daemon=True).start()
+    except RuntimeError:  # no more threads, or the interpreter is ending: the caller has his reply
+        return
 
 
 _tasks: set["asyncio.Task[Any]"] = set()

@@ -413,6 +413,8 @@ class Pool:
                     state.recheck(ticket, now)
                 if state.breaker.remaining(now) > 0:
                     raise self.unavailable(now)
+                if now >= self._upkeep_at:  # nobody may give anything back any more
+                    self._upkeep(now)
         except BaseException as error:
             with self._lock:
                 state.abandon(ticket, monotonic())

@@ -27,7 +27,6 @@ from cachex_pool._wire.protocol import (
     Push,
     new_reader,
     no_credentials,
-    pack_many,
 )
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import (
@@ -413,19 +412,29 @@ async def _open(
         set_options(sock, keepalive=alive)
 
 
-async def _shake_hands(connection: AsyncConnection, endpoint: Endpoint, deadline: float) -> None:
+async def _login(endpoint: Endpoint, deadline: float) -> tuple[str | None, str] | None:
+    if endpoint.credentials is None:
+        return endpoint.login()
     try:
-        login = await endpoint.async_login()
+        async with asyncio.timeout(deadline - monotonic()):
+            return await endpoint.async_login()
+    except TimeoutError as error:
+        if monotonic() < deadline:
+            raise no_credentials(endpoint, error) from error
+        raise ConnectTimeout(endpoint.name, "no credentials before the deadline") from error
     except Exception as error:
         raise no_credentials(endpoint, error) from error
-    handshake = Handshake(endpoint, login)
+
+
+async def _shake_hands(connection: AsyncConnection, endpoint: Endpoint, deadline: float) -> None:
+    handshake = Handshake(endpoint, await _login(endpoint, deadline))
     commands = handshake.first()
     protocol = endpoint.protocol
     try:
-        replies = await connection.exchange(pack_many(commands), len(commands), deadline)
+        replies = await connection.exchange(handshake.packed(commands), len(commands), deadline)
         if handshake.falls_back(replies):
             commands, protocol = handshake.second(), 2
-            replies = await connection.exchange(pack_many(commands), len(commands), deadline)
+            replies = await connection.exchange(handshake.packed(commands), len(commands), deadline)
     except ConnectionLost as error:
         handshake.check(commands, list(error.replies))  # "max number of clients", then the end
         raise
