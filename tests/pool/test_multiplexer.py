@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any
@@ -100,6 +102,35 @@ def test_a_large_command_does_not_hold_up_the_others(standalone: Standalone, pla
         replies = await asyncio.gather(shared.call(PING, soon()), shared.call(large, soon()))
         assert replies == [b"PONG", b"OK"]
         assert shared.pool.stats().opened == 2
+
+    play(standalone, scene)
+
+
+def test_a_large_command_goes_through_where_there_is_only_one_connection(
+    standalone: Standalone, play: Any
+) -> None:
+    large = b"x" * 100_000
+
+    async def scene(shared: AsyncMultiplexer) -> None:
+        assert await shared.call(pack(("SET", "large", large)), soon()) == b"OK"
+        two = pack(("GET", "large")) + pack(("SET", "large", large))
+        assert await shared.exchange(two, 2, soon()) == [large, b"OK"]
+
+    play(standalone, scene, PoolOptions(max_size=1))
+
+
+def test_a_connection_that_was_lost_is_not_kept_until_it_would_have_been_old(
+    standalone: Standalone, play: Any
+) -> None:
+    async def scene(shared: AsyncMultiplexer) -> None:
+        await shared.call(PING, soon())
+        (connection,) = shared.pool.state.members()
+        known = weakref.ref(connection)
+        connection.sever("a test")
+        del connection
+        await shared.call(PING, soon())
+        gc.collect()
+        assert known() is None
 
     play(standalone, scene)
 

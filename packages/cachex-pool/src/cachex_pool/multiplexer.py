@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from cachex_pool._async.pool import AsyncPool
 from cachex_pool._concurrency import AsyncOnce, OutOfTime, async_later, monotonic, survive_fork
@@ -22,7 +23,9 @@ class AsyncMultiplexer:
 
     For quick commands: nothing may block the connection (BLPOP), hold it (WATCH, MULTI, pub/sub) or
     fill it for long (large values); for those there is `pool`, which lends exclusive
-    connections and which the shared one is borrowed from. Belongs to one event loop.
+    connections and which the shared one is borrowed from. With a `max_size` of 1 there is no other:
+    large values then go over the shared one, and who wants an exclusive one waits in vain. Belongs
+    to one event loop.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class AsyncMultiplexer:
         self.pool = AsyncPool(endpoint, options, observers)
         self.endpoint = endpoint
         self._state = self.pool.state
+        self._room_beside = self.pool.options.max_size > 1
         self._shared: AsyncConnection | None = None
         self._draining: set[AsyncConnection] = set()
         self.after_fork()
@@ -49,7 +53,7 @@ class AsyncMultiplexer:
         `deadline` is a time of `time.monotonic()`. Raises PoolError's kinds; one with
         `written` False never reached the server. May be cancelled at any time.
         """
-        if len(data) > LARGE:
+        if len(data) > LARGE and self._room_beside:
             return await self.pool.call(data, deadline)
         connection = self._shared
         if connection is None or connection.generation != self._state.generation:
@@ -65,7 +69,7 @@ class AsyncMultiplexer:
 
     async def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:
         """Send packed commands and return their `count` replies; as `call` otherwise."""
-        if len(data) > LARGE:
+        if len(data) > LARGE and self._room_beside:
             return await self.pool.exchange(data, count, deadline)
         connection = self._shared
         if connection is None or connection.generation != self._state.generation:
@@ -140,7 +144,7 @@ class AsyncMultiplexer:
         connection.on_end = self._ended
         connection.on_silence = self.pool.report
         self._shared = connection
-        async_later(connection.expires_at - monotonic(), self._expire, connection)
+        async_later(connection.expires_at - monotonic(), _expire, ref(self), ref(connection))
         return connection
 
     def _ended(self, connection: AsyncConnection, why: Exception) -> None:
@@ -149,7 +153,8 @@ class AsyncMultiplexer:
         connection.on_end = None
         self.pool.discard(connection, "lost")
 
-    def _expire(self, connection: AsyncConnection) -> None:
+    def expire(self, connection: AsyncConnection) -> None:
+        """Share another connection from now on, if it is still this one."""
         if self._shared is connection:
             self._shared = None
             self._drain(connection, "lifetime")
@@ -166,3 +171,10 @@ class AsyncMultiplexer:
         self._draining.discard(connection)
         connection.on_end = None
         self.pool.discard(connection, reason)
+
+
+def _expire(multiplexer: "ref[AsyncMultiplexer]", connection: "ref[AsyncConnection]") -> None:
+    """End a connection's time; by then it, or who shares it, may be long gone."""
+    sharer, shared = multiplexer(), connection()
+    if sharer is not None and shared is not None:
+        sharer.expire(shared)
