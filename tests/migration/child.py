@@ -47,7 +47,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 class _Child:
     def __init__(self) -> None:
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `end` closes it
         self._process = subprocess.Popen(
             [sys.executable, "-m", "migration.child"],
             env=environment(),
