@@ -62,10 +62,18 @@ def metrics_of(query: str) -> set[str]:
     return set(re.findall(r"\b[a-z]+_[a-z_]+\b(?!\s*\()", bare)) - {"rate_interval"}
 
 
+def selected_by(query: str) -> Iterator[tuple[str, set[str]]]:
+    """Yield every series that a query reads, with the labels it is selected by."""
+    for name, inside in re.findall(r"\b([a-z]+_[a-z_]+)\{([^}]*)\}", query):
+        yield name, set(re.findall(r"(\w+)\s*[=!]", inside))
+
+
+def grouped_by(query: str) -> set[str]:
+    """Return the labels that a query groups by, or matches on."""
+    groups = _GROUPS.findall(query)
+    return {name.strip() for group in groups for name in group.split(",")} - {""}
+
+
 def labels_of(query: str) -> set[str]:
     """Return the labels that a query names."""
-    groups = [name.strip() for group in _GROUPS.findall(query) for name in group.split(",")]
-    braces = [
-        name for inside in _BRACES.findall(query) for name in re.findall(r"(\w+)\s*[=!]", inside)
-    ]
-    return {*groups, *braces} - {""}
+    return grouped_by(query).union(*(labels for _, labels in selected_by(query)))

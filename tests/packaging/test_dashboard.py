@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from otel import conventions
+
+UNITS = {"percentunit", "ops", "s", "Bps", "short"}
+"""Grafana's names for them."""
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
@@ -39,6 +43,38 @@ def test_every_label_of_the_dashboard_and_the_alerts_is_one_of_ours(series: Any)
     assert {*shown, *told} <= series.labels()
 
 
+def test_every_label_is_one_of_the_metric_it_is_asked_of(series: Any) -> None:
+    """A query that groups by a label which a metric lacks finds something, and says nothing."""
+
+    def has(name: str) -> Any:
+        labels = conventions.METRICS[series.exposed()[name]][3]
+        return {one.replace(".", "_") for one in labels} | series.OF_PROMETHEUS
+
+    for title, query in series.panels() + series.alerts():
+        for name, asked in series.selected_by(query):
+            assert asked <= has(name), title
+        for name in series.metrics_of(query):
+            assert series.grouped_by(query) <= has(name), title
+
+
+def test_a_panel_calls_a_line_by_what_it_groups_by(dashboard: Any, series: Any) -> None:
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            shown = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+            assert shown == series.grouped_by(target["expr"]) - {"le"}, panel["title"]
+
+
+def test_grafana_can_import_the_dashboard(dashboard: Any) -> None:
+    assert dashboard["schemaVersion"] >= 36, "data sources are objects"
+    assert "id" not in dashboard, "which would overwrite somebody else's"
+    for panel in dashboard["panels"]:
+        if panel["type"] != "row":
+            assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+            assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
+            references = [target["refId"] for target in panel["targets"]]
+            assert len(set(references)) == len(references) > 0
+
+
 def test_every_metric_of_ours_is_on_the_dashboard(series: Any) -> None:
     read = {name for _, query in series.panels() for name in series.metrics_of(query)}
     left_out = set(series.exposed().values()) - {series.exposed()[name] for name in read}
@@ -49,6 +85,8 @@ def test_names_are_taken_out_of_a_query(series: Any) -> None:
     query = 'sum by (a_b, le) (rate(c_d_total{e_f="x y", g!=""}[5m])) / on (h) i_j > 0.5'
     assert series.metrics_of(query) == {"c_d_total", "i_j"}
     assert series.labels_of(query) == {"a_b", "le", "e_f", "g", "h"}
+    assert series.grouped_by(query) == {"a_b", "le", "h"}
+    assert dict(series.selected_by(query)) == {"c_d_total": {"e_f", "g"}}
 
 
 def test_panels_have_their_own_ids_and_places(dashboard: Any) -> None:
