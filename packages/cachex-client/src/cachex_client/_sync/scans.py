@@ -1,11 +1,14 @@
 # Written by tools/unasync.py from _async/scans.py: edit that file instead.
 """Going through large hashes, sets and sorted sets in steps."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Callable
+from typing import Any, TypeVar
 
 from cachex_client._sync.verbs import Verbs
+from cachex_client.command import Command
 from cachex_client.keys import Key, Version
+
+T = TypeVar("T")
 
 
 class ScanVerbs(Verbs):
@@ -24,14 +27,10 @@ class ScanVerbs(Verbs):
         version: Version | None = None,
     ) -> Iterator[tuple[str, Any]]:
         """Yield the fields of a hash with their values; `match` is about fields. Redis: HSCAN."""
-        cursor = 0
-        while True:
-            step = self.commands.hscan(key, cursor, match, count, version)
-            cursor, found = self._run("hscan_iter", step)
+        steps = self._walk("hscan_iter", self.commands.hscan, key, match, count, version)
+        for found in steps:
             for item in found.items():
                 yield item
-            if cursor == 0:
-                break
 
     def sscan_iter(
         self,
@@ -41,14 +40,10 @@ class ScanVerbs(Verbs):
         version: Version | None = None,
     ) -> Iterator[Any]:
         """Yield the members of a set; `match` is about what is stored. Redis: SSCAN."""
-        cursor = 0
-        while True:
-            step = self.commands._sscan(key, cursor, match, count, version)
-            cursor, found = self._run("sscan_iter", step)
+        steps = self._walk("sscan_iter", self.commands._sscan, key, match, count, version)
+        for found in steps:
             for member in found:
                 yield self.codec.loads(member)
-            if cursor == 0:
-                break
 
     def zscan_iter(
         self,
@@ -61,11 +56,24 @@ class ScanVerbs(Verbs):
 
         Redis: ZSCAN.
         """
-        cursor = 0
-        while True:
-            step = self.commands.zscan(key, cursor, match, count, version)
-            cursor, found = self._run("zscan_iter", step)
+        steps = self._walk("zscan_iter", self.commands.zscan, key, match, count, version)
+        for found in steps:
             for pair in found:
                 yield pair
+
+    def _walk(
+        self,
+        operation: str,
+        step: Callable[..., Command[tuple[int, T]]],
+        key: Key,
+        match: str | None,
+        count: int | None,
+        version: Version | None,
+    ) -> Iterator[T]:
+        """Yield what each step finds, until the cursor is back where it began."""
+        cursor = 0
+        while True:
+            cursor, found = self._run(operation, step(key, cursor, match, count, version))
+            yield found
             if cursor == 0:
-                break
+                return

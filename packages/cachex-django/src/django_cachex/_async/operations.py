@@ -220,13 +220,12 @@ class AsyncOperations(AsyncCoordination, AsyncScans, AsyncStructures):
             found[key] = None
         return list(found)
 
-    async def aiter_keys(
+    def aiter_keys(
         self, pattern: str = "*", version: Version = None, *, itersize: int | None = None
     ) -> AsyncIterator[str]:
         """Yield the keys that match a glob pattern, fetched by `itersize`, without blocking."""
         size = self._itersize if itersize is None else itersize
-        async for key in self._acache.iter_keys(pattern, version, itersize=size):
-            yield key
+        return self._acache.iter_keys(pattern, version, itersize=size)
 
     async def adelete_pattern(
         self, pattern: str, version: Version = None, *, itersize: int | None = None

@@ -16,7 +16,7 @@ class AsyncScans(CacheCore):
     answers.
     """
 
-    async def ahscan_iter(
+    def ahscan_iter(
         self,
         key: Any,
         match: str | None = None,
@@ -24,10 +24,9 @@ class AsyncScans(CacheCore):
         version: Version = None,
     ) -> AsyncIterator[tuple[str, Any]]:
         """Yield the fields of a hash with their values; `match` is about fields. Redis: HSCAN."""
-        async for item in self._acache.hscan_iter(key, match, count, version):
-            yield item
+        return self._acache.hscan_iter(key, match, count, version)
 
-    async def asscan_iter(
+    def asscan_iter(
         self,
         key: Any,
         match: str | None = None,
@@ -35,10 +34,9 @@ class AsyncScans(CacheCore):
         version: Version = None,
     ) -> AsyncIterator[Any]:
         """Yield the members of a set; `match` is about what is stored. Redis: SSCAN."""
-        async for member in self._acache.sscan_iter(key, match, count, version):
-            yield member
+        return self._acache.sscan_iter(key, match, count, version)
 
-    async def azscan_iter(
+    def azscan_iter(
         self,
         key: Any,
         match: str | None = None,
@@ -49,5 +47,4 @@ class AsyncScans(CacheCore):
 
         Redis: ZSCAN.
         """
-        async for pair in self._acache.zscan_iter(key, match, count, version):
-            yield pair
+        return self._acache.zscan_iter(key, match, count, version)

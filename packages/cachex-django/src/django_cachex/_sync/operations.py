@@ -225,8 +225,7 @@ class Operations(Coordination, Scans, Structures):
     ) -> Iterator[str]:
         """Yield the keys that match a glob pattern, fetched by `itersize`, without blocking."""
         size = self._itersize if itersize is None else itersize
-        for key in self._cache.iter_keys(pattern, version, itersize=size):
-            yield key
+        return self._cache.iter_keys(pattern, version, itersize=size)
 
     def delete_pattern(
         self, pattern: str, version: Version = None, *, itersize: int | None = None

@@ -24,8 +24,7 @@ class Scans(CacheCore):
         version: Version = None,
     ) -> Iterator[tuple[str, Any]]:
         """Yield the fields of a hash with their values; `match` is about fields. Redis: HSCAN."""
-        for item in self._cache.hscan_iter(key, match, count, version):
-            yield item
+        return self._cache.hscan_iter(key, match, count, version)
 
     def sscan_iter(
         self,
@@ -35,8 +34,7 @@ class Scans(CacheCore):
         version: Version = None,
     ) -> Iterator[Any]:
         """Yield the members of a set; `match` is about what is stored. Redis: SSCAN."""
-        for member in self._cache.sscan_iter(key, match, count, version):
-            yield member
+        return self._cache.sscan_iter(key, match, count, version)
 
     def zscan_iter(
         self,
@@ -49,5 +47,4 @@ class Scans(CacheCore):
 
         Redis: ZSCAN.
         """
-        for pair in self._cache.zscan_iter(key, match, count, version):
-            yield pair
+        return self._cache.zscan_iter(key, match, count, version)
