@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import threading
@@ -24,6 +25,13 @@ from support.waiting import eventually, lasting
 Run = Callable[..., Any]
 
 THREADS, TASKS = 32, 200
+
+
+class Owner:
+    """Stands for a client whose values are made."""
+
+
+OWNER = Owner()
 
 
 @pytest.fixture
@@ -259,7 +267,7 @@ def test_a_callable_may_ask_for_its_own_key(cache: Cache, one_place: Any, run: R
 
 def test_a_signal_that_raises_leaves_nobody_waiting() -> None:
     def bring() -> None:
-        assert flights.bring("k", time.monotonic(), lambda: None, lambda: b"v") == b"v"
+        assert flights.bring(OWNER, "k", time.monotonic(), lambda: None, lambda: b"v") == b"v"
 
     interrupted = 0
     with alarm(random.Random(7)) as clock:
@@ -271,6 +279,44 @@ def test_a_signal_that_raises_leaves_nobody_waiting() -> None:
             assert flights._flights == {}
     assert interrupted > 1_500
     assert sync_module._leading.get() == ()
+
+
+def test_nothing_is_remembered_of_a_client_that_is_gone(run: Run) -> None:
+    looked: list[int] = []  # of owners; one object after the other has the same id
+
+    def look() -> None:
+        looked.append(1)
+
+    async def async_look() -> None:
+        looked.append(1)
+
+    async def made() -> bytes:
+        return b"v"
+
+    gc.collect()
+    before = len(flights._landed), len(async_flights._landed)
+    for _ in range(20):
+        flights.bring(Owner(), "k", time.monotonic(), look, lambda: b"v")
+        run(async_flights.bring(Owner(), "k", time.monotonic(), async_look, made))
+    gc.collect()
+    assert looked == []
+    assert (len(flights._landed), len(async_flights._landed)) == before
+
+
+def test_clients_do_not_wait_for_each_other(one_place: Any) -> None:
+    began, end = threading.Event(), threading.Event()
+
+    def slow() -> int:
+        began.set()
+        assert end.wait(20)
+        return 1
+
+    with one_place.cache() as one, one_place.cache() as other, ThreadPoolExecutor(1) as pool:
+        leader = pool.submit(one.get_or_set, "k", slow)
+        assert began.wait(20)
+        assert other.get_or_set("k", lambda: 2) == 2
+        end.set()
+        assert leader.result(20) == 2  # which was stored first
 
 
 def test_keys_do_not_wait_for_each_other(cache: Cache) -> None:

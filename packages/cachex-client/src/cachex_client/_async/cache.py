@@ -159,7 +159,7 @@ class AsyncCache(
         if not callable(default):
             stored = await make()
             return made[0] if made else self.codec.loads(stored)
-        stored = await async_flights.bring((id(self.client), wire), since, look, make)
+        stored = await async_flights.bring(self.client, wire, since, look, make)
         return made[0] if made else self.codec.loads(stored)
 
     async def delete(self, key: Key, version: Version | None = None) -> bool:

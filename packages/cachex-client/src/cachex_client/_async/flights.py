@@ -4,6 +4,7 @@
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 from cachex_client import _concurrency
 from cachex_client._concurrency import monotonic
@@ -14,7 +15,7 @@ PATIENCE = 30.0
 FLIGHTS = 3
 """How many leaders may fail a follower before he does."""
 
-REMEMBERED = 1_000  # keys
+REMEMBERED = 1_000  # keys of an owner
 LAG = 0.5  # seconds in which a replica may not know yet what was stored
 
 Look: TypeAlias = Callable[[], Any]
@@ -22,6 +23,8 @@ Look: TypeAlias = Callable[[], Any]
 
 Make: TypeAlias = Callable[[], Any]
 """Called, and awaited by tasks, for what is to be had, as it is stored."""
+
+_Place: TypeAlias = tuple[object, Any, Any]  # who may wait for it, owner, key
 
 
 class _AsyncFlight:
@@ -52,34 +55,35 @@ class AsyncFlights:
 
     def after_fork(self) -> None:
         """Wait for nobody in a child process: who makes values in the parent does so there."""
-        self._flights: dict[Any, _AsyncFlight] = {}
-        self._landed: dict[Any, float] = {}
+        self._flights: dict[_Place, _AsyncFlight] = {}
+        self._landed: WeakKeyDictionary[Any, dict[Any, float]] = WeakKeyDictionary()
 
-    async def bring(self, key: Any, since: float, look: Look, make: Make) -> bytes:
+    async def bring(self, owner: Any, key: Any, since: float, look: Look, make: Make) -> bytes:
         """
         Return what `make` returns here or for somebody who wants the same, as it is stored.
 
-        `key` says what is the same. `since` is when, by `monotonic`, the caller began to look in
-        vain: if somebody has stored it after that, `look` finds it. What `make` raises is raised.
+        The same is what has the same `owner`, of whom nothing is kept once it is gone, and `key`.
+        `since` is when, by `monotonic`, the caller began to look in vain: if somebody has stored it
+        after that, `look` finds it. What `make` raises is raised.
         """
-        mine, flying = _AsyncFlight(), (_concurrency.async_place(), key)
+        mine, flying = _AsyncFlight(), (_concurrency.async_place(), owner, key)
         before = _leading.get()
         try:
             try:
                 _leading.set((*before, mine))
-                return await self._bring(mine, flying, key, since, look, make)
+                return await self._bring(mine, flying, since, look, make)
             finally:
                 self._land(mine, flying, before)
         finally:
             self._land(mine, flying, before)  # in case that a signal kept the first one from it
 
     async def _bring(
-        self, mine: _AsyncFlight, flying: Any, key: Any, since: float, look: Look, make: Make
+        self, mine: _AsyncFlight, flying: _Place, since: float, look: Look, make: Make
     ) -> bytes:
         for _ in range(FLIGHTS):
             flight = self._flights.setdefault(flying, mine)
             if flight is mine:
-                stored = await self._made(key, since, look, make)
+                stored = await self._made(flying, since, look, make)
                 mine.stored = stored
                 return stored
             if flight in _leading.get():
@@ -90,25 +94,27 @@ class AsyncFlights:
         alone: bytes = await make()
         return alone
 
-    def _land(self, mine: _AsyncFlight, flying: Any, before: tuple[_AsyncFlight, ...]) -> None:
+    def _land(self, mine: _AsyncFlight, flying: _Place, before: tuple[_AsyncFlight, ...]) -> None:
         """End a flight, if it began; may be done twice."""
         if self._flights.get(flying) is mine:
             self._flights.pop(flying, None)
         mine.arrival.come()
         _leading.set(before)
 
-    async def _made(self, key: Any, since: float, look: Look, make: Make) -> bytes:
-        if self._landed.get(key, 0.0) > since - LAG:
+    async def _made(self, flying: _Place, since: float, look: Look, make: Make) -> bytes:
+        _, owner, key = flying
+        landed = self._landed.setdefault(owner, {})
+        if landed.get(key, 0.0) > since - LAG:
             found: bytes | None = await look()
             if found is not None:
                 return found
         stored: bytes = await make()
-        if len(self._landed) >= REMEMBERED:
-            self._landed.clear()
-        self._landed[key] = monotonic()
+        if len(landed) >= REMEMBERED:
+            landed.clear()
+        landed[key] = monotonic()
         return stored
 
-    async def _follow(self, flight: _AsyncFlight, flying: Any, until: float) -> bytes | None:
+    async def _follow(self, flight: _AsyncFlight, flying: _Place, until: float) -> bytes | None:
         await flight.arrival.wait(until - monotonic())
         too_long = flight.stored is None and monotonic() - flight.began >= PATIENCE
         if too_long and self._flights.get(flying) is flight:

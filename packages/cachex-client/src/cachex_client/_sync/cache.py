@@ -159,7 +159,7 @@ class Cache(
         if not callable(default):
             stored = make()
             return made[0] if made else self.codec.loads(stored)
-        stored = flights.bring((id(self.client), wire), since, look, make)
+        stored = flights.bring(self.client, wire, since, look, make)
         return made[0] if made else self.codec.loads(stored)
 
     def delete(self, key: Key, version: Version | None = None) -> bool:

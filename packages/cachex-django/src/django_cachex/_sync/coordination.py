@@ -135,6 +135,6 @@ class Coordination(CacheCore):
             made.append(value)
             return stored
 
-        same = id(self.client), self._keys.full(key, version)
-        stored = flights.bring(same, since, look, make)
+        full = self._keys.full(key, version)
+        stored = flights.bring(self.client, full, since, look, make)
         return made[0] if made else self.codec.loads(stored)
