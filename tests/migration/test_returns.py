@@ -135,7 +135,8 @@ def test_a_lock_knows_both_names_of_its_time(cache: Any) -> None:
 @pytest.mark.parametrize(
     ("method", "arguments", "named"),
     [
-        ("iter_keys", ("*", None, 100), {}),
+        ("iter_keys", ("*", 100), {}),
+        ("sscan", ("k", "a*"), {}),
         ("delete_pattern", ("*", None, "prefix"), {}),
         ("get", ("k",), {"client": None}),
         ("delete", ("k",), {"prefix": "x"}),

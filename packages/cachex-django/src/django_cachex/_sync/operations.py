@@ -216,14 +216,18 @@ class Operations(Coordination, Scans, Structures):
     def keys(self, pattern: str = "*", version: Version = None) -> list[str]:
         """Return the keys that match a glob pattern, as they were given."""
         found: dict[str, None] = {}  # SCAN may name a key twice
-        for key in self.iter_keys(pattern, version):
+        for key in self.iter_keys(pattern, version=version):
             found[key] = None
         return list(found)
 
     def iter_keys(
-        self, pattern: str = "*", version: Version = None, *, itersize: int | None = None
+        self, pattern: str = "*", *, version: Version = None, itersize: int | None = None
     ) -> Iterator[str]:
-        """Yield the keys that match a glob pattern, fetched by `itersize`, without blocking."""
+        """
+        Yield the keys that match a glob pattern, fetched by `itersize`, without blocking.
+
+        `version` has to be named: what other backends take in its place is `itersize`.
+        """
         size = self._itersize if itersize is None else itersize
         return self._cache.iter_keys(pattern, version, itersize=size)
 
