@@ -26,6 +26,8 @@ from cachex_client import (
     Origin,
     RetryOptions,
     Sent,
+    as_operation,
+    async_as_operation,
     commands,
     live_clients,
 )
@@ -295,6 +297,25 @@ def test_steps_of_a_walk_with_pauses_are_no_operation(cache: Any, recorder: Reco
     assert {(sent.name, sent.origin) for sent in recorder.sents} == {
         ("SCAN", Origin("shop", "iter_keys"))
     }
+
+
+def test_work_of_ones_own_is_an_operation(recorder: Recorder, run: Any) -> None:
+    def fails(text: str) -> None:
+        raise ValueError(text)
+
+    async def doubled(number: int) -> int:
+        return 2 * number
+
+    assert as_operation("shop", "refill", divmod, 7, 2) == (3, 1)
+    with pytest.raises(ValueError, match="empty"):
+        as_operation("shop", "fail", fails, "empty")
+    assert run(async_as_operation("shop", "double", doubled, 2)) == 4
+    told = [(one.origin, one.error is None) for one in recorder.operations]
+    assert told == [
+        (Origin("shop", "refill"), True),
+        (Origin("shop", "fail"), False),
+        (Origin("shop", "double"), True),
+    ]
 
 
 def test_a_lock_that_is_taken_is_an_operation(cache: Any, colour: Any, recorder: Recorder) -> None:
