@@ -226,6 +226,29 @@ def test_one_thread_may_take_and_another_give_back(cache: Cache) -> None:
     assert not cache.has_key("s")
 
 
+def test_who_comes_after_a_holder_has_ended_is_not_taken_for_him(cache: Cache) -> None:
+    semaphore = cache.semaphore("s", 4, lease=30)
+    for _ in range(4):  # the system gives an ended thread's number to the next one
+        thread = threading.Thread(target=semaphore.acquire)
+        thread.start()
+        thread.join()
+    assert "held 4 times" in repr(semaphore)
+    for _ in range(4):
+        semaphore.release()
+    assert not cache.has_key("s")
+
+
+def test_a_task_is_not_taken_for_one_that_has_ended(one_place: Any, run: Run) -> None:
+    async def main() -> None:
+        async with one_place.async_cache() as cache:
+            semaphore = cache.semaphore("s", 20, lease=30)
+            for _ in range(20):
+                await asyncio.create_task(semaphore.acquire())
+            assert "held 20 times" in repr(semaphore)
+
+    run(main())
+
+
 def test_a_child_does_not_give_back_what_its_parent_holds(cache: Cache) -> None:
     semaphore = cache.semaphore("s", 2, lease=60)
 

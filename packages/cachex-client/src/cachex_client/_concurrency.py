@@ -14,6 +14,7 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from functools import partial
+from itertools import count
 from time import monotonic, sleep
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -40,14 +41,29 @@ async def async_sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
+_numbers = count(1)
+
+
+class _OfThread(threading.local):
+    """What each thread has for itself."""
+
+    def __init__(self) -> None:
+        self.number = next(_numbers)
+
+
+_of_thread = _OfThread()
+_of_tasks: "weakref.WeakKeyDictionary[Any, int]" = weakref.WeakKeyDictionary()
+
+
 def identity() -> int:
-    """Return a number that no other thread has while this one runs."""
-    return threading.get_ident()
+    """Return the running thread's number, which no other gets, not even when it has ended."""
+    return _of_thread.number
 
 
 def async_identity() -> int:
-    """Return a number that no other task has while this one runs."""
-    return id(asyncio.current_task())
+    """Return the running task's number, which no other gets, not even when it has ended."""
+    task = asyncio.current_task()
+    return _of_tasks.get(task, 0) or _of_tasks.setdefault(task, next(_numbers))
 
 
 def place() -> object:
