@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +81,9 @@ def test_every_builder_speaks_to_a_server(standalone: Standalone) -> None:
         assert run(commands.rename(b"k", b"l")) is True
         assert run(commands.incrby(b"n", 5)) == 5
         assert run(commands.decrby(b"n", 2)) == 3
+        for count in (commands.incrby, commands.decrby):
+            with pytest.raises(TypeError):
+                count(b"n", 1.5)  # type: ignore[arg-type]
         assert run(commands.scan(match=b"n*", count=100)) == (b"0", [b"n"])
         assert run(commands.getdel(b"l")) == b"x"
         assert run(commands.delete(b"l", b"n")) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -173,9 +174,29 @@ def test_a_clock_that_was_set_back_stops_the_draining_and_no_more(
     assert result.retry_after <= 100
 
 
+@pytest.mark.parametrize(("limit", "period"), [(10**15, 1), (1, 8e9), (10**15, 8e9)])
+def test_the_largest_limits_count(cache: Cache, limit: int, period: float) -> None:
+    assert cache.rate_limit("r", limit, period, cost=limit)
+    result = cache.rate_limit("r", limit, period, cost=limit)
+    assert not result
+    assert result.retry_after <= period
+
+
 @pytest.mark.parametrize(
     ("limit", "period", "cost"),
-    [(0, 1, 1), (-1, 1, 0), (5, 0, 1), (5, -1, 1), (5, 1, 6), (5, 1, -1), (5, 1e-9, 1)],
+    [
+        (0, 1, 1),
+        (-1, 1, 0),
+        (5, 0, 1),
+        (5, -1, 1),
+        (5, 1, 6),
+        (5, 1, -1),
+        (5, 1e-9, 1),
+        (5, 1e12, 1),
+        (5, math.inf, 1),
+        (5, math.nan, 1),
+        (10**16, 1, 1),
+    ],
 )
 def test_what_cannot_work_is_refused(cache: Cache, limit: int, period: float, cost: int) -> None:
     with pytest.raises(ConfigurationError):

@@ -1,13 +1,13 @@
 """How a client behaves. Checked once, when it is built."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeAlias
 
 import attrs
-from attrs.validators import and_, ge, gt, instance_of, le
 
 from cachex_client.errors import ConfigurationError
-from cachex_pool import PoolOptions
+from cachex_pool import PoolOptions, checks
 
 POLICIES = (
     "primary",
@@ -17,6 +17,11 @@ POLICIES = (
     "any",
     "nearest",
 )
+
+
+_number = partial(checks.number, error=ConfigurationError)
+_whole = partial(checks.whole, error=ConfigurationError)
+_made_of = partial(checks.made_of, error=ConfigurationError)
 
 
 @attrs.frozen(kw_only=True, slots=True)
@@ -48,11 +53,11 @@ class RetryOptions:
     of its calls and `budget_per_second` on top, so that an outage does not multiply the load.
     """
 
-    attempts: int = attrs.field(default=4, validator=[instance_of(int), ge(1)])
-    backoff: float = attrs.field(default=0.005, validator=gt(0))
-    max_backoff: float = attrs.field(default=0.25, validator=gt(0))
-    budget_ratio: float = attrs.field(default=0.1, validator=and_(ge(0), le(1)))
-    budget_per_second: float = attrs.field(default=10.0, validator=ge(0))
+    attempts: int = attrs.field(default=4, validator=_whole(1))
+    backoff: float = attrs.field(default=0.005, validator=_number(above=0))
+    max_backoff: float = attrs.field(default=0.25, validator=_number(above=0))
+    budget_ratio: float = attrs.field(default=0.1, validator=_number(least=0, most=1))
+    budget_per_second: float = attrs.field(default=10.0, validator=_number(least=0))
 
 
 def _check_read_from(_: object, __: object, value: object) -> None:
@@ -72,8 +77,8 @@ class ClientOptions:
     thread or task reads from the primary.
     """
 
-    timeout: float = attrs.field(default=5.0, validator=gt(0))
+    timeout: float = attrs.field(default=5.0, validator=_number(above=0))
     read_from: ReadFrom = attrs.field(default="replica_preferred", validator=_check_read_from)
-    read_your_writes: float = attrs.field(default=0.5, validator=ge(0))
-    retry: RetryOptions = attrs.field(factory=RetryOptions, validator=instance_of(RetryOptions))
-    pool: PoolOptions = attrs.field(factory=PoolOptions, validator=instance_of(PoolOptions))
+    read_your_writes: float = attrs.field(default=0.5, validator=_number(least=0))
+    retry: RetryOptions = attrs.field(factory=RetryOptions, validator=_made_of(RetryOptions))
+    pool: PoolOptions = attrs.field(factory=PoolOptions, validator=_made_of(PoolOptions))

@@ -19,6 +19,8 @@ from cachex_client.limits import RateLimit
 
 MICRO = 1_000_000
 LONGEST = 8e9  # seconds, about 250 years: what there is room for
+SHORTEST = 1 / MICRO  # seconds: what the servers count in
+LARGEST = 10**15  # what the server's arithmetic counts exactly
 
 # A limit that was changed keeps how long there is to wait, not how much was counted. A clock that
 # was set back, or a new primary whose clock is behind, stops the draining and no more.
@@ -91,11 +93,13 @@ def take(
     """
     if isinstance(period, timedelta):
         period = period.total_seconds()
-    limit, cost, period_us = index(limit), index(cost), round(period * MICRO)
-    if limit < 1 or period_us < 1:
+    limit, cost = index(limit), index(cost)
+    if not (1 <= limit <= LARGEST and SHORTEST <= period <= LONGEST):
         raise ConfigurationError(
-            f"a rate limit is at least 1 in a period above 0, not {limit} in {period} s"
+            f"a rate limit is 1 to {LARGEST} in a period above 0 and up to {LONGEST:.0f} s,"
+            f" not {limit} in {period} s"
         )
+    period_us = round(period * MICRO)
     if not 0 <= cost <= limit:
         raise ConfigurationError(f"a cost of {cost} is not between 0 and the limit of {limit}")
     seconds = LONGEST if patience is None else max(0.0, min(LONGEST, patience))

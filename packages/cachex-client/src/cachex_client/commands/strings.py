@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 from itertools import repeat
+from operator import index
 from typing import Any
 
 import attrs
@@ -119,12 +120,15 @@ def getex(key: bytes, *, px: int | None = None, persist: bool = False) -> Comman
 
 
 def incrby(key: bytes, delta: int) -> Command[int]:
-    """Add to a whole number and return the sum; a missing key counts as 0."""
-    return Command(("INCRBY", key, b"%d" % delta), INCRBY)
+    """Add to a whole number and return the sum; a missing key counts as 0.
+
+    `TypeError` if `delta` is no whole number.
+    """
+    return Command(("INCRBY", key, b"%d" % index(delta)), INCRBY)
 
 
 def decrby(key: bytes, delta: int) -> Command[int]:
-    return Command(("DECRBY", key, b"%d" % delta), DECRBY)
+    return Command(("DECRBY", key, b"%d" % index(delta)), DECRBY)
 
 
 def strlen(key: bytes) -> Command[int]:
