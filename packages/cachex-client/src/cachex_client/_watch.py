@@ -14,7 +14,21 @@ from cachex_client.observer import Sent
 from cachex_pool import Endpoint
 
 
-class Watch:
+class _Open:
+    """Keeps `Sent`s that were announced until they are settled, each with what it is about."""
+
+    _open: list[tuple[Sent, Any]]
+
+    def break_off(self, error: BaseException | None = None) -> None:
+        """Tell the end of what is not settled, whatever kept it from that."""
+        for sent, _ in self._open:
+            if sent.tokens:
+                sent.error = sent.error or error
+                settle(sent)
+        self._open = []
+
+
+class Watch(_Open):
     """
     The `Sent`s of one call, and which command belongs to which.
 
@@ -93,21 +107,13 @@ class Watch:
             settle(sent)
         self._open = still
 
-    def break_off(self, error: BaseException | None = None) -> None:
-        """Tell the end of what is not settled, whatever kept it from that."""
-        for sent, _ in self._open:
-            if sent.tokens:
-                sent.error = sent.error or error
-                settle(sent)
-        self._open = []
-
     def _sent_of(self, position: int) -> Sent | None:
         if self._of is None:
             self._of = {at: sent for sent, positions in self._open for at in positions}
         return self._of.get(position)
 
 
-class PartsWatch:
+class PartsWatch(_Open):
     """
     The `Sent`s of one call on many keys of a cluster.
 
@@ -149,14 +155,6 @@ class PartsWatch:
         self._open = still
         of = {at: sent for sent, part in still for at in part.keys()}  # noqa: SIM118
         return Watch.of_parts({n: of[at] for n, at in enumerate(failed) if at in of})
-
-    def break_off(self, error: BaseException | None = None) -> None:
-        """Tell the end of what is not settled, whatever kept it from that."""
-        for sent, _ in self._open:
-            if sent.tokens:
-                sent.error = sent.error or error
-                settle(sent)
-        self._open = []
 
     def _commands(self, part: Part) -> Sequence[Command[Any]]:
         many = self._verb.many.decode()
