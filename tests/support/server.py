@@ -258,6 +258,10 @@ class Server:
 
         Raises RespError, or OSError (also TimeoutError after 5 s).
         """
+        return self.commands(arguments)[0]
+
+    def commands(self, *commands: Sequence[Argument]) -> list[Any]:
+        """Send several in one write and return their replies, as `command` does with one."""
         with self._lock:
             if self._admin is not None and (
                 self._admin_owner != os.getpid()  # Our parent's, before a fork.
@@ -267,7 +271,7 @@ class Server:
             if self._admin is None:
                 self._admin, self._admin_owner = self.client(), os.getpid()
             try:
-                return self._admin.command(*arguments)
+                return self._admin.commands(*commands)
             except OSError:
                 self._drop_admin()
                 raise
@@ -304,15 +308,7 @@ class Server:
 
     def clients(self) -> list[dict[str, str]]:
         """List the connections, without the tests' own and those between servers."""
-        found = []
-        for line in self.command("CLIENT", "LIST").decode().splitlines():
-            client = dict(re.findall(r"(\S+?)=(\S*)", line))
-            between_servers = set(client["flags"]) & set("SM") or client["name"].startswith(
-                "sentinel-"
-            )
-            if client.get("user") != ADMIN and not between_servers:
-                found.append(client)
-        return found
+        return _foreign(self.command("CLIENT", "LIST"))
 
     def connected_clients(self) -> int:
         return len(self.clients())
@@ -323,8 +319,10 @@ class Server:
 
     def kill_clients(self) -> None:
         """Close every connection that `clients` lists."""
-        for client in self.clients():
-            self.command("CLIENT", "KILL", "ID", client["id"])
+        self._kill(self.clients())
+
+    def _kill(self, clients: list[dict[str, str]]) -> None:
+        self.commands(*(("CLIENT", "KILL", "ID", client["id"]) for client in clients))
 
     def monitor(self) -> Monitor:
         """Record the commands that arrive; a context manager."""
@@ -337,30 +335,36 @@ class Server:
 
         A stopped one is resumed; one that is dead or does not answer is started again.
         """
+        self.revive()
+        self.clean()
+
+    def revive(self) -> None:
+        """Resume the server or start it again, if it does not answer."""
         if self.paused:
             self.resume()
         if not self.answers():
             self.kill()
             self.restart()
+
+    def clean(self) -> None:
+        """Bring a server that runs back to how it was started."""
         if self.sentinel:
             self.kill_clients()
             return
-        self.command("CLIENT", "UNPAUSE")
-        self._restore(self._as_started, self._settings())
-        if self.command("ROLE")[0] == b"master":
-            self.command("FLUSHALL", "SYNC")
-            self.command("FUNCTION", "FLUSH", "SYNC")
-        self.kill_clients()
-        self.command("SCRIPT", "FLUSH", "SYNC")
-        self.command("CONFIG", "RESETSTAT")
+        ask = (("CLIENT", "UNPAUSE"), *SETTINGS, ("ROLE",), ("CLIENT", "LIST"))
+        _, *settings, role, clients = self.commands(*ask)
+        self._kill(_foreign(clients))
+        self._restore(self._as_started, _by_name(*settings))
+        if role[0] == b"master":
+            self.commands(("FLUSHALL", "SYNC"), ("FUNCTION", "FLUSH", "SYNC"))
+        self.commands(("SCRIPT", "FLUSH", "SYNC"), ("CONFIG", "RESETSTAT"))
 
     def _settings(self) -> dict[str, Any]:
-        pairs = [value.decode() for value in self.command("CONFIG", "GET", "*")]
-        settings = dict(zip(pairs[::2], pairs[1::2], strict=True))
-        rules = [line.decode().split(" ", 2) for line in self.command("ACL", "LIST")]
-        return {**settings, "users": {name: rest for _, name, rest in rules}}
+        return _by_name(*self.commands(*SETTINGS))
 
     def _restore(self, wanted: dict[str, Any], actual: dict[str, Any]) -> None:
+        if actual == wanted:
+            return
         for name in actual["users"].keys() - wanted["users"].keys():
             self.command("ACL", "DELUSER", name)
         for name, value in wanted.items():
@@ -370,3 +374,25 @@ class Server:
         for name, rules in wanted["users"].items():
             if actual["users"].get(name) != rules:
                 self.command("ACL", "SETUSER", name, "reset", *rules.split())
+
+
+SETTINGS = (("CONFIG", "GET", "*"), ("ACL", "LIST"))
+
+
+def _by_name(config: list[bytes], rules: list[bytes]) -> dict[str, Any]:
+    """Return what a server answers to SETTINGS: values by names, and the rules of users."""
+    pairs = [value.decode() for value in config]
+    by_user = [line.decode().split(" ", 2) for line in rules]
+    users = {name: rest for _, name, rest in by_user}
+    return {**dict(zip(pairs[::2], pairs[1::2], strict=True)), "users": users}
+
+
+def _foreign(listed: bytes) -> list[dict[str, str]]:
+    """Take CLIENT LIST apart, without the tests' own connections and those between servers."""
+    found = []
+    for line in listed.decode().splitlines():
+        client = dict(re.findall(r"(\S+?)=(\S*)", line))
+        between_servers = set(client["flags"]) & set("SM") or client["name"].startswith("sentinel-")
+        if client.get("user") != ADMIN and not between_servers:
+            found.append(client)
+    return found

@@ -72,15 +72,12 @@ class Topology(ABC):
         If they do not get there by themselves soon, everything is built anew, on other ports.
         """
         for server in self.servers:
-            if server.paused:
-                server.resume()
-            if not server.answers():
-                server.restart()
+            server.revive()
         try:
             self._heal()
             self._await_ready(5)
             for server in self.servers:
-                server.reset()
+                server.clean()
             self._await_ready(2)
         except (AssertionError, OSError, RespError):
             self.stop()
