@@ -116,6 +116,24 @@ def test_closing_is_for_the_running_loop(
     eventually(lambda: standalone.connected_clients() == 0)
 
 
+def test_a_client_may_be_used_again_right_after_it_was_closed(
+    client: AsyncDefaultClient, standalone: Standalone
+) -> None:
+    async def main() -> None:
+        for number in range(3):
+            await use(client, f"life-{number}")
+            await client.aclose()
+            await ping(client)
+            for _ in range(5):  # let the loop come to what the closed connections have left
+                await asyncio.sleep(0)
+                await ping(client)
+            assert len(client.stats()) == 1
+
+    with no_leaks():
+        asyncio.run(main())
+        eventually(lambda: standalone.connected_clients() == 0)
+
+
 def test_a_client_without_a_loop_says_so(client: AsyncDefaultClient) -> None:
     assert client.stats() == []
     assert client.view().nodes == ()

@@ -433,14 +433,18 @@ def _nothing() -> None:
     return None
 
 
+_NOBODY = (None, None, None)
+
+
 async def _until_loop_ends(
     owner: Any, key: int, links: AsyncClosable
 ) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
-        owner._by_loop.pop(key, None)
-        owner._latest = (_nothing, None)
+        if owner._by_loop.get(key, _NOBODY)[1] is links:  # else others have taken their place
+            owner._by_loop.pop(key, None)
+            owner._latest = (_nothing, None)
         await links.aclose()
         await asyncio.sleep(0)  # lets the transports say goodbye to the loop
 
