@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -69,8 +70,9 @@ def test_the_errors_are_ours_and_redis_pys(lock: Callable[..., Lock]) -> None:
         with pytest.raises(redis.exceptions.LockError, match="not owned or is already unlocked"):
             getattr(lock(), call)()
     assert issubclass(LockNotOwnedError, redis.exceptions.LockNotOwnedError)
-    with pytest.raises(ConfigurationError):
-        lock(timeout=0)
+    for never in (0, -1, math.inf, math.nan):
+        with pytest.raises(ConfigurationError, match="timeout"):
+            lock(timeout=never)
     for_ever = lock()
     assert for_ever.acquire()
     with pytest.raises(LockError, match="no timeout"):

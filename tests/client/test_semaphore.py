@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -175,8 +176,9 @@ def test_a_lease_can_be_extended_while_it_lasts(cache: Cache) -> None:
     assert 99_000 < cache.pttl("s") <= 100_001  # type: ignore[operator]
     semaphore.extend()
     assert 9_000 < cache.pttl("s") <= 10_001  # type: ignore[operator]
-    with pytest.raises(ConfigurationError):
-        semaphore.extend(0)
+    for never in (0, math.inf):
+        with pytest.raises(ConfigurationError):
+            semaphore.extend(never)
     semaphore.extend(0.01)
     eventually(lambda: not cache.has_key("s"), what="the end of the lease")
     with pytest.raises(SemaphoreLostError):
@@ -271,6 +273,8 @@ def test_a_child_does_not_give_back_what_its_parent_holds(cache: Cache) -> None:
         {"capacity": 1, "weight": 0, "lease": 1},
         {"capacity": 1},
         {"capacity": 1, "lease": 0},
+        {"capacity": 1, "lease": math.inf},
+        {"capacity": 1, "lease": math.nan},
     ],
 )
 def test_what_cannot_work_is_refused(cache: Cache, settings: dict[str, Any]) -> None:

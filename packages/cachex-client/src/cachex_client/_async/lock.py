@@ -83,8 +83,10 @@ class AsyncLock(redis.asyncio.lock.Lock):
         thread_local: bool = True,
         raise_on_release_error: bool = True,
     ) -> None:
-        if timeout is not None and timeout <= 0:
-            raise ConfigurationError(f"a lock's timeout is above 0 or None, not {timeout!r}")
+        if timeout is not None and not 0 < timeout < inf:
+            raise ConfigurationError(
+                f"a lock's timeout is above 0 and finite, or None for ever, not {timeout!r}"
+            )
         super().__init__(
             redis,
             name,

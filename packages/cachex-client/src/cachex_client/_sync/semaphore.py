@@ -60,9 +60,9 @@ class Semaphore:
             )
         if not 1 <= weight <= capacity:
             raise ConfigurationError(f"a weight of {weight!r} is not 1 to the capacity {capacity}")
-        if lease is None or lease <= 0:
+        if lease is None or not 0 < lease < inf:
             raise ConfigurationError(
-                "a semaphore needs a lease above 0, the seconds after which what a dead holder"
+                "a semaphore needs a finite lease above 0, the seconds after which what a dead holder"
                 f" held is free again, not {lease!r}"
             )
         self.capacity = capacity
@@ -162,8 +162,8 @@ class Semaphore:
         who, claim = self._held("extend")
         asked = monotonic()
         seconds = self.lease if lease is None else lease
-        if seconds <= 0:
-            raise ConfigurationError(f"a lease is above 0, not {seconds!r}")
+        if not 0 < seconds < inf:
+            raise ConfigurationError(f"a lease is above 0 and finite, not {seconds!r}")
         extend = decide.extend(self._key, claim, milliseconds(seconds))
         if not self._run("extend", extend):
             raise SemaphoreLostError(f"the lease on {self._name!r} has ended, nothing to extend")
