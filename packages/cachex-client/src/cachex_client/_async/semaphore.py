@@ -62,7 +62,7 @@ class AsyncSemaphore:
             raise ConfigurationError(f"a weight of {weight!r} is not 1 to the capacity {capacity}")
         if lease is None or not 0 < lease < inf:
             raise ConfigurationError(
-                "a semaphore needs a finite lease above 0, the seconds after which what a dead holder"
+                "a semaphore needs a finite lease above 0: the seconds after which what a dead one"
                 f" held is free again, not {lease!r}"
             )
         self.capacity = capacity
