@@ -212,7 +212,7 @@ class SentinelMap:
         """Return the links with which the listening threads look for the primary."""
         with self._lock:
             if self._finder is None:
-                from cachex_client._sync.sentinel import SentinelLinks
+                from cachex_client._sync.sentinel_links import SentinelLinks
 
                 self._finder = SentinelLinks(self, ClientOptions(), ())
             return self._finder

@@ -71,7 +71,7 @@ class Pursuit(Topology[C]):
                 if sent is not None:
                     sent.came(reply if sent.atomic else (reply,))
                 return command.parse(reply)
-            following = self._after(reply, command, aim, attempt, deadline)
+            following = self._after(reply, command, aim, attempt, deadline, set())
             if following is None or not self._may_go_on([following], attempt, deadline):
                 reply = self._explained(first_cause(reply, aim), command)
                 if getattr(reply, "written", False):
@@ -112,7 +112,7 @@ class Pursuit(Topology[C]):
         aim: Aim,
         attempt: int,
         deadline: float,
-        learned: "set[tuple[int, Verdict]] | None" = None,
+        learned: set[tuple[int, Verdict]],
     ) -> Aim | None:
         """
         Say where a command goes after a failure; None if that was the end of it.
@@ -125,9 +125,8 @@ class Pursuit(Topology[C]):
         more = attempt < self.options.retry.attempts
         now = monotonic()
         lesson = (id(aim.link), verdict)
-        if learned is None or lesson not in learned:
-            if learned is not None:
-                learned.add(lesson)
+        if lesson not in learned:
+            learned.add(lesson)
             if verdict.blame:
                 aim.link.health.failed(now)
             self._learn(verdict, error, aim.link, deadline)

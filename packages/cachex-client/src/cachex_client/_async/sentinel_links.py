@@ -1,0 +1,252 @@
+# tools/unasync.py writes the sync twin of this file.
+"""The servers of a service that Sentinels watch, and asking around who leads it."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from random import random
+from typing import Any
+
+from cachex_client._concurrency import (
+    AsyncOutside,
+    StateLock,
+    async_ask_all,
+    async_sleep,
+    async_spawn,
+    monotonic,
+)
+from cachex_client._core.sentinel import Opinion, agree, believed, majority, opinion
+from cachex_client._core.topology import Address
+from cachex_client._links import AsyncLink
+from cachex_client._telling import tell_refreshed
+from cachex_client.errors import SentinelRefused
+from cachex_client.options import ClientOptions
+from cachex_client.sentinel_map import SentinelMap
+from cachex_pool import DeadlineExceeded, PoolObserver, logger, pack, pack_many
+
+log = logger("cachex_client")
+
+ROLE = pack(("ROLE",))
+GRACE = 0.03
+"""Seconds that who is slow to answer is waited for once another has answered."""
+ROLE_TIMEOUT = 0.3
+ROLE_GRACE = 0.05
+STEP = 0.005
+
+
+class AsyncSentinelLinks:
+    """The servers of a service, of one process or one event loop."""
+
+    def __init__(
+        self, map: SentinelMap, options: ClientOptions, observers: Sequence[PoolObserver]
+    ) -> None:
+        self.map = map
+        self.links: dict[Address, AsyncLink] = {}
+        self.turn = 0
+        self._opinion: Opinion | None = None
+        self._primary: AsyncLink | None = None
+        self.replicas: tuple[AsyncLink, ...] = ()
+        self._options = options
+        self._observers = observers
+        self._lock = StateLock()
+        self._outside = AsyncOutside()
+        map.follow(self)
+        self._sentinels = tuple(AsyncLink(one, options, observers) for one in map.sentinels)
+
+    @property
+    def primary(self) -> AsyncLink:
+        """The link to the primary; there has to be an opinion."""
+        assert self._primary is not None
+        return self._primary
+
+    @property
+    def all(self) -> tuple[AsyncLink, ...]:
+        return tuple(self.links.values())
+
+    async def mapped(self, deadline: float) -> "AsyncSentinelLinks":
+        """Be up to date with what is known; ask the Sentinels first if nothing is."""
+        if self.map.opinion is None:
+            await self._be_introduced(deadline)
+        if self.map.opinion is not self._opinion:
+            self._adopt()
+        if self.map.schedule.due_at <= monotonic():
+            self.look_again()
+        return self
+
+    def look_again(self) -> None:
+        """Have the primary looked for beside the callers, if it is time to."""
+        if self.map.may_check(monotonic()):
+            async_spawn(self.check)
+
+    def want(self) -> None:
+        """Have the primary looked for, now or in a moment."""
+        self.map.want(monotonic())
+        self.look_again()
+
+    def follow(self) -> None:
+        """Adopt what is known now, from any thread; who waits for the old primary is let go."""
+        self._outside.call(self._catch_up)
+
+    def _catch_up(self) -> None:
+        if self._opinion is not None and self.map.opinion is not self._opinion:
+            self._adopt()
+
+    async def find(self, deadline: float) -> None:
+        """Have the primary looked for, and wait for that; gives up quietly at the deadline."""
+        before = self.map.schedule.count
+        self.map.want(monotonic())
+        while self.map.schedule.count == before:
+            self.look_again()
+            left = deadline - monotonic()
+            if left <= 0:
+                return
+            await async_sleep(min(STEP, left))
+
+    async def aclose(self) -> None:
+        self.map.forget(self)
+        for link in (*self.links.values(), *self._sentinels):
+            await link.aclose()
+
+    # -- inside
+
+    def _adopt(self) -> None:
+        with self._lock:
+            known = self.map.opinion
+            if known is None or known is self._opinion:
+                return
+            wanted = {known.primary, *known.replicas, *known.unwell}
+            old, new = self._primary, self._link(known.primary)
+            self.replicas = tuple(map(self._link, known.replicas))
+            self._primary, self._opinion = new, known
+            leaving = [self.links.pop(one) for one in list(self.links) if one not in wanted]
+        if old is not None and old is not new:
+            old.pool.retire("no longer primary", sever=True)
+            new.health.succeeded()
+        for link in leaving:
+            link.leave()
+
+    async def _be_introduced(self, deadline: float) -> None:
+        """Wait until the service is known, and ask unless somebody is asking for this map."""
+        before = self.map.failures
+        while not self.map.known():
+            if self.map.failures != before:
+                raise self.map.failure()
+            if self.map.may_introduce(monotonic()):
+                async_spawn(self._discover)
+            left = deadline - monotonic()
+            if left <= 0:
+                raise DeadlineExceeded(
+                    self.map.name, "asking the Sentinels for the primary", written=False
+                )
+            await async_sleep(min(STEP, left))
+
+    async def _discover(self) -> None:
+        """Learn who leads for the first time."""
+        found, errors, started = None, list[Exception](), monotonic()
+        try:
+            found, _, errors = await self._look()
+        finally:
+            self.map.introduced(found, errors, monotonic(), random())
+        tell_refreshed(self.map.name, "first", started, found, errors)
+
+    async def check(self) -> None:
+        """
+        Look who leads now, and have the map say so.
+
+        The Sentinels publish a new primary only some time after it was promoted, so all servers
+        are asked as well, and `_core.sentinel.believed` decides.
+        """
+        found, led, errors, started = None, True, list[Exception](), monotonic()
+        trigger, self.map.trigger = self.map.trigger, "timer"
+        try:
+            found, led, errors = await self._look()
+        finally:
+            changed = self.map.learn(found, monotonic(), random(), led=led)
+        tell_refreshed(self.map.name, trigger, started, found, errors)
+        if changed and found is not None:
+            log.info("primary found", service=self.map.service, primary=str(found.primary))
+        elif errors:
+            log.info("sentinels asked", errors=list(map(str, errors)))
+
+    async def _look(self) -> tuple[Opinion | None, bool, list[Exception]]:
+        """Return whom to follow, whether the known primary leads, and what went wrong."""
+        now = self.map.opinion
+        told, errors = await self._ask_sentinels()
+        asked = [] if told is None else [told.primary]
+        for one in (now, told if now is None else None):
+            if one is not None:
+                asked += [one.primary, *one.replicas, *one.unwell]
+        # Whoever is named anew has to be heard, however far away he is.
+        news = told is not None and now is not None and told.primary != now.primary
+        grace = None if news else ROLE_GRACE
+        roles = await self._roles(tuple(dict.fromkeys(asked)), told, grace)
+        found = believed(told, now, roles, len(self._sentinels))
+        if told is not None and roles.get(told.primary, 0) is None:
+            errors.append(LookupError(f"{told.primary}, which the Sentinels name, is a replica"))
+        led = now is not None and roles.get(now.primary) is not None
+        return found, led, errors
+
+    async def _roles(
+        self, nodes: Sequence[Address], told: Opinion | None, grace: float | None
+    ) -> dict[Address, int | None]:
+        """Ask servers for their ROLE: the offset of one that leads, None for one that follows."""
+        deadline = monotonic() + ROLE_TIMEOUT
+
+        def ask(node: Address) -> Callable[[], Any]:
+            async def one() -> tuple[Address, int | None]:
+                reply = await self._link(node).call(ROLE, deadline)
+                if not isinstance(reply, list):
+                    raise LookupError(f"{node} does not tell its role: {reply}")
+                return node, int(reply[1]) if bytes(reply[0]) == b"master" else None
+
+            return one
+
+        work = [ask(node) for node in nodes]
+
+        def enough(answers: list[Any]) -> bool:
+            leads = (node for node, offset in answers if offset is not None)
+            return told is not None and told.primary in leads
+
+        answers = await async_ask_all(work, enough, ROLE_TIMEOUT, grace)
+        return dict(one for _, one in answers if isinstance(one, tuple))
+
+    def _link(self, node: Address) -> AsyncLink:
+        found = self.links.get(node)
+        if found is None:
+            with self._lock:
+                found = self.links.get(node)
+                if found is None:
+                    found = AsyncLink(self.map.endpoint(node), self._options, self._observers)
+                    self.links[node] = found
+        return found
+
+    async def _ask_sentinels(self) -> tuple[Opinion | None, list[Exception]]:
+        """Ask all Sentinels side by side; a majority is enough, a dead one is not waited for."""
+        name = self.map.service
+        question = pack_many(
+            (
+                ("SENTINEL", "MASTER", name),
+                ("SENTINEL", "REPLICAS", name),
+                ("SENTINEL", "SENTINELS", name),
+            )
+        )
+        seconds = self.map.ask_within or self._options.pool.connect_timeout
+        deadline = monotonic() + seconds
+
+        def ask(link: AsyncLink) -> Callable[[], Any]:
+            async def one() -> Opinion:
+                replies = await link.exchange(question, 3, deadline)
+                refused = next((reply for reply in replies if isinstance(reply, Exception)), None)
+                if refused is not None:
+                    raise SentinelRefused(link.name, name, refused)
+                told = opinion(replies[0], replies[1], replies[2], self.map.remap)
+                if told is None:
+                    raise SentinelRefused(link.name, name, ValueError("it makes no sense"))
+                return told
+
+            return one
+
+        work = [ask(link) for link in self._sentinels]
+        enough = partial(agree, sentinels=len(work))
+        answers = await async_ask_all(work, enough, seconds, GRACE)
+        told = [one for _, one in answers if isinstance(one, Opinion)]
+        return majority(told), [one for _, one in answers if isinstance(one, Exception)]
