@@ -31,6 +31,7 @@ Background work (finding servers, filling pools) is no operation, and runs in an
 """
 
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from typing import Any
 
 import attrs
@@ -64,8 +65,9 @@ class Sent:
     the end: `peer`, the server that answered last, None where nobody was asked or where a
     connection was borrowed for several commands; `replies`, raw and in the commands' order,
     errors in place; `error`, what was raised, or the first error in place, None if there is none;
-    `failed`, how many commands have an error; `retried` and `redirected`, why it was sent again:
-    the code of an error reply ("CLUSTERDOWN", "MOVED") or the name of an exception.
+    `failed`, how many commands have an error; `retried` and `redirected`, why it was sent again,
+    all or some of it: the code of an error reply ("CLUSTERDOWN", "MOVED") or the name of an
+    exception, each reason once for each time.
     `bytes_out` are the bytes of the commands, written once; 0 if they were not counted.
 
     Not slots, but defaults in the class: most are never set, and a `Sent` for a dormant observer
@@ -124,7 +126,7 @@ class Sent:
 
     @property
     def attempts(self) -> int:
-        """How often it was sent; for several commands, how often any of them was, and once all."""
+        """How often it was sent, all or some of it; once more where that had several reasons."""
         return 1 + self.retries + self.redirects
 
     @property
@@ -167,11 +169,11 @@ class Sent:
         return found
 
     def again(self, *errors: Exception) -> None:
-        """Count that it is sent again, and why: for each of its commands that is."""
-        retried, redirected = list[str](), list[str]()
+        """Count that it is sent again, all or some of it, and why: once for each reason."""
+        retried, redirected = dict[str, None](), dict[str, None]()
         for error in errors:
             several = redirected if isinstance(error, AskError) else retried  # MovedError is one
-            several.append(error_code(error) or type(error).__name__)
+            several[error_code(error) or type(error).__name__] = None
         self.retried += tuple(retried)
         self.redirected += tuple(redirected)
 
@@ -244,6 +246,13 @@ class ClientObserver:
 
     def ended(self, operation: Operation, token: Any) -> None:
         """Hear of its end, in the context in which it began."""
+
+    def followed(self, leader: Context) -> None:
+        """
+        Hear, within `get_or_set`, that its caller waits for what another one makes already.
+
+        `leader` is a copy of that one's context, and may be run.
+        """
 
     def looked_up(self, cache: str, operation: str, hits: int, misses: int, errors: int) -> None:
         """Hear how many keys were there, were not, could not be read."""

@@ -2,11 +2,12 @@
 """One caller at a time makes what several want: the others wait and get it, too."""
 
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from cachex_client import _concurrency
+from cachex_client._audience import audience, tell
 from cachex_client._concurrency import monotonic
 
 PATIENCE = 30.0
@@ -33,6 +34,7 @@ class _Flight:
     def __init__(self) -> None:
         self.arrival = _concurrency.Arrival()
         self.began = monotonic()
+        self.context = copy_context() if audience.observers else None
         self.stored: bytes | None = None  # once there is something to have
 
 
@@ -115,6 +117,8 @@ class Flights:
         return stored
 
     def _follow(self, flight: _Flight, flying: _Place, until: float) -> bytes | None:
+        if audience.observers and flight.context is not None:
+            tell("followed", flight.context.copy())  # as only one at a time may run it
         flight.arrival.wait(until - monotonic())
         too_long = flight.stored is None and monotonic() - flight.began >= PATIENCE
         if too_long and self._flights.get(flying) is flight:
