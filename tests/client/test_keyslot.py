@@ -11,6 +11,7 @@ from redis.exceptions import ClusterCrossSlotError
 
 from cachex_client._core.keyslot import SLOTS, slot_of, slots_of
 from cachex_client._core.multikey import Part, hand_out, one_slot, plan
+from cachex_pool.errors import reply_error
 from support import servers
 from support.servers import Cluster
 
@@ -86,6 +87,8 @@ def test_an_error_for_several_keys_is_each_ones_error() -> None:
     error = ValueError("no")
     values: list[Any] = [None] * 3
     assert hand_out([0, [1, 2]], [b"a", error], values) == [(1, error), (2, error)]
+    wrong_type = reply_error("WRONGTYPE Operation against a key")
+    assert hand_out([0], [wrong_type], values) == []  # MGET would say nothing of it, either
     assert values == [b"a", None, None]
 
 

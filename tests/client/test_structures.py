@@ -253,6 +253,22 @@ def test_another_type_under_the_key_is_the_servers_error(alone: Place, colour: A
             pytest.fail(f"{call} returned {outcome(cache, call)!r}")
 
 
+def test_get_many_leaves_out_what_is_no_value(at: Place, colour: Any) -> None:
+    cache = colour.cache(connected(colour, at), keys=Keys("left-out"))
+    others = {f"hash{n}": {"a": 1} for n in range(20)} | {"{tag}list": [1]}
+    for key, what in others.items():
+        full = f"left-out:1:{key}"
+        at.primary_for(full).command("DEL", full)
+        fill(at.primary_for(full), full, what, CODEC.dumps, at.replicas)
+    for key in ("single", "{tag}value"):
+        full = f"left-out:1:{key}"
+        fill(at.primary_for(full), full, 5, CODEC.dumps, at.replicas)
+    assert cache.get_many([*others, "single", "{tag}value"]) == {"single": 5, "{tag}value": 5}
+    assert cache.get_many(["hash1"]) == {}
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        cache.get("hash1")
+
+
 def test_a_key_that_is_not_there_cannot_be_renamed(alone: Place, colour: Any) -> None:
     cache = colour.cache(connected(colour, alone))
     for method in ("rename", "renamenx"):

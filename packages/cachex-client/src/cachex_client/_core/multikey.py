@@ -29,6 +29,10 @@ class Foldable:
         init=False, default=attrs.Factory(lambda self: self.single(b"").spec, takes_self=True)
     )
 
+    def value(self, result: Any) -> Any:
+        """Return what `many` would have said of a key for which `single` came to `result`."""
+        return self.nothing if _is_no_value(result) else result
+
 
 @attrs.define(slots=True)
 class Part:
@@ -106,10 +110,10 @@ def hand_out(
     failed: list[tuple[int, Any]] = []
     for taker, reply in zip(takers, replies, strict=True):
         if isinstance(taker, int):
-            if isinstance(reply, Exception):
-                failed.append((taker, reply))
-            else:
+            if not isinstance(reply, Exception):
                 values[taker] = reply
+            elif not _is_no_value(reply):
+                failed.append((taker, reply))
         elif isinstance(reply, Exception):
             failed += [(at, reply) for at in taker]
         elif isinstance(reply, int):
@@ -118,3 +122,8 @@ def hand_out(
             for at, value in zip(taker, reply, strict=True):
                 values[at] = value
     return failed
+
+
+def _is_no_value(reply: Any) -> bool:
+    """Tell whether GET was refused for what is under a key: MGET passes over that."""
+    return getattr(reply, "code", "") == "WRONGTYPE"
