@@ -8,19 +8,13 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, cast
 
-import hypothesis
 import pytest
 
 import cachex_client
 from cachex_client import AsyncCache, AsyncDefaultClient, Cache, ClientOptions, DefaultClient
 from cachex_pool import Endpoint
+from support.examples import pytest_configure  # noqa: F401 - a hook
 from support.servers import Standalone
-
-# A machine that is busy with other things must not fail a test of what is true.
-hypothesis.settings.register_profile(
-    "client", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("client")
 
 
 class Awaited:

@@ -23,7 +23,7 @@ from cachex_pool import PoolOptions, PoolStats
 from support.alarms import KINDS, alarm
 from support.waiting import eventually
 
-FEW = pytest.param(1_500, id="few")
+FEW = pytest.param(800, id="few")
 MANY = pytest.param(50_000, id="many", marks=pytest.mark.soak)
 LIMIT = 3
 

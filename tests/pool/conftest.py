@@ -7,7 +7,6 @@ from time import monotonic
 from typing import Any, Protocol
 
 import attrs
-import hypothesis
 import pytest
 
 from cachex_pool import (
@@ -21,13 +20,8 @@ from cachex_pool import (
     pack,
 )
 from support.colours import Awaited, own_loop
+from support.examples import pytest_configure  # noqa: F401 - a hook
 from support.servers import Standalone
-
-# A machine that is busy with other things must not fail a test of what is true.
-hypothesis.settings.register_profile(
-    "pool", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("pool")
 
 
 class MakePool(Protocol):

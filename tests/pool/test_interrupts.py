@@ -17,7 +17,7 @@ from cachex_pool import AsyncMultiplexer, AsyncPool, Endpoint, Pool, PoolError, 
 from support.alarms import KINDS, alarm
 from support.waiting import eventually
 
-FEW = pytest.param(5_000, id="few")
+FEW = pytest.param(2_000, id="few")
 MANY = pytest.param(100_000, id="many", marks=pytest.mark.soak)
 
 
@@ -174,7 +174,7 @@ def test_tasks_cancelled_at_any_point(
 @pytest.mark.parametrize(
     "count",
     [
-        pytest.param(10_000, id="few"),
+        pytest.param(4_000, id="few"),
         pytest.param(1_000_000, id="million", marks=pytest.mark.soak),
     ],
 )
