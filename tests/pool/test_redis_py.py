@@ -92,6 +92,27 @@ def test_an_unread_reply_never_reaches_the_next_caller(client: Any) -> None:
     assert [client.get("b") for _ in range(3)] == [b"B"] * 3
 
 
+def test_a_connection_that_a_command_has_changed_is_not_used_again(client: Any) -> None:
+    client.set("a", "here")
+    for change in (
+        ("SELECT", 5),
+        ("select", "5"),
+        (b"SELECT", b"5"),
+        ("MULTI",),
+        ("CLIENT SETNAME", "me"),
+        ("CLIENT", "NO-EVICT", "ON"),
+    ):
+        client.execute_command(*change)
+        assert client.get("a") == b"here"
+        assert client.client_getname() is None
+    client.pipeline(transaction=False).execute_command("SELECT", 5).get("a").execute()
+    assert client.get("a") == b"here"
+    used = client.client_id()
+    client.client_info()  # which changes nothing
+    client.transaction(lambda pipe: pipe.multi(), "a")
+    assert client.client_id() == used
+
+
 def test_decoding_is_up_to_the_adapter(pool: Pool) -> None:
     with redis.Redis(connection_pool=RedisPyPool(pool, decode_responses=True, keep=0)) as client:
         client.set("a", "ä")
@@ -190,6 +211,8 @@ async def _asyncio_commands(server: Standalone) -> None:
     async with client.pipeline() as pipe:
         assert await pipe.incr("a").incr("a").execute() == [2, 3]
     assert pool.stats().opened == 1
+    await client.execute_command("SELECT", 5)
+    assert await client.get("a") == b"3"
     async with client.lock("lock", timeout=5) as lock:
         assert await lock.owned()
     server.kill_clients()

@@ -27,9 +27,10 @@ class RedisPyPool(redis.ConnectionPool):
     For pub/sub, MONITOR and libraries that bring their own commands. A connection lent so counts
     against the pool's limit for as long as it is open. `keep` of them stay open when they come
     back, by default a tenth of the limit; the rest is closed, so that the pool's own callers get
-    the place. `timeout` (seconds, None for ever) is how long to wait for a place in the pool, and
-    for a reply; messages of a subscription are waited for as long as it takes. `retry` is
-    redis-py's; by default nothing is sent twice. Replies have the shapes of RESP2.
+    the place, and so is one that SELECT or the like has changed. `timeout` (seconds, None for
+    ever) is how long to wait for a place in the pool, and for a reply; messages of a subscription
+    are waited for as long as it takes. `retry` is redis-py's; by default nothing is sent twice.
+    Replies have the shapes of RESP2.
 
     `pool` may be a function that returns the pool to borrow from at that moment. Of redis-py's
     ConnectionPool only the name is inherited, for those who ask for one; all of it is done here.

@@ -60,6 +60,22 @@ def session_registry() -> dict[str, Any]:
     return {} if HImportRegistry is None else {"himport_registry": HImportRegistry()}
 
 
+_CHANGING = frozenset("ASKING AUTH HELLO MULTI READONLY READWRITE RESET SELECT".split())
+_CHANGING_PARTS = frozenset(
+    "CACHING CAPA NO-EVICT NO-TOUCH REPLY SETINFO SETNAME TRACKING".split()  # of CLIENT
+)
+
+
+def _changes(words: tuple[Any, ...]) -> bool:
+    """Say whether a command leaves the connection another one than it was."""
+    name, *rest = " ".join(_text(word) for word in words[:2]).upper().split() or [""]
+    return name in _CHANGING or (name == "CLIENT" and not _CHANGING_PARTS.isdisjoint(rest))
+
+
+def _text(word: Any) -> str:
+    return word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word)
+
+
 def _start_parser(connection: Any) -> None:
     connection._parser.on_connect(connection)
 
@@ -69,7 +85,8 @@ class _Counting:
     Counts the replies that are owed.
 
     Looking whether something is there to read would not do: it may be on its way. A connection
-    that is owed a reply, or does not know how many, must not be lent again.
+    that is owed a reply, or does not know how many, must not be lent again; nor one that a command
+    such as SELECT has changed, which is taken for one that does not know.
     """
 
     owed = 0.0
@@ -82,13 +99,14 @@ class _Counting:
         return self._loan is not None and not self.owed
 
     def pack_command(self, *args: Any) -> Any:
-        self._packed = 1
+        self._packed = _UNKNOWN if _changes(args) else 1
         return super().pack_command(*args)  # type: ignore[misc]
 
     def pack_commands(self, commands: Any) -> Any:
         commands = list(commands)
         packed = super().pack_commands(commands)  # type: ignore[misc]
-        self._packed = len(commands)
+        changed = any(_changes(words) for words in commands if words and words[0] != "MULTI")
+        self._packed = _UNKNOWN if changed else len(commands)
         return packed
 
     def _owe(self) -> None:
@@ -140,7 +158,7 @@ class RedisPyConnection(_Counting, redis.connection.Connection):
             return True
 
     def send_command(self, *args: Any, **kwargs: Any) -> None:
-        self._packed = 1
+        self._packed = _UNKNOWN if _changes(args) else 1
         super().send_command(*args, **kwargs)
         if args and args[0] == "MONITOR":
             self.socket_timeout = None
