@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,9 +18,12 @@ from cachex_client import (
     AsyncCache,
     AsyncDefaultClient,
     Cache,
+    ClientObserver,
     ClientOptions,
     DefaultClient,
     commands,
+    observe,
+    unobserve,
 )
 from cachex_pool import ConnectFailed, PoolOptions, PoolTimeout
 from otel.receiver import Receiver, facts, failed, id_of, receiving
@@ -74,6 +79,31 @@ def test_a_unix_socket_has_a_path_and_no_port(
     said = facts(receiver.span)
     assert said["server.address"] == said["network.peer.address"] == standalone.path
     assert not {"server.port", "network.peer.port"} & said.keys()
+
+
+def test_where_a_name_is_given_the_peer_is_an_address(
+    colour: Any, standalone: Standalone, receiver: Receiver
+) -> None:
+    client = colour.client(standalone.url.replace("127.0.0.1", "localhost"))
+    receiver.instrument(metric_peer=True)
+    client.execute(commands.get(b"a"))
+    said = facts(receiver.span)
+    assert said["server.address"] == "localhost"
+    assert said["network.peer.address"] == "127.0.0.1"
+    assert said["network.peer.port"] == standalone.port
+    durations = receiver.metric("db.client.operation.duration")
+    assert durations.value(network_peer_address="127.0.0.1") == 1
+
+
+def test_where_a_name_leads_nowhere_there_is_no_peer(colour: Any, receiver: Receiver) -> None:
+    with Standalone() as server:
+        port = server.port
+    client = colour.client(f"redis://localhost:{port}")
+    receiver.instrument()
+    with pytest.raises(ConnectFailed):
+        client.execute(commands.get(b"a"), timeout=0.3)
+    assert facts(receiver.span)["server.address"] == "localhost"
+    assert not {"network.peer.address", "network.peer.port"} & facts(receiver.span).keys()
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -250,6 +280,106 @@ def test_a_loader_runs_inside_the_span_of_get_or_set(cache: Any, receiver: Recei
     assert [one.name for one in receiver.children(around)] == ["GET", "SELECT", "SET"]
     assert around.parent is not None
     assert around.parent.span_id == id_of(receiver.named("request"))
+
+
+class Following(ClientObserver):
+    """Hears that somebody waits for what another one makes."""
+
+    def __init__(self) -> None:
+        self.heard = threading.Event()
+
+    def followed(self, leader: Any) -> None:
+        self.heard.set()
+
+
+@pytest.fixture
+def following() -> Iterator[Following]:
+    following = Following()
+    yield following
+    unobserve(following)
+
+
+def check_links(receiver: Receiver) -> None:
+    first, second = (receiver.children(receiver.named(name))[0] for name in ("leader", "follower"))
+    assert not first.links
+    assert [one.context.span_id for one in second.links] == [id_of(first)]
+    assert [one.name for one in receiver.children(first)] == ["GET", "SET"]
+    assert [one.name for one in receiver.children(second)] == ["GET"]
+
+
+def test_a_thread_that_waits_for_what_another_makes_links_to_that_one(
+    standalone: Standalone, receiver: Receiver, following: Following
+) -> None:
+    making = threading.Event()
+
+    def make() -> str:
+        making.set()
+        assert following.heard.wait(20)
+        return "made"
+
+    def ask(name: str) -> None:
+        with receiver.tracer.start_as_current_span(name):
+            assert cache.get_or_set("a", make) == "made"
+
+    client = DefaultClient([standalone.url])
+    cache = Cache(client, name="default")
+    receiver.instrument()
+    observe(following)
+    with ThreadPoolExecutor(2) as pool:
+        leader = pool.submit(ask, "leader")
+        assert making.wait(20)
+        pool.submit(ask, "follower").result()
+        leader.result()
+    client.close()
+    check_links(receiver)
+
+
+def test_a_task_that_waits_for_what_another_makes_links_to_that_one(
+    standalone: Standalone, receiver: Receiver, following: Following
+) -> None:
+    async def make() -> str:
+        while not following.heard.is_set():
+            await asyncio.sleep(0)
+        return "made"
+
+    async def ask(cache: AsyncCache, name: str) -> None:
+        with receiver.tracer.start_as_current_span(name):
+            assert await cache.get_or_set("a", make) == "made"
+
+    async def main() -> None:
+        client = AsyncDefaultClient([standalone.url])
+        cache = AsyncCache(client, name="default")
+        await asyncio.wait_for(asyncio.gather(ask(cache, "leader"), ask(cache, "follower")), 20)
+        await client.aclose()
+
+    receiver.instrument()
+    observe(following)
+    asyncio.run(main())
+    check_links(receiver)
+
+
+def test_where_verbs_have_no_spans_nothing_is_linked(
+    standalone: Standalone, receiver: Receiver, following: Following
+) -> None:
+    """Least of all the span of somebody else that is around."""
+
+    async def make() -> str:
+        while not following.heard.is_set():
+            await asyncio.sleep(0)
+        return "made"
+
+    async def main() -> None:
+        client = AsyncDefaultClient([standalone.url])
+        cache = AsyncCache(client, name="default")
+        with receiver.tracer.start_as_current_span("request"):
+            asked = (cache.get_or_set("a", make) for _ in range(3))
+            await asyncio.wait_for(asyncio.gather(*asked), 20)
+        await client.aclose()
+
+    receiver.instrument(spans="command")
+    observe(following)
+    asyncio.run(main())
+    assert not any(one.links for one in receiver.spans)
 
 
 def test_after_a_verb_the_current_span_is_that_of_before(cache: Any, receiver: Receiver) -> None:

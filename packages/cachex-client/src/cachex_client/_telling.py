@@ -38,7 +38,7 @@ def announced(
     server: Endpoint,
     commands: "Sequence[Command[Any]] | Callable[[], Sequence[Command[Any]]]",
     *,
-    peer: Endpoint | None = None,
+    link: Any = None,
     atomic: bool = False,
 ) -> Sent | None:
     """
@@ -53,8 +53,8 @@ def announced(
     sent._commands = commands
     if atomic:
         sent.atomic = True
-    if peer is not None:
-        sent.peer = peer
+    if link is not None:
+        sent.link = link
     if (whole := together.get()) is not None:
         sent._whole = whole
     try:

@@ -67,8 +67,8 @@ class Watch(_Open):
             commands = self._commands
             if len(positions) < len(commands):
                 commands = [commands[at] for at in positions]
-            peer = None if aim is None else aim.link.endpoint
-            sent = announced(self._server, commands, peer=peer)
+            link = None if aim is None else aim.link
+            sent = announced(self._server, commands, link=link)
             if sent is not None:
                 self._open.append((sent, positions))
                 self._first.append((aim, sent))
@@ -83,7 +83,7 @@ class Watch(_Open):
         sents = {self._sent_of(at) for at in positions} if first is None else {first}
         for sent in sents:
             if sent is not None:
-                sent.peer = aim.link.endpoint
+                sent.link = aim.link
                 sent.bytes_out, aim.size = sent.bytes_out + aim.size, 0
 
     def go_on(self, causes: Mapping[int, Exception]) -> None:
@@ -132,7 +132,7 @@ class PartsWatch(_Open):
             return
         for link, part in asked:
             made = partial(self._commands, part)
-            sent = announced(self._server, made, peer=link.endpoint)
+            sent = announced(self._server, made, link=link)
             if sent is not None:
                 self._open.append((sent, part))
                 sent.bytes_out = sum(map(len, part.packed))

@@ -62,19 +62,19 @@ class Sent:
 
     Known from the start: `server`, the address the client was given (the first one, or the first
     Sentinel's); `commands`; `atomic` for MULTI; `origin` and `requested`, see the module. Known in
-    the end: `peer`, the server that answered last, None where nobody was asked or where a
-    connection was borrowed for several commands; `replies`, raw and in the commands' order,
-    errors in place; `error`, what was raised, or the first error in place, None if there is none;
-    `failed`, how many commands have an error; `retried` and `redirected`, why it was sent again,
-    all or some of it: the code of an error reply ("CLUSTERDOWN", "MOVED") or the name of an
-    exception, each reason once for each time.
-    `bytes_out` are the bytes of the commands, written once; 0 if they were not counted.
+    the end: `peer`, the server that answered last, and its `address`, None where nobody was asked
+    or where a connection was borrowed for several commands; `replies`, raw and in the commands'
+    order, errors in place; `error`, what was raised, or the first error in place, None if there
+    is none; `failed`, how many commands have an error; `retried` and `redirected`, why it was sent
+    again, all or some of it: the code of an error reply ("CLUSTERDOWN", "MOVED") or the name of an
+    exception, each reason once for each time. `bytes_out` are the bytes of the commands, written
+    once; 0 if they were not counted.
 
     Not slots, but defaults in the class: most are never set, and a `Sent` for a dormant observer
     has to cost next to nothing.
     """
 
-    peer: Endpoint | None = None
+    link: Any = None  # the client's own, to the server that is asked
     atomic: bool = False
     _whole: "Operation | None" = None
     replies: Sequence[Any] = ()
@@ -96,6 +96,16 @@ class Sent:
         if callable(made):
             made = self._commands = made()
         return made
+
+    @property
+    def peer(self) -> Endpoint | None:
+        """The server that answered last, by the name that the client knows."""
+        return None if self.link is None else self.link.endpoint
+
+    @property
+    def address(self) -> Endpoint | None:
+        """That server by its address; None where only a name is known, see `Pool.peer`."""
+        return None if self.link is None else self.link.pool.peer
 
     @property
     def origin(self) -> Origin | None:

@@ -1,5 +1,6 @@
 """What clients and caches tell, as spans and metrics."""
 
+import contextvars
 from collections.abc import Callable
 from time import monotonic, perf_counter
 from typing import Any
@@ -158,7 +159,7 @@ class Telemetry(ClientObserver):
         if error is not None:
             labels = {**labels, **failure(error)}
         if self.options.metric_peer:
-            labels = {**labels, **peer_attributes(sent.peer)}
+            labels = {**labels, **peer_attributes(sent.address)}
         # In the span's context, so that a slow one can be found by the histogram's exemplar.
         context = None if span is None else set_span_in_context(span)
         meters.duration.record(took, labels, context)
@@ -216,6 +217,13 @@ class Telemetry(ClientObserver):
                 span.set_attribute(names.ERROR_TYPE, error_type(error))
                 span.set_status(FAILED)
         span.end()
+
+    def followed(self, leader: contextvars.Context) -> None:
+        span = get_current_span()
+        if self.tracer is None or not self._verbs or not span.is_recording():
+            return
+        if not is_suppressed(get_current()):
+            span.add_link(leader.run(get_current_span).get_span_context())
 
     # -- counts
 

@@ -88,11 +88,13 @@ class Shapes:
         commands = sent.commands
         procedure = ""
         if len(commands) == 1:
-            name = common = commands[0].spec.name
+            name = commands[0].spec.name
+            scripted = name in SCRIPTS
         else:
             common = sent.common
             name = batch_name(sent, common)
-        if common in SCRIPTS:
+            scripted = common in SCRIPTS
+        if scripted:
             procedure = _procedure(commands)
         server, origin = sent.server, sent.origin
         # A shape holds server and origin, so that their id() is nobody else's.
@@ -200,7 +202,7 @@ def server_attributes(server: Endpoint) -> Attributes:
 
 
 def peer_attributes(peer: Endpoint | None) -> Attributes:
-    """Return who answered."""
+    """Return who answered, `Sent.address`."""
     if peer is None:
         return {}
     if peer.path is not None:
@@ -219,7 +221,7 @@ def failure(error: BaseException) -> Attributes:
 def ending(sent: Sent, shape: Shape, *, sentry: bool) -> Mapping[str, Any]:
     """Return the attributes that are known in the end only."""
     result = _result(sent) if shape.lookup else None
-    peer = sent.peer
+    peer = sent.address
     known = shape.endings.get((id(peer), result))
     if known is not None:
         return known[1]

@@ -60,7 +60,7 @@ class Pursuit(Topology[C]):
         started, attempt = monotonic(), 1
         while True:
             if sent is not None:
-                sent.peer = aim.link.endpoint
+                sent.link = aim.link
                 sent.bytes_out += len(data)
             reply = failed or self._send(command, data, aim, deadline)
             if not isinstance(reply, Exception):
