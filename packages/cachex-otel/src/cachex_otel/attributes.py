@@ -157,9 +157,11 @@ LOOKUPS: Final = Metric("cachex.lookups", "counter", "{key}", "Keys looked up, b
 WRITES: Final = Metric("cachex.writes", "counter", "{key}", "Keys written.")
 DELETES: Final = Metric("cachex.deletes", "counter", "{key}", "Keys removed.")
 IO: Final = Metric("cachex.io", "counter", "By", "Bytes of commands sent and of strings received.")
-RETRIES: Final = Metric("cachex.retries", "counter", "{retry}", "Attempts after the first one.")
+RETRIES: Final = Metric(
+    "cachex.retries", "counter", "{retry}", "Operations sent again after trouble."
+)
 REDIRECTS: Final = Metric(
-    "cachex.redirects", "counter", "{redirect}", "MOVED and ASK answers that were followed."
+    "cachex.redirects", "counter", "{redirect}", "Operations sent again to follow MOVED or ASK."
 )
 REFRESHES: Final = Metric(
     "cachex.topology.refreshes", "counter", "{refresh}", "Looks at the topology, by trigger."
