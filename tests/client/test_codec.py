@@ -198,6 +198,19 @@ def test_the_first_of_a_list_writes() -> None:
     assert Codec("pickle", ["none", "zlib"]).dumps("x" * 1000)[:1] == b"\x80"
 
 
+@pytest.mark.parametrize("serializers", ["pickle", ["json", "pickle"], ["msgpack", "pickle"]])
+@pytest.mark.parametrize("compressor", [None, "zlib"])
+def test_the_cause_is_that_of_who_is_most_likely_to_have_written_it(
+    serializers: Any, compressor: Any
+) -> None:
+    renamed = b"\x80\x05c__main__\nRenamed\n."
+    stored = renamed if compressor is None else zlib.compress(renamed)
+    with pytest.raises(SerializerError) as caught:
+        Codec(serializers, compressor or ()).loads(stored)
+    assert isinstance(caught.value.__cause__, AttributeError)
+    assert "Renamed" in str(caught.value.__cause__)
+
+
 def test_what_cannot_be_read_is_an_error_that_shows_no_value() -> None:
     stored = b"secret value"
     with pytest.raises(SerializerError, match="12 bytes that begin with 73 65") as caught:

@@ -48,6 +48,7 @@ from cachex_client.signing import MARK, Signer
 N = TypeVar("N")
 
 PICKLED = 0x80  # the first byte of a pickle of protocol 2 and later
+PICKLE_START = bytes([PICKLED])
 DIGITS = frozenset(b"-0123456789")
 FRACTION = re.compile(rb"-?(\d+(\.\d+)?([eE][+-]?\d+)?|inf)|nan")
 
@@ -227,7 +228,8 @@ class Codec:
                 try:
                     return serializer.loads(data)
                 except Exception as error:  # they may raise anything on bytes of another format
-                    causes.append(error)
+                    likely = data[:1] == PICKLE_START and isinstance(serializer, PickleSerializer)
+                    causes.insert(0 if likely else len(causes), error)
         if FRACTION.fullmatch(payload):
             return float(payload)
         raise self._unreadable(stored, signed, causes)
