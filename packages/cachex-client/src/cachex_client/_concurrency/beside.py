@@ -1,0 +1,134 @@
+"""Work that is done beside the caller."""
+
+import asyncio
+import contextvars
+import queue
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from time import monotonic
+from typing import Any, TypeAlias, TypeVar
+
+from cachex_pool import logger
+
+log = logger("cachex_client")
+
+T = TypeVar("T")
+
+Enough: TypeAlias = int | Callable[[list[Any]], bool]
+"""How many answers, or which, are enough."""
+
+
+def ask_all(
+    work: Sequence[Callable[[], T]], enough: Enough, seconds: float, grace: float | None = None
+) -> list[tuple[int, T | Exception]]:
+    """
+    Do all of it side by side; return what came, each with its position, as soon as it is `enough`.
+
+    What raised is there as its exception; what is not done after `seconds`, or `grace` seconds
+    after the first that worked, is left out, and what it brings later is dropped.
+    """
+    came: queue.SimpleQueue[tuple[int, T | Exception]] = queue.SimpleQueue()
+
+    def one(position: int) -> None:
+        try:
+            came.put((position, work[position]()))
+        except Exception as error:
+            came.put((position, error))
+
+    for position in range(len(work)):
+        thread = threading.Thread(target=one, args=(position,), name="cachex-client", daemon=True)
+        thread.start()
+    until = monotonic() + seconds
+    answers: list[tuple[int, T | Exception]] = []
+    while len(answers) < len(work) and not _are_enough(answers, enough):
+        try:
+            answers.append(came.get(timeout=max(0.0, until - monotonic())))
+        except queue.Empty:
+            break
+        if grace is not None and _worked(answers):
+            until = min(until, monotonic() + grace)
+    return answers
+
+
+async def async_ask_all(
+    work: Sequence[Callable[[], Coroutine[Any, Any, T]]],
+    enough: Enough,
+    seconds: float,
+    grace: float | None = None,
+) -> list[tuple[int, T | Exception]]:
+    """Do as `ask_all`, in tasks; those that are not done in time are cancelled."""
+    tasks = {asyncio.ensure_future(one()): position for position, one in enumerate(work)}
+    until = monotonic() + seconds
+    answers: list[tuple[int, T | Exception]] = []
+    waiting = set(tasks)
+    try:
+        while waiting and not _are_enough(answers, enough):
+            left = max(0.0, until - monotonic())
+            done, waiting = await asyncio.wait(
+                waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                break
+            for task in done:
+                error = task.exception()
+                if error is not None and not isinstance(error, Exception):
+                    raise error
+                answers.append((tasks[task], task.result() if error is None else error))
+            if grace is not None and _worked(answers):
+                until = min(until, monotonic() + grace)
+    finally:
+        for task in waiting:
+            task.cancel()
+    return answers
+
+
+def _worked(answers: Sequence[tuple[int, Any]]) -> list[Any]:
+    return [answer for _, answer in answers if not isinstance(answer, Exception)]
+
+
+def _are_enough(answers: Sequence[tuple[int, Any]], enough: Enough) -> bool:
+    worked = _worked(answers)
+    return len(worked) >= enough if isinstance(enough, int) else enough(worked)
+
+
+async def gather_errors(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """Do all of it side by side; what raised an Exception has it in its place."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, Exception):
+            raise result
+    return results
+
+
+def spawn(work: Callable[[], object]) -> None:
+    """Do the work beside the caller, in a daemon thread; what it raises is logged."""
+
+    def guarded() -> None:
+        try:
+            work()
+        except Exception as error:
+            log.warning("background work failed", error=repr(error))
+
+    try:
+        work_alone = partial(contextvars.Context().run, guarded)  # some Pythons pass theirs on
+        threading.Thread(target=work_alone, name="cachex-client", daemon=True).start()
+    except RuntimeError as error:  # no more threads, or the interpreter is ending
+        log.warning("no background work", error=repr(error))
+
+
+_tasks: set["asyncio.Task[Any]"] = set()
+
+
+def async_spawn(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Do the work beside the caller, in a task with an empty context; what it raises is logged."""
+
+    async def guarded() -> None:
+        try:
+            await work()
+        except Exception as error:
+            log.warning("background work failed", error=repr(error))
+
+    task = asyncio.get_running_loop().create_task(guarded(), context=contextvars.Context())
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)

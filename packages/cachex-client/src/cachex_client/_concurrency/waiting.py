@@ -1,0 +1,93 @@
+"""Waiting, and who it is that waits."""
+
+import asyncio
+import contextvars
+import threading
+import weakref
+from itertools import count
+from typing import Any
+
+last_write: contextvars.ContextVar[float] = contextvars.ContextVar("cachex_last_write", default=0.0)
+"""When the running thread or task last wrote; a task starts with what its parent knew."""
+
+
+async def async_sleep(seconds: float) -> None:
+    """Pause the running task."""
+    await asyncio.sleep(seconds)
+
+
+_numbers = count(1)
+
+
+class _OfThread(threading.local):
+    """What each thread has for itself."""
+
+    def __init__(self) -> None:
+        self.number = next(_numbers)
+
+
+_of_thread = _OfThread()
+_of_tasks: "weakref.WeakKeyDictionary[Any, int]" = weakref.WeakKeyDictionary()
+
+
+def identity() -> int:
+    """Return the running thread's number, which no other gets, not even when it has ended."""
+    return _of_thread.number
+
+
+def async_identity() -> int:
+    """Return the running task's number, which no other gets, not even when it has ended."""
+    task = asyncio.current_task()
+    return _of_tasks.get(task, 0) or _of_tasks.setdefault(task, next(_numbers))
+
+
+def place() -> object:
+    """Return what those have in common who may wait for each other: threads, all of them."""
+    return None
+
+
+def async_place() -> object:
+    """Return what those have in common who may wait for each other: tasks, their loop."""
+    return asyncio.get_running_loop()
+
+
+class Arrival:
+    """Something that several threads wait for.
+
+    A lock that is closed until then, as no signal handler that raises can leave that half done.
+    """
+
+    def __init__(self) -> None:
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def come(self) -> None:
+        """Let all who wait go on, one after the other."""
+        try:
+            self._gate.release()
+        except RuntimeError:  # it is open already
+            return
+
+    def wait(self, seconds: float) -> None:
+        """Return when it has come, or after so many seconds."""
+        if self._gate.acquire(timeout=max(0.0, seconds)):
+            self.come()
+
+
+class AsyncArrival:
+    """Something that several tasks of one loop wait for."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def come(self) -> None:
+        """Let all who wait go on."""
+        self._event.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Return when it has come, or after so many seconds."""
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._event.wait()
+        except TimeoutError:
+            return
