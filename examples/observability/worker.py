@@ -11,7 +11,7 @@ app.conf.update(result_expires=60, broker_connection_retry_on_startup=True)
 cache = Cache.from_config(CACHE, name="default")
 
 
-@worker_process_init.connect
+@worker_process_init.connect  # with --pool threads or gevent: worker_init
 def _in_every_process(**_):
     import telemetry  # only here: without telemetry nothing of it has to be installed
 
