@@ -15,7 +15,7 @@ import redis
 from cachex_client import ClientObserver, ClientOptions, Sent, observe, unobserve
 from cachex_client._concurrency import last_write
 from cachex_client.commands import strings
-from cachex_pool import DeadlineExceeded, PoolOptions
+from cachex_pool import ConnectFailed, DeadlineExceeded, PoolOptions
 from support import load
 from support.clients import client_maker
 from support.proxy import Proxy
@@ -261,6 +261,21 @@ def test_a_demoted_primary_is_left_to_whoever_follows_it(
     closed = client.stats()[0].closed
     assert closed.keys() <= {"read-only", "retired"}
     assert sum(closed.values()) >= 1  # a new connection asks DNS anew
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_write_that_never_left_keeps_nobody_from_the_replicas(
+    replicated: Replicated, at_once: int
+) -> None:
+    last_write.set(0.0)
+    with client_maker("sync") as make:
+        options = ClientOptions(read_from="replica", read_your_writes=60.0)
+        client = make(replicated.servers, options)
+        with killed(replicated.primary):
+            writes = [strings.set(b"k%d" % n, b"v") for n in range(at_once)]
+            for result in client.execute_many(writes):
+                assert isinstance(result, ConnectFailed)
+            assert client.execute(strings.get(b"k0")) is None
 
 
 def test_a_write_of_unknown_fate_is_a_write_to_those_who_read_their_own(

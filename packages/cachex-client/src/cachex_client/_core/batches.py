@@ -67,6 +67,11 @@ def strictest(commands: Sequence[Command[Any]]) -> Spec:
     return commands[0].spec
 
 
+def may_be_done(results: Sequence[Any]) -> bool:
+    """Tell whether any of what was asked for was done, or may have been."""
+    return any(not isinstance(one, Exception) or getattr(one, "written", False) for one in results)
+
+
 def outcomes(batch: Batch, answer: "list[Any] | Exception") -> list[Any]:
     """
     Return what became of each command: its reply, or the error that befell it.

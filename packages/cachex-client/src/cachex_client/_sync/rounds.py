@@ -14,6 +14,7 @@ from cachex_client._core.batches import (
     any_error,
     batches,
     is_in_vain,
+    may_be_done,
     outcomes,
     parse_all,
     strictest,
@@ -72,7 +73,8 @@ class Rounds(Pursuit[C]):
             raise
         finally:
             watch.break_off()  # does nothing, unless an interrupt kept it from being told
-        self._note_write(strictest(commands))
+        if may_be_done(errand.results):
+            self._note_write(strictest(commands))
         return parse_all(commands, errand.results)
 
     def _go_round(self, errand: Errand, came: Sequence[Came] | None, watch: Watch) -> None:
