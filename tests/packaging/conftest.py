@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import layers
+from support import programs
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +23,10 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for pyproject in sorted(layers.ROOT.glob("packages/*/pyproject.toml")):
         subprocess.run(build, check=True, capture_output=True, cwd=pyproject.parent)
     return out
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_programs_left() -> Iterator[None]:
+    """End what the programs of documents are forked from."""
+    yield
+    programs.end()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import attrs
@@ -17,7 +14,7 @@ import option_tables
 from cachex_client import ClientOptions, RetryOptions
 from cachex_otel import TelemetryOptions
 from cachex_pool import BreakerOptions, PoolOptions
-from support import documents
+from support import documents, programs
 from support.documents import checked
 from support.servers import Replicated
 
@@ -88,20 +85,8 @@ def script(path: Path, servers: Replicated) -> str:
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=name_of)
 def test_the_examples_of_a_document_run(path: Path, replicated: Replicated, tmp_path: Path) -> None:
-    program = tmp_path / "examples.py"
-    program.write_text(script(path, replicated))
     documents.write_files(path, tmp_path)
-    warnings = ("-W", "error", "-W", "ignore::ResourceWarning")  # what is open at the end may be
-    done = subprocess.run(
-        [sys.executable, *warnings, str(program)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr
+    programs.run(tmp_path, script(path, replicated))
 
 
 def test_an_example_with_a_wrong_value_fails() -> None:

@@ -19,7 +19,7 @@ from django.core.management.base import CommandError
 from django_cachex import checks
 from djangocache import project
 from djangocache.verbs import READS, WRITES
-from support import documents
+from support import documents, programs
 from support.documents import ROOT
 from support.servers import Cluster, Replicated, Sentinels, Standalone
 from support.tls import Authority
@@ -115,7 +115,7 @@ def test_settings_load_and_work_on_servers(
     assert not re.search(r"redis://(cache|node)-\d", "".join(given))
     documents.write_files(page, tmp_path)
     (tmp_path / "blocks.json").write_text(json.dumps(given))
-    documents.run_program(tmp_path, LOAD)
+    programs.run(tmp_path, LOAD)
 
 
 FOLLOW = """
@@ -174,7 +174,7 @@ def test_a_page_can_be_followed_in_a_new_project(
     settings = tmp_path / "shop/settings.py"
     settings.write_text(settings.read_text().replace(":6379", f":{standalone.port}"))
     program = followed(page).replace("'--watch', '5'", "'--watch', '0.01'")
-    told = documents.run_program(tmp_path, program)
+    told = programs.run(tmp_path, program)
     if page is TUTORIAL:
         assert "/basket/ book" in told
         assert '/dashboard/ {"visits": 1, "orders": 42}' in told
@@ -287,7 +287,7 @@ def test_a_user_with_the_rights_of_the_page_may_do_everything(
     entry.setdefault("OPTIONS", {}).update({"username": "shop", "password": "s3cret"})
     verbs = [one for one in (*READS, *WRITES) if one[0] != "flush_db"]
     program = USE_EVERYTHING.replace("ENTRY", repr(entry)).replace("VERBS", repr(verbs))
-    assert "primary" in documents.run_program(tmp_path, program)
+    assert "primary" in programs.run(tmp_path, program)
 
 
 def test_the_fixture_of_the_recipes_gives_an_empty_server_to_each_test(tmp_path: Path) -> None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,25 +66,6 @@ def write_files(page: Path, folder: Path) -> list[str]:
         if block.title not in names:
             names.append(block.title)
     return names
-
-
-def run_program(folder: Path, text: str, timeout: float = 120) -> str:
-    """Run a program in a folder, with warnings as errors; return its output."""
-    program = folder / "program.py"
-    program.write_text(text)
-    warnings = ("-W", "error", "-W", "ignore::ResourceWarning")  # what is open at the end may be
-    path = os.pathsep.join([str(folder), *map(os.path.abspath, sys.path)])
-    done = subprocess.run(
-        [sys.executable, *warnings, str(program)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert not done.stderr, done.stderr
-    return done.stdout
 
 
 def checked(block: str) -> str:
