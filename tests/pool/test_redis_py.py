@@ -55,6 +55,19 @@ def test_a_connection_that_came_back_clean_is_used_again(pool: Pool, client: Any
     assert pool.stats().lent == 1  # kept by the adapter, counted by the pool
 
 
+def test_a_connection_that_is_kept_is_not_used_past_the_pools_say(
+    standalone: Standalone, client: Any, pool: Pool
+) -> None:
+    first = client.client_id()
+    pool.retire("a test")
+    second = client.client_id()
+    assert second != first
+    (connection,) = pool.state.members()
+    connection.expires_at = 0.0
+    assert client.client_id() != second
+    eventually(lambda: standalone.connected_clients() == 1)
+
+
 def test_no_more_than_keep_stay_open(pool: Pool) -> None:
     adapter = RedisPyPool(pool, keep=1)
     connections = [adapter.get_connection() for _ in range(3)]
@@ -213,6 +226,9 @@ async def _asyncio_commands(server: Standalone) -> None:
     assert pool.stats().opened == 1
     await client.execute_command("SELECT", 5)
     assert await client.get("a") == b"3"
+    used = await client.client_id()
+    pool.retire("a test")
+    assert await client.client_id() != used
     async with client.lock("lock", timeout=5) as lock:
         assert await lock.owned()
     server.kill_clients()

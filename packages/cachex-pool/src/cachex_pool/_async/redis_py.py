@@ -178,4 +178,8 @@ class AsyncRedisPyPool(redis.asyncio.ConnectionPool):
         except BaseException as error:
             pool.abandon(connection, error)
             raise
-        return Loan(connection, partial(pool.discard, connection, "handed over"))
+        return Loan(
+            connection,
+            end=partial(pool.discard, connection, "handed over"),
+            lasts=lambda: pool.state.keeps(connection, monotonic()),
+        )

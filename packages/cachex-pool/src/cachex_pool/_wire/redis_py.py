@@ -32,10 +32,11 @@ _CAN_READ = hasattr(redis.asyncio.connection.Connection, "can_read")  # redis-py
 
 @attrs.frozen(eq=False)
 class Loan:
-    """A connection of ours, and the way to give up its place in the pool."""
+    """A connection of ours, the way to give up its place, and whether the pool would lend it on."""
 
     connection: Any
     end: Callable[[], None]
+    lasts: Callable[[], bool]
 
 
 class _Everywhere:
@@ -95,8 +96,8 @@ class _Counting:
 
     @property
     def is_clean(self) -> bool:
-        """Whether it is connected and owed nothing."""
-        return self._loan is not None and not self.owed
+        """Whether it is connected, owed nothing, and neither retired nor too old."""
+        return self._loan is not None and not self.owed and self._loan.lasts()
 
     def pack_command(self, *args: Any) -> Any:
         self._packed = _UNKNOWN if _changes(args) else 1
@@ -147,10 +148,10 @@ class RedisPyConnection(_Counting, redis.connection.Connection):
                 loan.end()
 
     def is_stale(self) -> bool:
-        """Say whether the server hung up, or sent something nobody has read."""
+        """Say whether it is closed, retired or too old, or has something that nobody has read."""
         if self._sock is None:
             return False
-        if self._loan is None or self._loan.connection.closed:  # by us, or by a fork
+        if self._loan is None or self._loan.connection.closed or not self._loan.lasts():
             return True
         try:
             return bool(self.can_read())
@@ -227,10 +228,10 @@ class AsyncRedisPyConnection(_Counting, redis.asyncio.connection.Connection):
                 loan.end()
 
     async def is_stale(self) -> bool:
-        """Say whether the server hung up, or sent something nobody has read."""
+        """Say whether it is closed, retired or too old, or has something that nobody has read."""
         if not self.is_connected:
             return False
-        if self._loan is None or self._loan.connection.closed:
+        if self._loan is None or self._loan.connection.closed or not self._loan.lasts():
             return True
         try:
             return bool(await (self.can_read() if _CAN_READ else self.can_read_destructive()))
