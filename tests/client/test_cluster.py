@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import redis
-from redis.exceptions import ClusterCrossSlotError
+from redis.exceptions import ClusterCrossSlotError, TryAgainError
 
 from cachex_client import (
     AsyncClusterClient,
@@ -192,6 +192,17 @@ def test_mget_of_a_half_moved_slot_is_answered(cluster: Cluster, facade: Any) ->
         assert facade.delete(*names) == 4
     finally:
         cluster.abort_migration(slot_of(tag), source, target)
+
+
+def test_a_pipeline_reads_what_it_wrote_wherever_reads_go(cluster: Cluster, colour: Any) -> None:
+    settings = options(read_from="replica", read_your_writes=0)
+    client = colour.make("ClusterClient", cluster.urls, settings)
+    keys = [f"key-{n}".encode() for n in range(30)]
+    wanted = [one for key in keys for one in (strings.set(key, key), strings.get(key))]
+    assert client.execute_many(wanted)[1::2] == keys
+    assert sum(server.commands_seen()["GET"] for server in cluster.replicas) == 0
+    client.execute_many([strings.get(key) for key in keys])
+    assert sum(server.commands_seen()["GET"] for server in cluster.replicas) == 30
 
 
 def test_a_pipeline_is_split_by_server_and_keeps_its_order(facade: Any) -> None:
@@ -436,6 +447,14 @@ def test_a_user_with_a_password_reaches_every_node(cluster: Cluster, colour: Any
         wrong.execute(strings.get(b"a"))
 
 
+def test_a_walk_says_which_right_it_lacks(cluster: Cluster, colour: Any) -> None:
+    for server in cluster.servers:
+        server.command("ACL", "SETUSER", "default", "-cluster|nodes")
+    cache = colour.cache(colour.make("ClusterClient", cluster.urls, options()))
+    with lasting(0, 2.0), pytest.raises(redis.exceptions.NoPermissionError, match="cluster"):
+        list(cache.iter_keys("*"))
+
+
 def test_databases_above_0_work_where_the_server_has_them(
     standalone: Standalone, colour: Any
 ) -> None:
@@ -513,6 +532,75 @@ def test_ask_is_for_one_command_and_no_news(cluster: Cluster, front: Proxies, co
         assert client.map.schedule.count == count
     finally:
         cluster.abort_migration(slot, source, target)
+
+
+@pytest.fixture
+def behind(front: Proxies, colour: Any) -> Any:
+    """The commands of a client that is behind `front`."""
+    client = colour.make("ClusterClient", front.urls, options(), address_remap=front.remap)
+    return colour.plain(client.redis)
+
+
+def test_what_cannot_be_taken_apart_waits_for_a_slot_that_moves(
+    cluster: Cluster, front: Proxies, behind: Any
+) -> None:
+    source, target, _ = cluster.primaries
+    tag = next(cluster.keys_of_shard(0))
+    one, other = f"{{{tag}}}1", f"{{{tag}}}2"
+    behind.sadd(one, "a")
+    behind.sadd(other, "b")
+
+    def finish() -> None:
+        eventually(lambda: front[source].count("SUNION") >= 5)
+        cluster.move_key(other, source, target)
+
+    cluster.begin_migration(slot_of(tag), source, target)
+    cluster.move_key(one, source, target)
+    thread = threading.Thread(target=finish)
+    thread.start()
+    try:
+        assert behind.sunion(one, other) == {b"a", b"b"}
+    finally:
+        thread.join()
+        target.command("FLUSHALL", "SYNC")
+        cluster.abort_migration(slot_of(tag), source, target)
+
+
+def test_servers_that_send_on_to_each_other_are_not_asked_without_end(
+    cluster: Cluster, front: Proxies, behind: Any
+) -> None:
+    """The old server has none of the keys: ASK. The new one does not know them: TRYAGAIN."""
+    source, target, _ = cluster.primaries
+    tag = next(cluster.keys_of_shard(0))
+    cluster.begin_migration(slot_of(tag), source, target)
+    try:
+        with pytest.raises(TryAgainError):
+            behind.mset({f"{{{tag}}}1": 1, f"{{{tag}}}2": 2})
+    finally:
+        cluster.abort_migration(slot_of(tag), source, target)
+    assert 4 < front.count("MSET") <= 14
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_server_that_a_slot_moves_to_and_that_is_gone_is_given_up_on(
+    cluster: Cluster, front: Proxies, behind: Any, many: bool
+) -> None:
+    source, target, _ = cluster.primaries
+    key = next(cluster.keys_of_shard(0))
+    behind.get(key)
+    for one in front:
+        one.forget()
+    cluster.begin_migration(slot_of(key), source, target)
+    front[target].refuse()
+    front[target].cut_all()
+    try:
+        with lasting(0, 2.0), pytest.raises(redis.ConnectionError):
+            _execute(behind, behind.pipeline(transaction=False).get(key)) if many else behind.get(
+                key
+            )
+    finally:
+        cluster.abort_migration(slot_of(key), source, target)
+    assert front.count("GET") <= 5
 
 
 def test_keys_of_a_half_moved_slot_are_fetched_one_by_one(cluster: Cluster, colour: Any) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachex_client import ClientOptions, RetryOptions
-from cachex_client._core.retry import Budget, Verdict, is_rejection, judge
+from cachex_client._core.retry import Budget, Verdict, is_rejection, judge, may_repeat
 from cachex_client.command import Spec
 from cachex_client.commands import custom, scripts, strings
 from cachex_pool import (
@@ -100,7 +100,6 @@ def test_what_may_have_been_written_is_sent_again_only_if_twice_is_like_once(
         "CLUSTERDOWN The cluster is down",
         "LOADING Redis is loading the dataset in memory",
         "MASTERDOWN Link with MASTER is down",
-        "TRYAGAIN Multiple keys request during rehashing of slot",
     ],
 )
 @pytest.mark.parametrize("spec", BOTH)
@@ -108,6 +107,21 @@ def test_what_the_server_rejected_is_sent_again_after_a_pause(reply: str, spec: 
     error = reply_error(reply)
     assert is_rejection(error)
     assert judge(error, spec) == Verdict(again=True, here=True, at_once=False, blame=True)
+
+
+@pytest.mark.parametrize("spec", BOTH)
+def test_a_slot_on_the_move_is_waited_for_longer_and_no_servers_fault(spec: Spec) -> None:
+    error = reply_error("TRYAGAIN Multiple keys request during rehashing of slot")
+    assert is_rejection(error)
+    verdict = judge(error, spec)
+    assert verdict == Verdict(again=True, blame=False, passing=True)
+    assert [may_repeat(verdict, 12, 4), may_repeat(verdict, 13, 4)] == [True, False]
+    assert not may_repeat(verdict, 1, 1)
+
+
+def test_others_get_as_many_attempts_as_the_options_say() -> None:
+    verdict = Verdict(again=True)
+    assert [may_repeat(verdict, 3, 4), may_repeat(verdict, 4, 4)] == [True, False]
 
 
 @pytest.mark.parametrize("spec", BOTH)

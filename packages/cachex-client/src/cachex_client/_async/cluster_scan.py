@@ -10,7 +10,7 @@ begun again, and servers that took slots over are walked again, as `_core.migrat
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from cachex_client._async.engine import PAUSE, AsyncEngine
 from cachex_client._concurrency import async_sleep, monotonic
@@ -77,7 +77,11 @@ async def _ask(links: Sequence[AsyncLink]) -> dict[AsyncLink, Holdings]:
     answers = await async_exchange_all([(link, NODES, 1, deadline) for link in links])
     found = {}
     for link, answer in zip(links, answers, strict=True):
-        if isinstance(answer, Exception) or isinstance(answer[0], Exception):
+        if isinstance(answer, Exception):
+            continue
+        if isinstance(answer[0], NoPermissionError):
+            raise answer[0]
+        if isinstance(answer[0], Exception):
             continue
         held = read_own_line(answer[0])
         if held is not None:

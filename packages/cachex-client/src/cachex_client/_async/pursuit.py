@@ -11,7 +11,7 @@ from redis.exceptions import AskError, MovedError
 from cachex_client._async.aim import ASKING, Aim, first_cause
 from cachex_client._async.topology import AsyncTopology
 from cachex_client._concurrency import AsyncClosable, async_sleep, last_write, monotonic
-from cachex_client._core.retry import REDIRECTS, Verdict, judge, note_attempts
+from cachex_client._core.retry import REDIRECTS, Verdict, judge, may_repeat, note_attempts
 from cachex_client._core.transaction import Transaction
 from cachex_client._links import AsyncLink
 from cachex_client._telling import settle
@@ -122,7 +122,7 @@ class AsyncPursuit(AsyncTopology[C]):
         if isinstance(error, AskError):
             return await self._after_redirect(error, aim, attempt, deadline)
         verdict = judge(error, command.spec)
-        more = attempt < self.options.retry.attempts
+        more = may_repeat(verdict, attempt, self.options.retry.attempts)
         now = monotonic()
         lesson = (id(aim.link), verdict)
         if lesson not in learned:
@@ -138,15 +138,17 @@ class AsyncPursuit(AsyncTopology[C]):
         at_once = verdict.at_once and attempt == 1
         if aim.fixed or (at_once and self._irreplaceable(aim.link)):
             return attrs.evolve(aim, pause=not at_once) if verdict.here and more else None
-        tried = (*aim.tried, aim.link)
-        following = await self._route(command.spec, command.key, now, deadline, tried)
-        if following is not None:
-            following.tried = tried
-            following.cause = aim.cause or error
-            return following
+        if not (aim.asking or verdict.passing):  # nobody else has a slot that is on the move
+            tried = (*aim.tried, aim.link)
+            following = await self._route(command.spec, command.key, now, deadline, tried)
+            if following is not None:
+                following.tried = tried
+                following.cause = aim.cause or error
+                return following
         if not verdict.here or not more:
             return None
-        if aim.moved_by is not None:  # which is alive, and may know better by now
+        if aim.moved_by is not None and not verdict.passing:
+            # That server is alive, and may know better by now.
             self._led_astray(command, aim.moved_by)
             return Aim(aim.moved_by, pause=True, redirects=aim.redirects, cause=aim.cause or error)
         following = await self._route(command.spec, command.key, now, deadline)

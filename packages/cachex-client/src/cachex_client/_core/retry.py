@@ -30,7 +30,8 @@ class Verdict:
     What to do after a failure.
 
     `again` on any node, `here` on the same one; `at_once` without a pause; `blame` the node,
-    so that others are asked first for a while; `demoted`: it is no primary any more.
+    so that others are asked first for a while; `demoted`: it is no primary any more; `passing`: the
+    node is well, and what is in the way will not last, so that more attempts are worth it.
     """
 
     again: bool
@@ -38,6 +39,7 @@ class Verdict:
     at_once: bool = False
     blame: bool = True
     demoted: bool = False
+    passing: bool = False
 
 
 FINAL = Verdict(again=False, blame=False)
@@ -47,7 +49,10 @@ AT_ONCE = Verdict(again=True, at_once=True, blame=False)
 ELSEWHERE = Verdict(again=True, here=False)
 CROWDED = Verdict(again=True, here=False, blame=False)
 DEMOTED = Verdict(again=True, demoted=True, blame=False)
+ON_THE_MOVE = Verdict(again=True, blame=False, passing=True)
 
+PERSEVERANCE = 4
+"""So many times as often is something sent again that only a slot on the move is in the way of."""
 REDIRECTS = 8
 """How often one command follows MOVED and ASK."""
 
@@ -65,6 +70,8 @@ def judge(error: Exception, spec: Spec) -> Verdict:
     """Say what an error, raised or replied, means for a command."""
     if isinstance(error, redis_errors.ReadOnlyError):
         return DEMOTED
+    if isinstance(error, redis_errors.TryAgainError):
+        return ON_THE_MOVE
     if not isinstance(error, PoolError):
         return PAUSE if is_rejection(error) else FINAL
     if isinstance(error, PoolClosed | ConfigurationError):
@@ -78,6 +85,12 @@ def judge(error: Exception, spec: Spec) -> Verdict:
     if isinstance(error, DeadlineExceeded):
         return ELSEWHERE
     return AT_ONCE if isinstance(error, ConnectionLost) else PAUSE
+
+
+def may_repeat(verdict: Verdict, attempt: int, attempts: int) -> bool:
+    """Say whether after so many attempts another one is allowed, of at most `attempts`."""
+    again = attempts - 1
+    return attempt <= (again * PERSEVERANCE if verdict.passing else again)
 
 
 def note_attempts(error: Exception, attempts: int, seconds: float) -> Exception:

@@ -177,6 +177,12 @@ class ClusterBulk(Engine[ClusterLinks]):
         now: float,
         deadline: float,
     ) -> None:
+        # Who reads what the same call writes has to see it: a replica may not know of it yet.
+        written = {
+            tables.primaries[slot_of(command.key)]
+            for command in commands
+            if command.spec.write and command.key is not None
+        }
         asked: dict[Link, Link] = {}  # by primary, for reads
         anybody: Link | None = None
         for position, command in enumerate(commands):
@@ -189,7 +195,7 @@ class ClusterBulk(Engine[ClusterLinks]):
                 link = anybody
             else:
                 link = tables.primaries[slot_of(key)]
-                if link is not None and not command.spec.write:
+                if link is not None and link not in written and not command.spec.write:
                     if link not in asked:
                         asked[link] = self._asks(tables, command.spec)(link)
                     link = asked[link]

@@ -10,7 +10,7 @@ begun again, and servers that took slots over are walked again, as `_core.migrat
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from cachex_client._sync.engine import PAUSE, Engine
 from cachex_client._concurrency import sleep, monotonic
@@ -77,7 +77,11 @@ def _ask(links: Sequence[Link]) -> dict[Link, Holdings]:
     answers = exchange_all([(link, NODES, 1, deadline) for link in links])
     found = {}
     for link, answer in zip(links, answers, strict=True):
-        if isinstance(answer, Exception) or isinstance(answer[0], Exception):
+        if isinstance(answer, Exception):
+            continue
+        if isinstance(answer[0], NoPermissionError):
+            raise answer[0]
+        if isinstance(answer[0], Exception):
             continue
         held = read_own_line(answer[0])
         if held is not None:
