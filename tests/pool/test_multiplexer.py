@@ -20,6 +20,7 @@ from cachex_pool import (
     DeadlineExceeded,
     Endpoint,
     PoolClosed,
+    PoolObserver,
     PoolOptions,
     PoolTimeout,
     ProtocolError,
@@ -152,6 +153,26 @@ def test_who_comes_while_all_connections_are_lent_waits_for_one(
         assert await patient == b"PONG"
 
     play(standalone, scene, PoolOptions(max_size=1, connect_timeout=0.05))
+
+
+def test_everybody_who_waits_for_the_shared_connection_in_vain_is_counted(
+    standalone: Standalone, play: Any
+) -> None:
+    told: list[float] = []
+
+    class Ear(PoolObserver):
+        def timed_out(self, endpoint: Endpoint, *, waited: float) -> None:
+            told.append(waited)
+
+    async def scene(shared: AsyncMultiplexer) -> None:
+        shared.pool.listen((Ear(),))
+        async with shared.pool.connection(soon()):
+            waiting = (shared.call(PING, soon(0.05)) for _ in range(3))
+            found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(one) for one in found} == {PoolTimeout}
+        assert len(told) == shared.pool.stats().timeouts == 3
+
+    play(standalone, scene, PoolOptions(max_size=1, connect_timeout=30.0))
 
 
 def test_a_cancelled_call_leaves_its_reply_to_nobody(standalone: Standalone, play: Any) -> None:

@@ -129,6 +129,7 @@ class AsyncMultiplexer:
     def _too_late(self, waited: float) -> Exception:
         stats = self.pool.stats()
         if stats.size >= stats.max_size:
+            self.pool.waited_in_vain(waited)
             return PoolTimeout(self.endpoint.name, waited, stats)
         return ConnectTimeout(self.endpoint.name, f"not connected within {waited:.3f} s")
 

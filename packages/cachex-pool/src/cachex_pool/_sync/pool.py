@@ -259,6 +259,11 @@ class Pool:
         """Count a timeout against the node though no connection came back with it."""
         self._failed(error, monotonic())
 
+    def waited_in_vain(self, seconds: float) -> None:
+        """Count one who got no connection in time; `acquire` does so by itself."""
+        self._timeouts += 1
+        tell(self.observers, "timed_out", self.endpoint, waited=seconds)
+
     def answered(self) -> None:
         """Note that the node answered; `release` does so by itself."""
         if self._state.breaker.consecutive:
@@ -359,10 +364,9 @@ class Pool:
         error = self._state.dial_error or breaker.last_error
         if isinstance(error, AuthenticationFailed | HandshakeRefused) or (left <= 0 and error):
             return self._refusal(error)  # the former are for somebody to mend, not for waiting
+        often = f" {breaker.consecutive} times in a row" if breaker.consecutive > 1 else ""
         return NodeUnavailable(
-            self.endpoint.name,
-            f"it failed {breaker.consecutive} times in a row, next try in {left:.2f} s;"
-            f" last: {error}",
+            self.endpoint.name, f"it failed{often}, next try in {left:.2f} s; last: {error}"
         )
 
     # -- inside: getting one
@@ -419,8 +423,7 @@ class Pool:
             with self._lock:
                 state.abandon(ticket, monotonic())
             if isinstance(error, PoolTimeout):
-                self._timeouts += 1
-                tell(self.observers, "timed_out", self.endpoint, waited=error.waited)
+                self.waited_in_vain(error.waited)
             raise
         waited = monotonic() - started
         self._wait_time += waited
