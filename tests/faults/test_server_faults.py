@@ -405,6 +405,17 @@ def test_a_reply_that_makes_no_sense_ends_its_connection(
 # The breaker
 
 
+def test_one_failure_is_not_counted_in_a_row(make_client: Any, standalone: Standalone) -> None:
+    breaker = BreakerOptions(failures=1)
+    pool = PoolOptions(connect_timeout=0.1, breaker=breaker)
+    client = make_client(standalone, ClientOptions(timeout=2.0, pool=pool))
+    standalone.kill()
+    for _ in range(2):
+        error = _caught(lambda: client.execute(strings.get(b"k")))
+    assert isinstance(error, NodeUnavailable)
+    assert f"{standalone.port}/0: it failed, next try in" in str(error)
+
+
 def test_after_five_failures_in_a_row_calls_fail_at_once_with_the_cause(
     make_client: Any, standalone: Standalone
 ) -> None:
