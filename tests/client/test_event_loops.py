@@ -9,12 +9,22 @@ import threading
 
 import pytest
 
-from cachex_client import AsyncCache, AsyncDefaultClient, ClientOptions
+from cachex_client import (
+    AsyncCache,
+    AsyncClusterClient,
+    AsyncDefaultClient,
+    AsyncSentinelClient,
+    ClientOptions,
+    ClusterMap,
+    SentinelMap,
+)
 from cachex_client.command import Command
 from cachex_client.commands import custom, server, strings
-from cachex_pool import PoolError
+from cachex_pool import Endpoint, PoolError, PoolOptions
+from support.colours import own_loop
 from support.forks import in_child
 from support.leaks import no_leaks
+from support.proxy import MakeProxy
 from support.servers import Replicated, Standalone
 from support.waiting import eventually
 
@@ -328,3 +338,40 @@ def test_a_deadline_that_ends_while_the_connection_is_opened_is_each_callers_own
         await client.aclose()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("end", ["cancelled", "stopped"])
+@pytest.mark.parametrize("kind", ["cluster", "sentinels"])
+def test_a_loop_that_ends_while_it_asks_for_all_spoils_it_for_nobody(
+    kind: str, end: str, request: pytest.FixtureRequest, proxy: MakeProxy
+) -> None:
+    servers = request.getfixturevalue(kind)
+    front = proxy(servers.servers[0] if kind == "cluster" else servers.sentinels[0])
+    options = ClientOptions(read_from="primary", pool=PoolOptions(connect_timeout=0.4))
+    map: ClusterMap | SentinelMap
+    if kind == "cluster":
+        map = ClusterMap([front.url])
+        clients = [AsyncClusterClient((), options, map=map) for _ in range(2)]
+    else:
+        map = SentinelMap(servers.name, [Endpoint(port=front.port)], listen=False)
+        clients = [AsyncSentinelClient(map, options) for _ in range(2)]
+
+    async def begin(client: AsyncDefaultClient | AsyncClusterClient) -> asyncio.Task[bool]:
+        task = asyncio.create_task(client.execute(strings.set(b"key", b"value")))
+        await asyncio.sleep(0.01)
+        return task
+
+    with own_loop() as one, own_loop() as other:
+        front.freeze()
+        asking = one.run_until_complete(begin(clients[0]))
+        waiting = other.run_until_complete(begin(clients[1]))
+        if end == "cancelled":
+            for task in asyncio.all_tasks(one):
+                task.cancel()
+            one.run_until_complete(asyncio.wait([asking]))
+        front.heal()
+        assert other.run_until_complete(waiting) is True
+        if end == "stopped":
+            assert one.run_until_complete(asking) is True
+        for client, loop in zip(clients, (one, other), strict=True):
+            loop.run_until_complete(client.aclose())

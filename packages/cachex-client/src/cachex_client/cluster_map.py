@@ -115,10 +115,15 @@ class ClusterMap:
             raise ValueError(f"{asked} knows of no server that serves any slot")
         return topology
 
-    def may_introduce(self, now: float) -> bool:
-        """Say whether the caller is the one to ask the seeds for the first map."""
+    def may_introduce(self, now: float, patience: float) -> bool:
+        """
+        Say whether the caller is the one to ask the seeds for the first map.
+
+        Whoever is asking is waited for, but not for more than `patience` seconds: an event loop
+        may have been stopped, or closed, with nobody told.
+        """
         with self._lock:
-            return self.topology is None and self.schedule.may_begin(now)
+            return self.topology is None and self.schedule.may_begin(now, patience)
 
     def introduced(
         self, topology: Topology | None, errors: Sequence[Exception], now: float, chance: float
@@ -129,6 +134,11 @@ class ClusterMap:
             with self._lock:
                 self._errors = errors
                 self.failures += 1
+
+    def left_off(self) -> None:
+        """Note that who asked first was kept from it, so that somebody else asks."""
+        with self._lock:
+            self.schedule.left_off()
 
     def failure(self) -> Exception:
         """Return an error that says why the cluster is not known."""

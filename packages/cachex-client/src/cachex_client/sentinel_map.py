@@ -106,11 +106,16 @@ class SentinelMap:
         """Return how to connect to a server of the service."""
         return attrs.evolve(self._pattern, host=node.host, port=node.port)
 
-    def may_introduce(self, now: float) -> bool:
-        """Say whether the caller is the one to ask the Sentinels for the first time."""
+    def may_introduce(self, now: float, patience: float) -> bool:
+        """
+        Say whether the caller is the one to ask the Sentinels for the first time.
+
+        Whoever is asking is waited for, but not for more than `patience` seconds: an event loop
+        may have been stopped, or closed, with nobody told.
+        """
         with self._lock:
             self._listen()
-            return self.opinion is None and self.schedule.may_begin(now)
+            return self.opinion is None and self.schedule.may_begin(now, patience)
 
     def introduced(
         self, opinion: Opinion | None, errors: Sequence[Exception], now: float, chance: float
@@ -121,6 +126,11 @@ class SentinelMap:
             with self._lock:
                 self._errors = errors
                 self.failures += 1
+
+    def left_off(self) -> None:
+        """Note that who asked first was kept from it, so that somebody else asks."""
+        with self._lock:
+            self.schedule.left_off()
 
     def failure(self) -> Exception:
         """Return an error that says why the service is not known."""

@@ -187,6 +187,11 @@ class AsyncClusterLinks:
 
     # -- inside
 
+    @property
+    def _question_time(self) -> float:
+        """How many seconds a node has for an answer."""
+        return self._options.pool.connect_timeout + 1.0
+
     def _catch_up(self) -> None:
         if self.tables.topology is not None:
             self.up_to_date()
@@ -210,7 +215,7 @@ class AsyncClusterLinks:
         while not self.map.known():
             if self.map.failures != before:
                 raise self.map.failure()
-            if self.map.may_introduce(monotonic()):
+            if self.map.may_introduce(monotonic(), self._question_time + GRACE):
                 async_spawn(self._discover)
             left = deadline - monotonic()
             if left <= 0:
@@ -222,12 +227,16 @@ class AsyncClusterLinks:
 
     async def _discover(self) -> None:
         """Learn of the cluster for the first time, from the first seed that answers."""
-        topology, errors, started = None, list[Exception](), monotonic()
+        topology, started = None, monotonic()
         try:
             views, errors = await self._ask(self.map.seeds, 1)
             topology = agreed(views, None)
-        finally:
-            self.map.introduced(topology, errors, monotonic(), random())
+        except Exception as error:
+            errors = [error]
+        except BaseException:  # the end of a caller, or of his loop, and not of the cluster
+            self.map.left_off()
+            raise
+        self.map.introduced(topology, errors, monotonic(), random())
         tell_refreshed(self.map.name, "first", started, topology, errors)
 
     async def _refresh(self) -> None:
@@ -264,7 +273,7 @@ class AsyncClusterLinks:
         self, nodes: Sequence[Address], enough: int
     ) -> tuple[list[Topology], list[Exception]]:
         """Ask nodes for the map, side by side, until `enough` have answered."""
-        seconds = self._options.pool.connect_timeout + 1.0
+        seconds = self._question_time
         deadline = monotonic() + seconds
 
         def question(node: Address) -> Callable[[], Any]:

@@ -108,6 +108,11 @@ class AsyncSentinelLinks:
 
     # -- inside
 
+    @property
+    def _question_time(self) -> float:
+        """How many seconds a Sentinel has for an answer."""
+        return self.map.ask_within or self._options.pool.connect_timeout
+
     def _adopt(self) -> None:
         with self._lock:
             known = self.map.opinion
@@ -130,7 +135,7 @@ class AsyncSentinelLinks:
         while not self.map.known():
             if self.map.failures != before:
                 raise self.map.failure()
-            if self.map.may_introduce(monotonic()):
+            if self.map.may_introduce(monotonic(), self._question_time + 2 * ROLE_TIMEOUT):
                 async_spawn(self._discover)
             left = deadline - monotonic()
             if left <= 0:
@@ -141,11 +146,15 @@ class AsyncSentinelLinks:
 
     async def _discover(self) -> None:
         """Learn who leads for the first time."""
-        found, errors, started = None, list[Exception](), monotonic()
+        found, started = None, monotonic()
         try:
             found, _, errors = await self._look()
-        finally:
-            self.map.introduced(found, errors, monotonic(), random())
+        except Exception as error:
+            errors = [error]
+        except BaseException:  # the end of a caller, or of his loop, and not of the service
+            self.map.left_off()
+            raise
+        self.map.introduced(found, errors, monotonic(), random())
         tell_refreshed(self.map.name, "first", started, found, errors)
 
     async def check(self) -> None:
@@ -229,7 +238,7 @@ class AsyncSentinelLinks:
                 ("SENTINEL", "SENTINELS", name),
             )
         )
-        seconds = self.map.ask_within or self._options.pool.connect_timeout
+        seconds = self._question_time
         deadline = monotonic() + seconds
 
         def ask(link: AsyncLink) -> Callable[[], Any]:

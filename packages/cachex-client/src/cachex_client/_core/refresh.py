@@ -39,12 +39,16 @@ class RefreshSchedule:
         self.due_at = float("inf")
         return True
 
-    def may_begin(self, now: float) -> bool:
+    def may_begin(self, now: float, given_up: float = GIVEN_UP) -> bool:
         """Say whether nobody is at it, whatever the time; who is told so has to do it."""
-        if self.running_since is not None and now - self.running_since < GIVEN_UP:
+        if self.running_since is not None and now - self.running_since < given_up:
             return False
         self.running_since = now
         return True
+
+    def left_off(self) -> None:
+        """Note that a refresh broke off: it proves nothing, and anybody may begin another."""
+        self.running_since = None
 
     def finished(self, now: float, chance: float, *, changed: bool) -> None:
         """Note the end of a refresh, with or without news."""
