@@ -222,8 +222,9 @@ class Telemetry(ClientObserver):
         span = get_current_span()
         if self.tracer is None or not self._verbs or not span.is_recording():
             return
-        if not is_suppressed(get_current()):
-            span.add_link(leader.run(get_current_span).get_span_context())
+        theirs = leader.run(get_current_span).get_span_context()
+        if theirs.is_valid and not is_suppressed(get_current()):
+            span.add_link(theirs)
 
     # -- counts
 
