@@ -620,6 +620,23 @@ def test_keys_of_a_half_moved_slot_are_fetched_one_by_one(cluster: Cluster, colo
         cluster.abort_migration(slot, source, target)
 
 
+@pytest.mark.parametrize("count", [1, 4])
+def test_what_is_no_value_is_left_out_while_its_slot_moves(
+    cluster: Cluster, colour: Any, count: int
+) -> None:
+    client = colour.make("ClusterClient", cluster.urls, options())
+    source, target, _ = cluster.primaries
+    keys = [f"{{{next(cluster.keys_of_shard(0))}}}{n}" for n in range(count)]
+    for key in keys:
+        source.command("HSET", key, "field", "1")
+    cluster.begin_migration(slot_of(keys[0]), source, target)
+    try:
+        cluster.move_key(keys[0], source, target)
+        assert client.get_many([key.encode() for key in keys]) == [None] * count
+    finally:
+        cluster.abort_migration(slot_of(keys[0]), source, target)
+
+
 @pytest.mark.parametrize("host", ["", "127.0.0.1"])
 def test_a_server_that_redirects_to_itself_is_given_up_on(colour: Any, host: str) -> None:
     def reply(words: tuple[bytes, ...]) -> bytes:

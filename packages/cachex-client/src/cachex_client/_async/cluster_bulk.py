@@ -12,6 +12,7 @@ from cachex_client._async.aim import Aim, Came, Group
 from cachex_client._async.cluster_links import AsyncClusterLinks, Tables
 from cachex_client._async.engine import AsyncEngine
 from cachex_client._concurrency import last_write, monotonic
+from cachex_client._core.batches import may_be_done
 from cachex_client._core.health import in_order
 from cachex_client._core.keyslot import slot_of, slots_of
 from cachex_client._core.multikey import Foldable, Part, hand_out, plan
@@ -79,7 +80,7 @@ class AsyncClusterBulk(AsyncEngine[AsyncClusterLinks]):
         if afresh:
             results = await self._pursue_many([verb.single(keys[at]) for at in afresh], deadline)
             for at, result in zip(afresh, results, strict=True):
-                values[at] = result
+                values[at] = verb.value(result)
         return values
 
     async def _ask_parts(
@@ -111,14 +112,15 @@ class AsyncClusterBulk(AsyncEngine[AsyncClusterLinks]):
                     afresh.append(at)
                 else:
                     failed.append((Aim(link), at, error))
-        self._note_write(verb.spec)
+        if may_be_done(answers):
+            self._note_write(verb.spec)
         again = watch.settle(values, [at for _, at, _ in failed])
         if failed:
             came: list[Came] = [(aim, (n,), [error]) for n, (aim, _, error) in enumerate(failed)]
             commands = [verb.single(keys[at]) for _, at, _ in failed]
             results = await self._pursue_many(commands, deadline, came, watch=again)
             for (_, at, _), result in zip(failed, results, strict=True):
-                values[at] = result
+                values[at] = verb.value(result)
             watch.settle(values)
         return values, afresh
 
