@@ -106,4 +106,4 @@ def endpoint(standalone: Standalone) -> Endpoint:
 def upkeep_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every connection that is given back be an occasion for housekeeping."""
     for colour in ("_sync", "_async"):
-        monkeypatch.setattr(f"cachex_pool.{colour}.pool.UPKEEP_EVERY", -1.0)
+        monkeypatch.setattr(f"cachex_pool.{colour}.members.UPKEEP_EVERY", -1.0)

@@ -1,59 +1,35 @@
 # tools/unasync.py writes the sync twin of this file.
 """Borrowing connections: the async shell around `_core.state`."""
 
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from copy import copy
-from random import random
 from typing import Any
 
-from attrs import evolve
-
+from cachex_pool._async.members import LENT, AsyncMembers
 from cachex_pool._concurrency import (
     SLICE,
-    AsyncStateLock,
     AsyncTicket,
     OutOfTime,
-    async_dial_until,
     async_outlive,
-    async_owner,
-    async_spawn,
     monotonic,
     survive_fork,
 )
-from cachex_pool._core.state import Closed, Permit, PoolState, QueueFull, Unavailable
-from cachex_pool._wire import AsyncConnection, async_dial
+from cachex_pool._core.state import Closed, Permit, QueueFull, Unavailable
+from cachex_pool._wire import AsyncConnection
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import (
-    AuthenticationFailed,
-    ConfigurationError,
-    ConnectFailed,
     ConnectionLost,
     ConnectTimeout,
     DeadlineExceeded,
-    HandshakeRefused,
-    NodeUnavailable,
     PoolClosed,
-    PoolError,
     PoolTimeout,
     TooManyWaiting,
 )
-from cachex_pool.logs import logger
-from cachex_pool.observer import PoolObserver, audience, hears_of_each_call, tell
+from cachex_pool.observer import PoolObserver, audience, tell
 from cachex_pool.options import PoolOptions
-from cachex_pool.stats import PoolStats
-
-log = logger("cachex_pool")
-
-UPKEEP_EVERY = 1.0
-TOO_SHORT = 0.05
-"""Seconds: a dial that was given less by its caller says nothing of the node when it fails."""
-_LENT = 0.0
-"""What `idle_since` is while a connection is lent."""
 
 
-class AsyncPool:
+class AsyncPool(AsyncMembers):
     """
     Lends ready-to-talk connections to one server, each to one caller at a time.
 
@@ -69,28 +45,9 @@ class AsyncPool:
         options: PoolOptions | None = None,
         observers: Sequence[PoolObserver] = (),
     ) -> None:
-        self.endpoint = endpoint
-        self.options = options or PoolOptions()
-        self.observers = tuple(observers)
-        self.on_overdue: Callable[[], None] | None = None  # called while a reply is long in coming
-        self._state = PoolState(self.options)
-        self._start()
+        super().__init__(endpoint, options, observers)
         audience.register(self)
         survive_fork(self)
-
-    def _start(self) -> None:
-        self._lock = AsyncStateLock()
-        self._closes: Counter[str] = Counter()
-        self._opened = self._waits = self._timeouts = self._dial_failures = 0
-        self._wait_time = self._dial_time = 0.0
-        self._upkeep_at = 0.0
-        self._under_way: set[AsyncConnection] = set()
-        self._peer = self.endpoint.peer
-
-    def listen(self, observers: Sequence[PoolObserver]) -> None:
-        """Take the observers there are from now on."""
-        self.observers = tuple(observers)
-        self._watched = hears_of_each_call(observers) or self.options.leak_after is not None
 
     def __repr__(self) -> str:
         stats = self.stats()
@@ -99,20 +56,6 @@ class AsyncPool:
             f" opening, {stats.waiting} waiting, limit {stats.max_size},"
             f" breaker {stats.breaker}{', closed' if self._state.closed else ''}>"
         )
-
-    @property
-    def state(self) -> PoolState:
-        """The pool's state, for those who share its connections."""
-        return self._state
-
-    @property
-    def peer(self) -> Endpoint | None:
-        """
-        The endpoint by the address its connections have reached, where it is given by a name.
-
-        None before the first connection, and while they lead to several addresses.
-        """
-        return self._peer
 
     # -- talking
 
@@ -136,7 +79,7 @@ class AsyncPool:
                 and not self._watched
             ):
                 connection.uses += 1
-                connection.idle_since = _LENT
+                connection.idle_since = LENT
             elif not self._usable(connection):
                 connection = await self._acquire_slowly(deadline)
         try:
@@ -204,7 +147,7 @@ class AsyncPool:
             and monotonic() - connection.idle_since < self.options.alive_bypass
         ):
             connection.uses += 1
-            connection.idle_since = _LENT
+            connection.idle_since = LENT
             if self._watched:
                 self._note_owner(connection)
             return connection
@@ -218,7 +161,7 @@ class AsyncPool:
 
         To give one back twice, or after it was closed, changes nothing.
         """
-        if connection.idle_since != _LENT:
+        if connection.idle_since != LENT:
             return
         state = self._state
         now = monotonic()
@@ -255,19 +198,10 @@ class AsyncPool:
             if isinstance(error, ConnectionLost):
                 self._end_all_lost(now)
 
-    def report(self, error: Exception) -> None:
-        """Count a timeout against the node though no connection came back with it."""
-        self._failed(error, monotonic())
-
     def waited_in_vain(self, seconds: float) -> None:
         """Count one who got no connection in time; `acquire` does so by itself."""
         self._timeouts += 1
         tell(self.observers, "timed_out", self.endpoint, waited=seconds)
-
-    def answered(self) -> None:
-        """Note that the node answered; `release` does so by itself."""
-        if self._state.breaker.consecutive:
-            self._succeeded()
 
     def discard(self, connection: AsyncConnection, reason: str = "error") -> None:
         """Close a connection and give up its place; `reason` is what the statistics count."""
@@ -292,25 +226,6 @@ class AsyncPool:
                 self.release(connection)
         return self._state.size
 
-    def retire(self, reason: str = "retired", *, sever: bool = False) -> None:
-        """
-        Let no connection that exists now be lent again.
-
-        Idle ones are closed at once, lent ones when they come back. With `sever` who waits for a
-        reply on a lent one gets ConnectionLost now, who waits for a connection ConnectFailed: the
-        server is not the right one any more.
-        """
-        with self._lock:
-            idle = self._state.retire(monotonic())
-            lent = [*self._state.members(), *self._under_way] if sever else ()
-            if sever:
-                gone = ConnectionLost(self.endpoint.name, reason, written=False)
-                self._state.turn_away(gone)
-        for connection in lent:
-            connection.sever(reason)
-        self._close_all(idle, reason)
-        log.info("pool retired", server=self.endpoint.name, reason=reason)
-
     async def aclose(self) -> None:
         """Stop lending, close what is idle now and the rest when it comes back."""
         with self._lock:
@@ -330,44 +245,6 @@ class AsyncPool:
             connection.forget()
         self._state.start_anew()
         self._start()
-
-    def stats(self) -> PoolStats:
-        """Return a picture of the pool."""
-        state = self._state  # read only: whoever collects metrics does so from another thread
-        idle = len(state.idle)
-        size, opening = state.census()
-        return PoolStats(
-            name=self.endpoint.name,
-            max_size=self.options.max_size,
-            min_size=self.options.min_size,
-            size=size,
-            idle=idle,
-            lent=max(0, size - idle),
-            opening=opening,
-            waiting=len(state.waiting),
-            uses=state.uses,
-            opened=self._opened,
-            closed=dict(self._closes),
-            waits=self._waits,
-            wait_time=self._wait_time,
-            timeouts=self._timeouts,
-            dial_failures=self._dial_failures,
-            dial_time=self._dial_time,
-            breaker=state.breaker.state,
-            generation=state.generation,
-        )
-
-    def unavailable(self, now: float) -> Exception:
-        """Return the error that says why nothing can be lent at the moment."""
-        breaker = self._state.breaker
-        left = breaker.remaining(now)
-        error = self._state.dial_error or breaker.last_error
-        if isinstance(error, AuthenticationFailed | HandshakeRefused) or (left <= 0 and error):
-            return self._refusal(error)  # the former are for somebody to mend, not for waiting
-        often = f" {breaker.consecutive} times in a row" if breaker.consecutive > 1 else ""
-        return NodeUnavailable(
-            self.endpoint.name, f"it failed{often}, next try in {left:.2f} s; last: {error}"
-        )
 
     # -- inside: getting one
 
@@ -445,7 +322,7 @@ class AsyncPool:
             self._end(connection, "lost", now)
             return False
         connection.uses += 1
-        connection.idle_since = _LENT
+        connection.idle_since = LENT
         self._note_owner(connection)
         return True
 
@@ -462,189 +339,3 @@ class AsyncPool:
             raise ConnectTimeout(
                 self.endpoint.name, f"not connected within {waited:.3f} s"
             ) from None
-
-    async def _dial(self, permit: Permit, deadline: float) -> AsyncConnection:
-        state = self._state
-        started = monotonic()
-        cap = started + self.options.connect_timeout
-        until = async_dial_until(cap, deadline)
-        try:
-            connection = await async_dial(
-                self.endpoint,
-                until,
-                keepalive=self.options.keepalive,
-                under_way=self._under_way,
-                on_overdue=self.on_overdue,
-            )
-        except BaseException as error:
-            now = monotonic()
-            hurried = until < cap and until - started < TOO_SHORT
-            ours = hurried or isinstance(error, ConfigurationError)
-            if isinstance(error, PoolError) and not ours:
-                with self._lock:
-                    state.dial_failed(permit, copy(error), now, random())
-                self._dial_failed(error, now, now - started)
-            else:
-                with self._lock:
-                    state.surrender(permit, now)
-            raise
-        now = monotonic()
-        connection.expires_at = now + self._lifetime()
-        connection.idle_since = _LENT
-        connection.lent_at = 0.0
-        with self._lock:
-            state.opened(permit, connection, now)
-            self._opened += 1
-            self._dial_time += now - started
-        if state.closed:
-            self._end(connection, "pool closed", now)
-            raise PoolClosed(self.endpoint.name)
-        self._note_peer()
-        self._succeeded()
-        tell(self.observers, "opened", self.endpoint, took=now - started)
-        return connection
-
-    def _note_peer(self) -> None:
-        """Learn where a name leads; the endpoint stays the same object while that does."""
-        if self.endpoint.peer is not None:
-            return
-        reached = {one.peer for one in self._state.members()}
-        found = reached.pop() if len(reached) == 1 else None
-        if found is None:
-            self._peer = None
-        elif self._peer is None or (self._peer.host, self._peer.port) != found:
-            self._peer = evolve(self.endpoint, host=found[0], port=found[1])
-
-    def _lifetime(self) -> float:
-        return self.options.max_lifetime * (1 + self.options.jitter * (2 * random() - 1))
-
-    def _dial_failed(self, error: Exception, now: float, took: float) -> None:
-        self._dial_failures += 1
-        tell(self.observers, "dial_failed", self.endpoint, took=took, error=error)
-        self._failed(error, now)
-
-    def _refusal(self, error: Exception) -> Exception:
-        """Say to one who waited for it why the dial failed; each gets an exception of his own."""
-        kind = type(error) if isinstance(error, ConnectFailed) else ConnectFailed
-        fresh = kind(self.endpoint.name, str(error).removeprefix(_CANNOT.format(self.endpoint)))
-        fresh.__cause__ = error
-        return fresh
-
-    # -- inside: losing one
-
-    def _why(self, connection: AsyncConnection) -> str:
-        if connection.closed:
-            return "lost"
-        if connection.busy:
-            return "busy"
-        if self._state.closed:
-            return "pool closed"
-        return "retired" if connection.generation != self._state.generation else "lifetime"
-
-    def _end(self, connection: AsyncConnection, reason: str, now: float) -> None:
-        with self._lock:
-            known = self._state.drop(connection, now)
-        if known:
-            self._close_all((connection,), reason)
-        else:
-            connection.close()
-
-    def _end_all_lost(self, now: float) -> None:
-        """Close what was lost together with another: a server that dies takes all along."""
-        state = self._state
-        lost = []
-        with self._lock:
-            for connection in state.take_idle():
-                if connection.is_alive():
-                    state.give(connection, now)
-                else:
-                    lost.append(connection)
-        for connection in lost:
-            self._end(connection, "lost", now)
-
-    def _look_again(self, now: float) -> None:
-        """See to who queued, or what was retired, just while a connection came back."""
-        with self._lock:
-            self._state.dispatch(now)
-            past = self._state.prune(now)
-        for connection, reason in past:
-            self._close_all((connection,), reason)
-
-    def _close_all(self, connections: Sequence[AsyncConnection], reason: str) -> None:
-        for connection in connections:
-            connection.close()
-            with self._lock:
-                self._closes[reason] += 1
-            tell(self.observers, "closed", self.endpoint, reason=reason)
-
-    # -- inside: the breaker and the housekeeping
-
-    def _succeeded(self) -> None:
-        with self._lock:
-            reopened = self._state.breaker.succeeded()
-        if reopened:
-            self._tell_breaker("closed")
-
-    def _failed(self, error: Exception, now: float) -> None:
-        state = self._state
-        with self._lock:
-            opened = state.breaker.failed(copy(error), now, state.uses, random())
-            idle = state.retire(now) if opened else ()
-        if opened:
-            self._close_all(idle, "breaker")
-            self._tell_breaker("open", error=str(error))
-
-    def _tell_breaker(self, state: str, **facts: str) -> None:
-        log.warning("breaker " + state, server=self.endpoint.name, **facts)
-        tell(self.observers, "breaker_changed", self.endpoint, state=state)
-
-    def _note_owner(self, connection: AsyncConnection) -> None:
-        if self._watched:
-            connection.owner = async_owner()
-            connection.lent_at = monotonic()
-
-    def _note_return(self, connection: AsyncConnection, now: float) -> None:
-        connection.owner = None
-        since, connection.lent_at = connection.lent_at, 0.0
-        if since:  # not if it was lent before anybody watched
-            tell(self.observers, "released", self.endpoint, used=now - since)
-
-    def _upkeep(self, now: float) -> None:
-        """Close what is past its time, report leaks, open what `min_size` asks for."""
-        self._upkeep_at = now + UPKEEP_EVERY
-        with self._lock:
-            past = self._state.prune(now)
-            short = self._state.size + self._state.opening < self.options.min_size
-        for connection, reason in past:
-            self._close_all((connection,), reason)
-        if self.options.leak_after is not None:
-            self._report_leaks(now, self.options.leak_after)
-        if short and not self._state.closed:
-            async_spawn(self._fill)
-
-    async def _fill(self) -> None:
-        while True:
-            with self._lock:
-                permit = self._state.permit_more(monotonic())
-            if permit is None:
-                return
-            try:
-                connection = await self._dial(permit, monotonic() + self.options.connect_timeout)
-            except PoolError:
-                return  # told to the observers; the next use tries again
-            self.release(connection)
-
-    def _report_leaks(self, now: float, leak_after: float) -> None:
-        idle = set(map(id, self._state.idle.copy()))
-        for connection in self._state.members():
-            owner, lent_for = connection.owner, now - connection.lent_at
-            if id(connection) in idle or owner is None or lent_for < leak_after:
-                continue
-            connection.owner = None  # once is enough
-            log.warning(
-                "connection leaked", server=self.endpoint.name, owner=owner, seconds=lent_for
-            )
-            tell(self.observers, "leaked", self.endpoint, owner=owner, lent_for=lent_for)
-
-
-_CANNOT = "cannot connect to {0.name}: "
