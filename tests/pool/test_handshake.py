@@ -89,14 +89,41 @@ def test_a_server_that_knows_no_resp3_is_spoken_to_in_resp2(
     assert (seen["resp"], seen["db"], seen["name"]) == ("2", "2", "old")
 
 
-def test_a_server_that_refuses_resp3_by_its_number_is_spoken_to_in_resp2(
-    make_caller: Any, say: Any
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"NOPROTO sorry",
+        b"ERR unknown command 'HELLO', with args beginning with: '3'",
+        b"unsupported command 'HELLO'",
+        b"ERR handle request, command 'HELLO' is not allowed",
+    ],
+)
+@pytest.mark.parametrize("login", [{}, {"password": "hush"}])
+def test_who_refuses_resp3_in_whatever_words_is_spoken_to_in_resp2(
+    make_caller: Any, say: Any, words: bytes, login: dict[str, str]
 ) -> None:
-    def reply(words: tuple[bytes, ...]) -> bytes:
-        return b"-NOPROTO sorry\r\n" if words[0] == b"HELLO" else b"+OK\r\n"
+    def reply(said: tuple[bytes, ...]) -> bytes:
+        return b"-%s\r\n" % words if said[0] == b"HELLO" else b"+OK\r\n"
 
     with Scripted(reply, greet=False) as server:
-        assert make_caller(server).call(say("PING"), say.soon()) == b"OK"
+        assert make_caller(at(server, **login)).call(say("PING"), say.soon()) == b"OK"
+
+
+@pytest.mark.parametrize(
+    "words", [b"ERR invalid password", b"ERR Client sent AUTH, but no password"]
+)
+def test_a_refused_password_is_one_in_whatever_words(
+    make_caller: Any, say: Any, words: bytes
+) -> None:
+    def reply(said: tuple[bytes, ...]) -> bytes:
+        return {b"HELLO": b"-ERR unknown command\r\n", b"AUTH": b"-%s\r\n" % words}.get(
+            said[0], b"+OK\r\n"
+        )
+
+    with Scripted(reply, greet=False) as server:
+        pool = make_caller(at(server, password="hush"))
+        with pytest.raises(AuthenticationFailed):
+            pool.call(say("PING"), say.soon())
 
 
 def test_a_wrong_password_is_told_from_other_trouble(

@@ -145,11 +145,11 @@ class Handshake:
         hello = replies[0]
         if self.endpoint.protocol == 2 or not isinstance(hello, Exception):
             return False
-        text, code = str(hello).lower(), getattr(hello, "code", "")
-        if code == "NOAUTH":  # said of our AUTH, it would be WRONGPASS: HELLO is not known
-            return self.login is not None
-        return code == "NOPROTO" or (
-            "unknown command" in text or ("hello" in text and "wrong number" in text)
+        if getattr(hello, "code", "") == "NOAUTH":
+            return self.login is not None  # said of our AUTH, it would be WRONGPASS
+        # Each proxy has words of its own for what it does not know or let through.
+        return isinstance(hello, redis_errors.ResponseError) and not isinstance(
+            hello, redis_errors.NoPermissionError
         )
 
     def check(self, commands: list[tuple[Argument, ...]], replies: list[Any]) -> dict[str, Any]:
@@ -182,6 +182,8 @@ def _refusal(name: str, command: str, reply: Exception) -> ConnectFailed:
         error: ConnectFailed = AuthenticationFailed(name, reply, detail)
     elif isinstance(reply, redis_errors.ConnectionError):  # max number of clients, LOADING
         error = ConnectFailed(name, reply, detail)
+    elif command == "AUTH":  # before Redis 6 with no code of its own
+        error = AuthenticationFailed(name, reply, detail)
     else:
         error = HandshakeRefused(name, reply, detail)
     error.__cause__ = reply
