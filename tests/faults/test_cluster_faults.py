@@ -150,10 +150,12 @@ def test_a_primary_that_dies_costs_its_own_keys_until_another_is_promoted(
         stats = under_load(colour, cluster, history, happening, options=options)
     slack = PROMPT + 3 * pulse.worst
     failed = [event for event in history.events if event.error is not None]
+    waiting = [e for e in history.events if e.start < at["promoted"] < e.end]
     print(
         f"promoted after {at['promoted'] - at['dead']:.2f} s, last error"
         f" {max([e.end for e in failed], default=0) - at['promoted']:.3f} s after that,"
-        f" {len(failed)} of {len(history.events)} failed, {at['queries']} queries,"
+        f" {len(failed)} of {len(history.events)} failed, {at['queries']} queries, who waited then"
+        f" for {max([e.end for e in waiting], default=0) - at['promoted']:.3f} s more,"
         f" late threads {pulse.worst:.3f}, opened {[one.opened for one in stats]}"
     )
     history.check()
@@ -161,7 +163,6 @@ def test_a_primary_that_dies_costs_its_own_keys_until_another_is_promoted(
     if how == "pause":  # no deadline ends before the promotion, which is found out all the same
         assert at["promoted"] - at["dead"] < PATIENT.timeout / 2
         assert not [e for e in failed if e.end < at["promoted"]]
-    waiting = [e for e in history.events if e.start < at["promoted"] < e.end]
     assert not [e for e in (*failed, *waiting) if e.end > at["promoted"] + slack]
     assert at["queries"] <= 5
     assert all(one.opened <= 9 + OPTIONS.retry.attempts for one in stats)

@@ -7,7 +7,7 @@ from weakref import WeakSet
 import attrs
 
 from cachex_client._audience import audience, tell
-from cachex_client._concurrency import StateLock, on_fork
+from cachex_client._concurrency import StateLock, monotonic, on_fork
 from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.refresh import RefreshSchedule
 from cachex_client._core.topology import (
@@ -25,6 +25,8 @@ SILENT_FOR = 0.75
 """Seconds without a complaint after which nobody waits in vain: who does complains every 0.5 s."""
 WATCH_ENDS = 1.0
 """Seconds without a sign of life after which a watcher has died."""
+HEARSAY = 1.0
+"""Seconds in which others may not have heard of a promotion that we know from who was promoted."""
 
 
 @attrs.define(eq=False, slots=True)
@@ -59,6 +61,7 @@ class ClusterMap:
         self._lock = StateLock()
         self._probed: dict[str, float] = {}
         self._silent: dict[Address, Silence] = {}
+        self._news: dict[Address, tuple[Address, float]] = {}  # who leads: instead of whom, since
         self._followers: WeakSet[Any] = WeakSet()
         self.seeds = tuple(dict.fromkeys(Address(one.host, one.port) for one in endpoints))
         self.topology: Topology | None = None
@@ -148,10 +151,13 @@ class ClusterMap:
         """Take a newer topology, None if nobody answered; say whether it brought news."""
         with self._lock:
             before = self.topology
-            changed = topology is not None and not topology.same_as(before)
+            outdated = topology is not None and self._is_outdated(topology, now)
+            changed = topology is not None and not outdated and not topology.same_as(before)
             if changed:
                 self.topology = topology
             self.schedule.finished(now, chance, changed=changed)
+            if outdated:
+                self.schedule.want(now, chance)
         if changed:
             self._tell_promotions(before)
         return changed
@@ -164,6 +170,7 @@ class ClusterMap:
             if before is None:
                 raise LookupError("redirected before the cluster was known")
             topology = self.topology = before.moved(slot, node)
+            self._note_news(before)
         if topology.shards is not before.shards:
             self._tell_promotions(before)
         return node, topology
@@ -179,6 +186,7 @@ class ClusterMap:
             if at not in before.owners:
                 return False
             self.topology = before.moved(before.owners.index(at), new)
+            self._note_news(before)
         self._tell_promotions(before)
         return True
 
@@ -189,6 +197,19 @@ class ClusterMap:
             return False
         shards, owners = topology.shards, topology.owners
         return any(owners[slot] >= 0 and shards[owners[slot]].primary == primary for slot in slots)
+
+    def _note_news(self, before: Topology) -> None:
+        if self.topology is not None and self.topology.shards is not before.shards:
+            now = monotonic()
+            self._news |= {new: (old, now) for old, new in promotions(before, self.topology)}
+
+    def _is_outdated(self, topology: Topology, now: float) -> bool:
+        """Say whether it takes a promotion back that its nodes may not have heard of."""
+        for old, new in promotions(self.topology, topology):
+            whom, since = self._news.get(old, (None, 0.0))
+            if whom == new and now - since < HEARSAY:
+                return True
+        return False
 
     def _tell_promotions(self, before: Topology | None) -> None:
         if audience.observers and self.topology is not None:
@@ -219,6 +240,11 @@ class ClusterMap:
             return True
 
     # -- a primary that says nothing
+
+    @property
+    def watched(self) -> list[Address]:
+        """The primaries that somebody waits for in vain."""
+        return list(self._silent)
 
     def overdue(self, primary: Address, now: float) -> bool:
         """Note that somebody waits for a primary in vain; say whether he is the one to watch it."""
