@@ -458,6 +458,19 @@ def test_a_value_that_cannot_be_stored_raises_what_the_serializer_says() -> None
         Codec("json").dumps(object())
 
 
+@pytest.mark.parametrize("name", ["json", "msgpack", "orjson"])
+@pytest.mark.parametrize("value", [{1, 2}, [object()], {"n": 1j}])
+def test_an_error_of_a_serializer_says_what_it_can_hold(name: str, value: Any) -> None:
+    need(name)
+    codec = Codec(name)
+    for call in (codec.dumps, lambda value: codec.dumps_many([value])):
+        with pytest.raises(TypeError) as caught:
+            call(value)
+        (note,) = caught.value.__notes__
+        assert f"of type {type(value).__name__}. " in note
+        assert "use pickle" in note
+
+
 def test_an_encoder_can_be_given_to_json() -> None:
     class Encoder(json.JSONEncoder):
         def default(self, o: Any) -> Any:

@@ -99,8 +99,8 @@ class Codec:
     def dumps(self, value: Any) -> bytes:
         """Return what is to be stored for a value.
 
-        Raises whatever the serializer raises on a value that it cannot handle, and
-        `CompressorError` if the compressor fails.
+        Raises whatever the serializer raises on a value that it cannot handle, with a note that
+        says what it can, and `CompressorError` if the compressor fails.
         """
         if type(value) is int:
             try:
@@ -108,7 +108,7 @@ class Codec:
             except ValueError:  # more digits than Python turns into text
                 pass
         if self._protocol is None:
-            return self._finish(self.serializers[0].dumps(value))
+            return self._finish(self._written(value))
         payload = pickle_dumps(value, self._protocol)
         return payload if len(payload) < self._compress_from else self._finish(payload)
 
@@ -186,6 +186,16 @@ class Codec:
             except Exception:
                 pass  # what looked like a pickle may be something else: look closer
         return [None if one is None else self.loads(one) for one in stored]
+
+    def _written(self, value: Any) -> bytes:
+        writer = self.serializers[0]
+        try:
+            return writer.dumps(value)
+        except Exception as error:
+            if holds := getattr(writer, "holds", ""):
+                given, name = type(value).__name__, type(writer).__name__
+                error.add_note(f"{name} was given a value of type {given}. {holds}")
+            raise
 
     def _finish(self, payload: bytes) -> bytes:
         """Check, compress and sign what the serializer has made of a value."""

@@ -2,7 +2,7 @@
 
 A serializer is anything with `dumps(value) -> bytes` and `loads(data) -> value`. Whole numbers
 never reach one: `Codec` sends them as decimals. `loads` may raise anything on bytes that it cannot
-read.
+read. One that says in `holds` what it can write has that added to the errors of its `dumps`.
 
 A serializer that runs code found in the data says so with `executes = True`; `Codec` signs what it
 writes if it has a key, and then shows it nothing unsigned.
@@ -79,6 +79,11 @@ class JsonSerializer:
     `encoder` is a subclass of `json.JSONEncoder` for values that JSON does not know.
     """
 
+    holds: ClassVar[str] = (
+        "JSON holds None, bools, numbers, text, lists, and dicts with text as keys; for more, give"
+        " it an encoder, or use pickle."
+    )
+
     encoder: type[json.JSONEncoder] | None = None
     _encode: Callable[[Any], str] = attrs.field(init=False, eq=False, repr=False)
 
@@ -96,6 +101,11 @@ class JsonSerializer:
 @attrs.frozen
 class MsgpackSerializer:
     """MessagePack: what JSON holds, and bytes; smaller and faster. Needs the extra `msgpack`."""
+
+    holds: ClassVar[str] = (
+        "MessagePack holds None, bools, numbers (whole ones of up to 64 bits), text, bytes, lists"
+        " and dicts; for more, use pickle."
+    )
 
     _pack: Callable[[Any], bytes] = attrs.field(init=False, eq=False, repr=False)
     _unpack: Callable[..., Any] = attrs.field(init=False, eq=False, repr=False)
@@ -120,6 +130,11 @@ class OrjsonSerializer:
 
     `default` is called with values that orjson does not know, `option` are its OPT_ flags.
     """
+
+    holds: ClassVar[str] = (
+        "orjson holds None, bools, numbers (whole ones of up to 64 bits), text, dates, UUIDs,"
+        " lists, and dicts with text as keys; for more, give it a default or an option, or use pickle."
+    )
 
     default: Callable[[Any], Any] | None = None
     option: int | None = None
