@@ -133,7 +133,8 @@ class OrjsonSerializer:
 
     holds: ClassVar[str] = (
         "orjson holds None, bools, numbers (whole ones of up to 64 bits), text, dates, UUIDs,"
-        " lists, and dicts with text as keys; for more, give it a default or an option, or use pickle."
+        " lists, and dicts with text as keys; for more, give it a default or an option, or use"
+        " pickle."
     )
 
     default: Callable[[Any], Any] | None = None
