@@ -350,6 +350,8 @@ def test_a_name_is_known_by_the_address_that_was_reached(
         leads[0] = (other.host, other.port)
         held.append(pool.acquire(say.soon()))
         assert pool.peer is None, "who answers is one of two"
+        pool.discard(held.pop())
+        assert (pool.peer.host, pool.peer.port) == (standalone.host, standalone.port)
         for connection in held:
             pool.discard(connection)
         pool.release(pool.acquire(say.soon()))

@@ -254,6 +254,8 @@ class AsyncMembers:
             with self._lock:
                 self._closes[reason] += 1
             tell(self.observers, "closed", self.endpoint, reason=reason)
+        if self._peer is None:  # those that are left may agree
+            self._note_peer()
 
     # -- the breaker
 
