@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from support.tls import Authority, TlsServer
 
 T = TypeVar("T")
+
+
+def pytest_collection_finish() -> None:
+    """Spare every search for garbage what is there until the end anyway."""
+    gc.collect()
+    gc.freeze()
 
 
 class Runner(Protocol):

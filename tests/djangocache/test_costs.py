@@ -187,6 +187,15 @@ def test_methods_cost_what_the_page_says(bench: Bench, topology: str) -> None:
     assert bench.differing(known(bench, EXAMPLES), difference) == {}
 
 
+@pytest.mark.parametrize(
+    "topology",
+    [
+        "standalone",
+        "cluster",
+        pytest.param("replicated", marks=pytest.mark.thorough),
+        pytest.param("sentinels", marks=pytest.mark.thorough),
+    ],
+)
 def test_their_twins_ask_the_same(bench: Bench, topology: str) -> None:
     letters = {**FEW, "p": len(bench.primaries)}
 

@@ -35,6 +35,7 @@ CACHES = of_caches.caches_setting_for_tests(
 )
 
 
+THOROUGH = pytest.mark.thorough
 real_sleep = time.sleep
 
 
@@ -130,7 +131,26 @@ class CacheTests(OnStandalone, of_caches.BaseCacheTests, TestCase):  # type: ign
     incr_decr_type_error = ResponseError
 
 
-class ReplicatedCacheTests(OnReplicated, CacheTests):
+def later(test: Callable[[Any], None], mark: pytest.MarkDecorator = pytest.mark.soak) -> Any:
+    """Leave one that sleeps for seconds to the long tests, or to those that have another mark."""
+
+    @mark
+    @wraps(test)
+    def run(self: Any) -> None:
+        test(self)
+
+    return run
+
+
+class Awake(Base):
+    """Without most of what sleeps every day; on one server it is run, in both colours."""
+
+    test_forever_timeout = later(of_caches.BaseCacheTests.test_forever_timeout, THOROUGH)
+    test_set_many_expiration = later(of_caches.BaseCacheTests.test_set_many_expiration, THOROUGH)
+    test_touch = later(of_caches.BaseCacheTests.test_touch, THOROUGH)
+
+
+class ReplicatedCacheTests(Awake, OnReplicated, CacheTests):
     pass
 
 
@@ -140,22 +160,11 @@ class FreshLoopsCacheTests(ThroughFreshLoops, CacheTests):
             assert cache.get_or_set("key", "default") == "default"
 
 
-class OneLoopCacheTests(InOneLoop, OnReplicated, FreshLoopsCacheTests):
+class OneLoopCacheTests(Awake, InOneLoop, OnReplicated, FreshLoopsCacheTests):
     # Here Django's ORM runs in a thread of its own, which cannot see into this one's transaction;
     # FreshLoopsCacheTests have these.
     test_cache_read_for_model_instance_with_deferred = None
     test_cache_write_for_model_instance_with_deferred = None
-
-
-def later(test: Callable[[Any], None]) -> Any:
-    """Leave one that sleeps for seconds to the long tests."""
-
-    @pytest.mark.soak
-    @wraps(test)
-    def run(self: Any) -> None:
-        test(self)
-
-    return run
 
 
 class Brisk(Base):

@@ -121,9 +121,9 @@ def partial_coverage(cluster: Cluster) -> None:
     ("colour", "how"),
     [
         ("sync", "kill"),
-        ("async", "kill"),
         ("async", "pause"),
-        ("sync", "pause"),
+        pytest.param("async", "kill", marks=pytest.mark.thorough),
+        pytest.param("sync", "pause", marks=pytest.mark.thorough),
     ],
 )
 def test_a_primary_that_dies_costs_its_own_keys_until_another_is_promoted(

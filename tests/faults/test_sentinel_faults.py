@@ -102,8 +102,8 @@ class Promotion:
     [
         ("sync", "command"),
         ("sync", "kill"),
-        ("async", "kill"),
         ("async", "pause"),
+        pytest.param("async", "kill", marks=pytest.mark.thorough),
         pytest.param("async", "command", marks=pytest.mark.soak),
         pytest.param("sync", "pause", marks=pytest.mark.soak),
     ],

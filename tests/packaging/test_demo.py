@@ -63,7 +63,14 @@ def the_site(pids: list[int]) -> int:
 
 
 @needs_proc
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        signal.SIGKILL,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.thorough),  # as in the check, below
+    ],
+)
 def test_a_signal_ends_all_of_it(number: signal.Signals) -> None:
     with demo() as process:
         with urllib.request.urlopen(wait_for_url(process), timeout=30) as page:
