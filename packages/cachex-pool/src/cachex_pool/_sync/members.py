@@ -193,9 +193,10 @@ class Members:
             return
         reached = {one.peer for one in self._state.members()}
         found = reached.pop() if len(reached) == 1 else None
+        known = self._peer  # another thread may learn something else right now
         if found is None:
             self._peer = None
-        elif self._peer is None or (self._peer.host, self._peer.port) != found:
+        elif known is None or (known.host, known.port) != found:
             self._peer = evolve(self.endpoint, host=found[0], port=found[1])
 
     def _lifetime(self) -> float:
