@@ -11,6 +11,7 @@ from cachex_client import commands as build
 from cachex_client._async.aim import Aim, Came, Group
 from cachex_client._async.cluster_links import AsyncClusterLinks, Tables
 from cachex_client._async.engine import AsyncEngine
+from cachex_client._async.rounds import Errand
 from cachex_client._concurrency import last_write, monotonic
 from cachex_client._core.batches import may_be_done
 from cachex_client._core.health import in_order
@@ -145,19 +146,12 @@ class AsyncClusterBulk(AsyncEngine[AsyncClusterLinks]):
 
     # -- many commands
 
-    async def _group(
-        self,
-        commands: Sequence[Command[Any]],
-        positions: Sequence[int],
-        aims: dict[int, Aim],
-        now: float,
-        deadline: float,
-    ) -> list[Group]:
-        if aims:
-            return await super()._group(commands, positions, aims, now, deadline)
-        tables = await self._links.mapped(deadline)
+    async def _group(self, errand: Errand, positions: Sequence[int]) -> list[Group]:
+        if errand.aims:
+            return await super()._group(errand, positions)
+        tables = await self._links.mapped(errand.deadline)
         groups: dict[AsyncLink | None, list[int]] = {}
-        if keys := _written_keys(commands):
+        if keys := _written_keys(errand.commands):
             for position, slot in enumerate(slots_of(keys)):
                 link = tables.primaries[slot]
                 if link in groups:
@@ -165,34 +159,29 @@ class AsyncClusterBulk(AsyncEngine[AsyncClusterLinks]):
                 else:
                     groups[link] = [position]
         else:
-            await self._group_each(commands, groups, tables, now, deadline)
+            await self._group_each(errand, groups, tables)
         return [
             (None if link is None else Aim(link), members)
             for link, members in sorted(groups.items(), key=_by_name)
         ]
 
     async def _group_each(
-        self,
-        commands: Sequence[Command[Any]],
-        groups: dict[AsyncLink | None, list[int]],
-        tables: Tables,
-        now: float,
-        deadline: float,
+        self, errand: Errand, groups: dict[AsyncLink | None, list[int]], tables: Tables
     ) -> None:
         # Who reads what the same call writes has to see it: a replica may not know of it yet.
         written = {
             tables.primaries[slot_of(command.key)]
-            for command in commands
+            for command in errand.commands
             if command.spec.write and command.key is not None
         }
         asked: dict[AsyncLink, AsyncLink] = {}  # by primary, for reads
         anybody: AsyncLink | None = None
-        for position, command in enumerate(commands):
+        for position, command in enumerate(errand.commands):
             key = command.key
             link: AsyncLink | None
             if key is None:
                 if anybody is None:
-                    aim = await self._route(command.spec, None, now, deadline)
+                    aim = await self._route(command.spec, None, monotonic(), errand.deadline)
                     anybody = None if aim is None else aim.link
                 link = anybody
             else:

@@ -8,6 +8,7 @@ import attrs
 
 from cachex_client._async.aim import Aim, Group
 from cachex_client._async.engine import AsyncEngine
+from cachex_client._async.rounds import Errand
 from cachex_client._audience import audience
 from cachex_client._concurrency import last_write, monotonic
 from cachex_client._core.batches import any_error, batches, outcomes, parse_all, strictest
@@ -208,18 +209,12 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
         if verdict.demoted:  # a new connection asks DNS anew
             link.pool.retire("read-only")
 
-    async def _group(
-        self,
-        commands: Sequence[Command[Any]],
-        positions: Sequence[int],
-        aims: dict[int, Aim],
-        now: float,
-        deadline: float,
-    ) -> list[Group]:
+    async def _group(self, errand: Errand, positions: Sequence[int]) -> list[Group]:
         """Keep commands together: a list with a write in it goes to the primary whole."""
-        if aims:
-            return await super()._group(commands, positions, aims, now, deadline)
-        aim = await self._route(strictest(commands), None, now, deadline)
+        if errand.aims:
+            return await super()._group(errand, positions)
+        spec = strictest(errand.commands)
+        aim = await self._route(spec, None, monotonic(), errand.deadline)
         assert aim is not None  # nothing was tried yet
         return [(aim, list(positions))]
 

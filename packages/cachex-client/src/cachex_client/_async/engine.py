@@ -217,7 +217,7 @@ class AsyncEngine(AsyncRounds[C]):
         *,
         atomic: bool = False,
     ) -> T:
-        """Send a command, `aim` says where if not None; observers hear that it is `commands`."""
+        """Send a command until it is done, to `aim` if it has one; observers hear of `commands`."""
         if audience.senders:
             sent = announced(self.address, commands, atomic=atomic)
             if sent is not None:

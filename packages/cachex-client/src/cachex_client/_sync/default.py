@@ -8,6 +8,7 @@ import attrs
 
 from cachex_client._sync.aim import Aim, Group
 from cachex_client._sync.engine import Engine
+from cachex_client._sync.rounds import Errand
 from cachex_client._audience import audience
 from cachex_client._concurrency import last_write, monotonic
 from cachex_client._core.batches import any_error, batches, outcomes, parse_all, strictest
@@ -208,18 +209,12 @@ class DefaultClient(Engine[Links]):
         if verdict.demoted:  # a new connection asks DNS anew
             link.pool.retire("read-only")
 
-    def _group(
-        self,
-        commands: Sequence[Command[Any]],
-        positions: Sequence[int],
-        aims: dict[int, Aim],
-        now: float,
-        deadline: float,
-    ) -> list[Group]:
+    def _group(self, errand: Errand, positions: Sequence[int]) -> list[Group]:
         """Keep commands together: a list with a write in it goes to the primary whole."""
-        if aims:
-            return super()._group(commands, positions, aims, now, deadline)
-        aim = self._route(strictest(commands), None, now, deadline)
+        if errand.aims:
+            return super()._group(errand, positions)
+        spec = strictest(errand.commands)
+        aim = self._route(spec, None, monotonic(), errand.deadline)
         assert aim is not None  # nothing was tried yet
         return [(aim, list(positions))]
 

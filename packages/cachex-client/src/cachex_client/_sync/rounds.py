@@ -78,14 +78,13 @@ class Rounds(Pursuit[C]):
         return parse_all(commands, errand.results)
 
     def _go_round(self, errand: Errand, came: Sequence[Came] | None, watch: Watch) -> None:
-        commands, deadline = errand.commands, errand.deadline
-        pending: Sequence[int] = range(len(commands))
+        pending: Sequence[int] = range(len(errand.commands))
         while True:
             errand.attempt += 1
             if came is None:
-                groups = self._group(commands, pending, errand.aims, monotonic(), deadline)
+                groups = self._group(errand, pending)
                 watch.leave(groups)
-                came = self._round(commands, groups, deadline)
+                came = self._round(errand, groups)
             for aim, positions, _ in came:
                 watch.reach(aim, positions)
             again = self._take(errand, came)
@@ -93,7 +92,7 @@ class Rounds(Pursuit[C]):
             if not again:
                 return
             aims = [errand.aims[at] for at in again]
-            if not self._may_go_on(aims, errand.attempt, deadline):
+            if not self._may_go_on(aims, errand.attempt, errand.deadline):
                 break
             watch.go_on(again)
             pending, came = list(again), None
@@ -149,29 +148,22 @@ class Rounds(Pursuit[C]):
             again[position] = reply
         return again
 
-    def _group(
-        self,
-        commands: Sequence[Command[Any]],
-        positions: Sequence[int],
-        aims: dict[int, Aim],
-        now: float,
-        deadline: float,
-    ) -> list[Group]:
+    def _group(self, errand: Errand, positions: Sequence[int]) -> list[Group]:
         """Gather the commands that go to the same server, in a fixed order of servers."""
         groups: dict[Any, tuple[Aim | None, list[int]]] = {}
+        now = monotonic()
         for position in positions:
-            command = commands[position]
-            aim = aims.get(position)
+            command = errand.commands[position]
+            aim = errand.aims.get(position)
             if aim is None:
-                aim = self._route(command.spec, command.key, now, deadline)
+                aim = self._route(command.spec, command.key, now, errand.deadline)
             place = None if aim is None else (id(aim.link), aim.asking)
             groups.setdefault(place, (aim, []))[1].append(position)
         return sorted(groups.values(), key=lambda one: "" if one[0] is None else one[0].link.name)
 
-    def _round(
-        self, commands: Sequence[Command[Any]], groups: Sequence[Group], deadline: float
-    ) -> list[Came]:
+    def _round(self, errand: Errand, groups: Sequence[Group]) -> list[Came]:
         """Write to all servers, then read from all; return what came, by server."""
+        commands, deadline = errand.commands, errand.deadline
         came: list[Came] = []
         todo: list[tuple[Aim, Iterator[Batch]]] = []
         for target, positions in groups:
