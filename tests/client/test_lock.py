@@ -13,7 +13,9 @@ import pytest
 import redis
 
 from cachex_client import AsyncDefaultClient, ClientOptions, ConfigurationError, DefaultClient
+from cachex_client.commands import exists
 from cachex_client.lock import AsyncLock, Lock, LockError, LockNotOwnedError
+from support.proxy import MakeProxy
 from support.servers import Standalone
 from support.waiting import eventually, lasting
 
@@ -222,6 +224,21 @@ def test_a_lost_answer_can_be_cleaned_up(standalone: Standalone) -> None:
     client.close()
 
 
+def test_what_a_lost_answer_may_have_brought_to_a_block_is_given_back(
+    colour: Any, standalone: Standalone, proxy: MakeProxy
+) -> None:
+    between = proxy(standalone)
+    client = colour.make("DefaultClient", [between.url])
+    made = (Lock if colour.name == "sync" else AsyncLock)(getattr(client, "one", client).redis, "l")
+    between.cut_reply(to="SET")
+    with pytest.raises(redis.ConnectionError):
+        colour.plain(made).__enter__() if colour.name == "sync" else colour.plain(made).__aenter__()
+    assert standalone.commands_seen()["SET"] == 1
+    eventually(lambda: not client.execute(exists(b"l")), what="the giving back")
+    assert between.count("SET") == 1
+    assert "held" not in repr(made)
+
+
 def test_redis_pys_own_interface(client: Any) -> None:
     held = client.redis.lock("lock", timeout=10, sleep=0.01, blocking_timeout=1)
     assert isinstance(held, Lock)
@@ -299,3 +316,45 @@ def test_a_task_that_is_cancelled_while_it_waits_holds_nothing(
         await client.aclose()
 
     run(main())
+
+
+def test_a_task_that_is_cancelled_at_any_point_leaves_no_lock_behind(
+    standalone: Standalone, run: Run
+) -> None:
+    async def main() -> None:
+        client: Any = AsyncDefaultClient([standalone.url])
+        await client.warm_up()
+        for turns in range(20):
+            lock = client.redis.lock(f"lock-{turns}")  # for ever
+            taking = asyncio.ensure_future(lock.acquire())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if not taking.cancel():
+                await lock.release()
+                continue
+            with pytest.raises(asyncio.CancelledError):
+                await taking
+            assert "held" not in repr(lock)
+        while await client.redis.keys("lock-*"):
+            await asyncio.sleep(0.01)
+        await client.aclose()
+
+    run(main())
+
+
+def test_a_thread_that_is_killed_while_it_asks_leaves_no_lock_behind(
+    client: Any, standalone: Standalone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute = client.execute
+
+    def interrupted(command: Any, **settings: Any) -> Any:
+        execute(command, **settings)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(client, "execute", interrupted)
+    held = Lock(client.redis, "lock")
+    with pytest.raises(KeyboardInterrupt):
+        held.acquire()
+    assert "held" not in repr(held)
+    eventually(lambda: not held.locked(), what="the giving back")

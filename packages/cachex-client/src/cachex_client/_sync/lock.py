@@ -106,7 +106,14 @@ class Lock(redis.lock.Lock):
         """Do nothing: the scripts are values."""
 
     def __enter__(self) -> "Lock":
-        if self.acquire():
+        before = self._token
+        try:
+            taken = self.acquire()
+        except Exception:
+            if self._token != before:  # nobody comes to the end of the block to free it
+                self._leave(before)
+            raise
+        if taken:
             return self
         raise LockError("Unable to acquire lock within the time specified", self.name)
 
@@ -124,7 +131,7 @@ class Lock(redis.lock.Lock):
         Without `blocking` there is one attempt, else there are more for `blocking_timeout`
         seconds. `token` is what the key holds, by default something nobody else will think of.
         If the connection breaks while the server is asked, its error is raised, and `release`
-        frees what may have been taken.
+        frees what may have been taken. Who is cancelled or killed has it freed beside.
         """
         own = uuid4().hex.encode() if token is None else self.redis.get_encoder().encode(token)
         blocking = self.blocking if blocking is None else blocking
@@ -160,6 +167,8 @@ class Lock(redis.lock.Lock):
         except BaseException as error:
             if not getattr(error, "written", True):
                 self.local.token = before
+            elif not isinstance(error, Exception):
+                self._leave(before)
             raise
         if not taken:
             self.local.token = before
@@ -229,6 +238,12 @@ class Lock(redis.lock.Lock):
         if timed and self.timeout is None:
             raise LockError(f"Cannot {verb} a lock with no timeout", self.name)
         return token
+
+    def _leave(self, before: bytes | None) -> None:
+        """Have freed what may have been taken, by an attempt that nobody comes back to."""
+        token, self.local.token = self._token, before
+        if token is not None:
+            _concurrency.spawn(lambda: self._run("lock.release", _RELEASE, token))
 
     def _holder(self) -> bytes | None:
         # a replica may not have heard of it yet
