@@ -193,6 +193,18 @@ def test_a_reply_of_a_sentinel_is_read_in_both_protocols() -> None:
     assert opinion(ValueError(), [], []) is None
 
 
+@pytest.mark.parametrize("state", ["send_slaveof_noone", "wait_promotion"])
+def test_a_sentinel_tells_whom_it_is_promoting(state: str) -> None:
+    old = {"ip": "10.0.0.1", "port": "1", "failover-state": state}
+    heir = {"ip": "10.0.0.1", "port": "2", "flags": "slave,promoted"}
+    found = opinion(old, [heir], [])
+    assert found == Opinion(A, 0, (B,))
+    assert found.heir == B
+    together = majority([told(A), told(A), found])
+    assert together is not None
+    assert together.heir == B
+
+
 @pytest.mark.parametrize("state", ["wait_promotion", "reconf_slaves", "update_config"])
 def test_a_sentinel_counts_as_naming_whom_it_promoted_once_it_did(state: str) -> None:
     """It says so in the new epoch, but with the name of the old one, until all follow the new."""
@@ -232,6 +244,19 @@ def test_who_was_promoted_is_followed_before_the_sentinels_say_so() -> None:
     first = believed(told(A, 1, B), None, {A: None, B: 100})
     assert first is not None
     assert first.primary == B
+
+
+def test_who_is_being_promoted_is_followed_once_he_leads_though_the_old_one_does_too() -> None:
+    promoting = attrs.evolve(told(A, 4, B, C), heir=B)
+    assert believed(promoting, told(A, 4, B, C), {A: 100, B: None}) == promoting
+    now = believed(promoting, told(A, 4, B, C), {A: 100, B: 100})
+    assert now == Opinion(B, 4, (C,), unwell=(A,), votes=now.votes if now else 1)
+    assert now is not None
+    # Those who have not heard of it name the old one, for a while.
+    assert believed(told(A, 4, B, C), now, {A: 110, B: 100}) is None
+    assert believed(told(A, 5, B, C), now, {A: 110, B: 100}) == told(A, 5, B, C)
+    assert believed(told(A, 4, B, C), now, {A: 110, B: None}) == told(A, 4, B, C)
+    assert believed(told(B, 5, C), now, {A: 110, B: 100}) == told(B, 5, C)
 
 
 def dead(node: Address) -> Opinion:

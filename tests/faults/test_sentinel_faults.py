@@ -144,6 +144,30 @@ def test_a_new_primary_is_used_soon_after_its_promotion(
         assert not failed
 
 
+def is_listened_to(sentinel: Server) -> bool:
+    return any(one["sub"] != "0" for one in sentinel.clients())
+
+
+def test_a_planned_failover_is_followed_before_the_sentinels_name_the_new_primary(
+    sentinels: Sentinels,
+) -> None:
+    """Till then the old one goes on leading, and what it takes is lost."""
+    map = map_of(sentinels)
+    client = SentinelClient(map, OPTIONS)
+    client.warm_up()
+    eventually(lambda: all(is_listened_to(one) for one in sentinels.sentinels))
+    promotion = Promotion(sentinels)
+    with Pulse() as pulse:
+        sentinels.sentinels[0].command("SENTINEL", "FAILOVER", sentinels.name)
+        new = promotion.wait()
+        eventually(lambda: map.opinion and map.opinion.primary.port == new.port, 30)
+        took = time.monotonic() - promotion.at
+    assert took <= PROMPT + 3 * pulse.worst
+    client.execute(strings.set(b"key", b"1"))
+    assert new.command("GET", "key") == b"1"
+    client.close()
+
+
 @pytest.mark.parametrize("colour", ["sync", "async"])
 @pytest.mark.parametrize("times", [10])
 @pytest.mark.soak

@@ -24,6 +24,7 @@ POLL_EVERY = 10.0
 """Seconds after which the Sentinels are asked anyway."""
 EVENTS = (
     "+switch-master",
+    "+failover-state-wait-promotion",
     "+promoted-slave",
     "+odown",
     "+reboot",
@@ -146,7 +147,7 @@ class SentinelMap:
         """
         with self._lock:
             before = self.opinion
-            self.leaderless = opinion is None and not led
+            self.leaderless = not led and (opinion is None or opinion.heir is not None)
             changed = opinion is not None and opinion != self.opinion
             if opinion is not None:
                 self.opinion = opinion

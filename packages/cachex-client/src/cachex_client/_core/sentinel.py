@@ -10,6 +10,8 @@ from cachex_client._core.topology import Address, Remap
 
 _UNFIT = frozenset(("s_down", "o_down", "disconnected"))
 _DOUBTED = frozenset(("s_down", "o_down", "failover_in_progress"))
+_PROMOTING = frozenset(("send_slaveof_noone", "wait_promotion"))
+"""States in which it has chosen whom to promote, and may have told it already."""
 _PROMOTED = frozenset(("reconf_slaves", "update_config"))
 """States of a failover in which a Sentinel has the new epoch, but still names the old primary."""
 
@@ -20,7 +22,9 @@ class Opinion:
     What one Sentinel says of a service: who leads, since which epoch, who follows.
 
     `unwell` are replicas that reads had better not go to now; one of them may lead tomorrow.
-    `votes` is how many Sentinels say so, `doubted` whether one of them holds the primary for dead.
+    `votes` is how many Sentinels say so, `doubted` whether one of them holds the primary for dead,
+    `heir` the replica that one of them is promoting. `ahead` is one that we followed before they
+    named it.
     """
 
     primary: Address
@@ -30,12 +34,18 @@ class Opinion:
     unwell: tuple[Address, ...] = ()
     votes: int = attrs.field(default=1, eq=False)
     doubted: bool = attrs.field(default=False, eq=False)
+    heir: Address | None = attrs.field(default=None, eq=False)
+    ahead: bool = attrs.field(default=False, eq=False)
 
     def led_by(self, node: Address) -> "Opinion":
         """Return the opinion after a promotion that the Sentinels have not told of yet."""
         replicas = tuple(one for one in self.replicas if one != node)
         unwell = (self.primary, *(one for one in self.unwell if one != node))
-        return attrs.evolve(self, primary=node, replicas=replicas, unwell=unwell)
+        return attrs.evolve(self, primary=node, replicas=replicas, unwell=unwell, heir=None)
+
+    def led_ahead_by(self, node: Address) -> "Opinion":
+        """Do as `led_by`, and remember that the Sentinels have not said so."""
+        return attrs.evolve(self.led_by(node), ahead=True)
 
 
 def opinion(
@@ -59,9 +69,11 @@ def opinion(
             unwell=tuple(sorted(node for node, fit in followers if not fit)),
             doubted=bool(_DOUBTED & _flags(told)),
         )
-        if told.get("failover-state") in _PROMOTED:
-            for heir in (one for one in others if "promoted" in _flags(one)):
-                found = found.led_by(_address(heir, remap))
+        heirs = [_address(one, remap) for one in others if "promoted" in _flags(one)]
+        if heirs and told.get("failover-state") in _PROMOTED:
+            return found.led_by(heirs[0])
+        if heirs and told.get("failover-state") in _PROMOTING:
+            return attrs.evolve(found, heir=heirs[0])
         return found
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
@@ -96,6 +108,7 @@ def majority(opinions: Sequence[Opinion]) -> Opinion | None:
         tuple(sorted(unwell)),
         votes[primary],
         any(one.doubted for one in agreeing),
+        next((one.heir for one in agreeing if one.heir is not None), None),
     )
 
 
@@ -119,16 +132,26 @@ def believed(
     if told is not None and now is not None and 2 * told.votes <= sentinels:
         other = told.primary != now.primary and now.primary in leaders
         told = None if told.epoch < now.epoch + other else told
+    if told is not None and told.heir in leaders:
+        return told.led_ahead_by(told.heir)
     if told is not None and told.primary in leaders:
-        return told
+        return None if now is not None and _is_ahead(now, told, leaders) else told
     before = now or told
     if before is None or before.primary in leaders:
         return None
     heirs = _heirs(told, now, roles)
     if heirs:
-        return before.led_by(max(heirs, key=lambda one: (one in before.replicas, leaders[one])))
+        return before.led_ahead_by(
+            max(heirs, key=lambda one: (one in before.replicas, leaders[one]))
+        )
     # A silent primary is better than none: there may be replicas to read from.
     return told if now is None and before.primary not in roles else None
+
+
+def _is_ahead(now: Opinion, told: Opinion, leaders: Mapping[Address, int]) -> bool:
+    """Say whether we follow a new primary that those who name the old one have not heard of yet."""
+    news = now.ahead and now.primary in leaders
+    return news and told.primary in now.unwell and told.epoch <= now.epoch
 
 
 def _heirs(

@@ -1,7 +1,7 @@
 # Written by tools/unasync.py from _async/sentinel_links.py: edit that file instead.
 """The servers of a service that Sentinels watch, and asking around who leads it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import partial
 from random import random
 from typing import Any
@@ -28,6 +28,8 @@ log = logger("cachex_client")
 ROLE = pack(("ROLE",))
 GRACE = 0.03
 """Seconds that who is slow to answer is waited for once another has answered."""
+LATER_GRACE = 0.1
+"""The same when who leads is known already."""
 ROLE_TIMEOUT = 0.3
 ROLE_GRACE = 0.05
 STEP = 0.005
@@ -180,22 +182,30 @@ class SentinelLinks:
         """Return whom to follow, whether the known primary leads, and what went wrong."""
         now = self.map.opinion
         told, errors = self._ask_sentinels()
-        asked = [] if told is None else [told.primary]
+        named = [] if told is None else [told.primary, *([told.heir] if told.heir else ())]
+        asked = list(named)
         for one in (now, told if now is None else None):
             if one is not None:
                 asked += [one.primary, *one.replicas, *one.unwell]
         # Whoever is named anew has to be heard, however far away he is.
         news = told is not None and now is not None and told.primary != now.primary
         grace = None if news else ROLE_GRACE
-        roles = self._roles(tuple(dict.fromkeys(asked)), told, grace)
+        waited_for = {*named, *([now.primary] if now is not None and now.ahead else ())}
+        roles = self._roles(tuple(dict.fromkeys(asked)), told, waited_for, grace)
         found = believed(told, now, roles, len(self._sentinels))
         if told is not None and roles.get(told.primary, 0) is None:
             errors.append(LookupError(f"{told.primary}, which the Sentinels name, is a replica"))
         led = now is not None and roles.get(now.primary) is not None
+        if told is not None and told.heir is not None:
+            led = False  # or not for long
         return found, led, errors
 
     def _roles(
-        self, nodes: Sequence[Address], told: Opinion | None, grace: float | None
+        self,
+        nodes: Sequence[Address],
+        told: Opinion | None,
+        waited_for: Set[Address],
+        grace: float | None,
     ) -> dict[Address, int | None]:
         """Ask servers for their ROLE: the offset of one that leads, None for one that follows."""
         deadline = monotonic() + ROLE_TIMEOUT
@@ -213,7 +223,8 @@ class SentinelLinks:
 
         def enough(answers: list[Any]) -> bool:
             leads = (node for node, offset in answers if offset is not None)
-            return told is not None and told.primary in leads
+            heard = {node for node, _ in answers}
+            return told is not None and told.primary in leads and waited_for <= heard
 
         answers = ask_all(work, enough, ROLE_TIMEOUT, grace)
         return dict(one for _, one in answers if isinstance(one, tuple))
@@ -229,7 +240,7 @@ class SentinelLinks:
         return found
 
     def _ask_sentinels(self) -> tuple[Opinion | None, list[Exception]]:
-        """Ask all Sentinels side by side; a majority is enough, a dead one is not waited for."""
+        """Ask all Sentinels side by side; one that is dead or slow is not waited for."""
         name = self.map.service
         question = pack_many(
             (
@@ -255,7 +266,10 @@ class SentinelLinks:
             return one
 
         work = [ask(link) for link in self._sentinels]
-        enough = partial(agree, sentinels=len(work))
-        answers = ask_all(work, enough, seconds, GRACE)
+        enough: int | Callable[[list[Any]], bool] = partial(agree, sentinels=len(work))
+        grace = GRACE
+        if self.map.known():  # nobody waits for this, and one of them may be promoting somebody
+            enough, grace = len(work), LATER_GRACE
+        answers = ask_all(work, enough, seconds, grace)
         told = [one for _, one in answers if isinstance(one, Opinion)]
         return majority(told), [one for _, one in answers if isinstance(one, Exception)]
