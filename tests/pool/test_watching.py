@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import time
 import weakref
 from time import monotonic
 from typing import Any
@@ -10,8 +12,18 @@ from typing import Any
 import attrs
 import pytest
 import redis
+import redis.asyncio
 
-from cachex_pool import DeadlineExceeded, Endpoint, PoolObserver, PoolOptions, PoolTimeout
+from cachex_pool import (
+    AsyncMultiplexer,
+    DeadlineExceeded,
+    Endpoint,
+    Pool,
+    PoolObserver,
+    PoolOptions,
+    PoolTimeout,
+)
+from cachex_pool.redis_py import AsyncRedisPyPool, RedisPyPool
 from support.proxy import Proxy
 from support.servers import Standalone
 from support.waiting import eventually
@@ -139,6 +151,32 @@ def test_who_keeps_the_last_connection_is_named_while_others_wait_for_it(
         pool.acquire(monotonic() + 0.2)
     assert "leaked" in ears.names
     pool.release(leaked)
+
+
+def test_connections_that_are_kept_on_purpose_are_no_leak(
+    endpoint: Endpoint, upkeep_always: None, say: Any, run: Any
+) -> None:
+    ears, options = Listener(), PoolOptions(max_size=20, leak_after=0.01)
+    pool = Pool(endpoint, options, (ears,))
+    redis.Redis(connection_pool=RedisPyPool(pool)).ping()
+    time.sleep(0.02)
+    pool.call(say("PING"), say.soon())
+    assert pool.stats().lent == 1
+    pool.close()
+
+    async def main() -> None:
+        shared = AsyncMultiplexer(endpoint, options, (ears,))
+        client: Any = redis.asyncio.Redis(connection_pool=AsyncRedisPyPool(shared.pool))
+        await client.ping()
+        await shared.call(say("PING"), say.soon())
+        await asyncio.sleep(0.02)
+        await shared.pool.call(say("PING"), say.soon())
+        assert shared.pool.stats().lent == 2
+        await client.connection_pool.aclose()
+        await shared.aclose()
+
+    run(main())
+    assert "leaked" not in ears.names
 
 
 def test_a_failed_caller_and_what_he_held_are_not_kept_alive_by_the_pool(

@@ -144,6 +144,7 @@ class AsyncMultiplexer:
             raise PoolClosed(self.endpoint.name)
         connection.on_end = self._ended
         connection.on_silence = self.pool.report
+        connection.owner = None  # nobody in particular has it: lent for long, it is no leak
         self._shared = connection
         async_later(connection.expires_at - monotonic(), _expire, ref(self), ref(connection))
         return connection

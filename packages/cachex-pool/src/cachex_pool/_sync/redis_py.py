@@ -170,6 +170,7 @@ class RedisPyPool(redis.ConnectionPool):
         deadline = monotonic() + (inf if self._timeout is None else self._timeout)
         connection = pool.acquire(deadline)
         connection.on_overdue = None  # messages come when they come
+        connection.owner = None  # redis-py's clients keep what they have: it is no leak
         try:
             if connection.protocol != 2:
                 reply = connection.call(_HELLO_2, deadline)
