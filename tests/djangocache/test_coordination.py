@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -70,6 +71,26 @@ def test_a_semaphore_is_shared_by_threads_and_tasks(cache: Any, run: Any) -> Non
         ):
             pass
     assert not cache.has_key("s")
+
+
+def test_times_may_be_given_as_a_timedelta(plain: Any, run: Any) -> None:
+    hour, moment = timedelta(hours=1), timedelta(milliseconds=10)
+    with plain.lock("l", timeout=hour), plain.semaphore("s", 1, lease=hour):
+        assert 3590 < plain.ttl("l") <= 3600
+        assert 3590 < plain.ttl("s") <= 3600
+
+        async def enter() -> None:
+            async with plain.alock("other", lease=hour):
+                assert await plain.attl("other") > 3590
+            assert not await plain.alock("l", blocking_timeout=moment).acquire()
+            with pytest.raises(SemaphoreTimeoutError):
+                await plain.asemaphore("s", 1, lease=hour, timeout=moment).acquire()
+
+        run(enter())
+    for made in (plain.lock, plain.alock):
+        for settings in ({"timeout": "60"}, {"blocking_timeout": "60"}):
+            with pytest.raises(TypeError, match="a timeout is a number of seconds here, not '60'"):
+                made("l", **settings)
 
 
 def test_a_rate_limit_counts_threads_and_tasks(cache: Any, run: Any) -> None:

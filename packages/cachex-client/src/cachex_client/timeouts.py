@@ -43,6 +43,15 @@ def milliseconds(timeout: float | timedelta) -> int:
     raise ValueError(f"a timeout is a number of seconds, not {timeout!r}")
 
 
+def seconds(timeout: float | timedelta | None) -> float | None:
+    """Return a timeout in seconds, and None for None; TypeError for what is no time at all."""
+    if isinstance(timeout, timedelta):
+        return timeout.total_seconds()
+    if timeout is None or isinstance(timeout, (int, float)):
+        return timeout
+    raise TypeError(f"a timeout is a number of seconds here, not {timeout!r}")
+
+
 def unix_milliseconds(when: float | datetime, per_second: int) -> int:
     """Return a point in time, a date or a number of ticks, in Unix milliseconds.
 

@@ -20,8 +20,10 @@ Timeout: TypeAlias = Any
 Version: TypeAlias = int | str | None
 
 
-def held_for(timeout: float | None, lease: float | None) -> float | None:
-    """Return for how many seconds a lock holds; TypeError if both names for that are used."""
+def held_for(
+    timeout: float | timedelta | None, lease: float | timedelta | None
+) -> float | timedelta | None:
+    """Return for how long a lock holds; TypeError if both names for that are used."""
     if timeout is not None and lease is not None:
         # Elsewhere `timeout` beside `lease` is how long to wait.
         raise TypeError("lock() got both timeout= and lease=: waiting is blocking_timeout=")

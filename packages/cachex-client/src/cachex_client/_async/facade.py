@@ -2,6 +2,7 @@
 """redis-py's client on our connections: its whole command surface, our way down."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Protocol
 
 import redis.asyncio
@@ -271,10 +272,10 @@ class AsyncRedis(redis.asyncio.Redis):
     def lock(
         self,
         name: Any,
-        timeout: float | None = None,
+        timeout: float | timedelta | None = None,
         sleep: float = 0.1,
         blocking: bool = True,
-        blocking_timeout: float | None = None,
+        blocking_timeout: float | timedelta | None = None,
         lock_class: Any = None,
         thread_local: bool = True,
         raise_on_release_error: bool = True,

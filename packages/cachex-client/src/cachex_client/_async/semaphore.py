@@ -1,6 +1,7 @@
 # tools/unasync.py writes the sync twin of this file.
 """A semaphore that processes and machines share."""
 
+from datetime import timedelta
 from math import inf
 from random import random
 from types import TracebackType
@@ -21,7 +22,7 @@ from cachex_client.errors import (
     SemaphoreTimeoutError,
 )
 from cachex_client.executor import AsyncExecutor
-from cachex_client.timeouts import milliseconds
+from cachex_client.timeouts import milliseconds, seconds
 
 T = TypeVar("T")
 
@@ -50,8 +51,8 @@ class AsyncSemaphore:
         capacity: int,
         *,
         weight: int = 1,
-        lease: float | None = None,
-        timeout: float | None = None,
+        lease: float | timedelta | None = None,
+        timeout: float | timedelta | None = None,
         cache: str = "",
     ) -> None:
         if not 1 <= capacity <= decide.LARGEST:
@@ -60,6 +61,7 @@ class AsyncSemaphore:
             )
         if not 1 <= weight <= capacity:
             raise ConfigurationError(f"a weight of {weight!r} is not 1 to the capacity {capacity}")
+        lease, timeout = seconds(lease), seconds(timeout)
         if lease is None or not 0 < lease < inf:
             raise ConfigurationError(
                 "a semaphore needs a finite lease above 0: the seconds after which what a dead one"
@@ -161,14 +163,14 @@ class AsyncSemaphore:
         """
         who, claim = self._held("extend")
         asked = monotonic()
-        seconds = self.lease if lease is None else lease
-        if not 0 < seconds < inf:
-            raise ConfigurationError(f"a lease is above 0 and finite, not {seconds!r}")
-        extend = decide.extend(self._key, claim, milliseconds(seconds))
+        lease = self.lease if lease is None else lease
+        if not 0 < lease < inf:
+            raise ConfigurationError(f"a lease is above 0 and finite, not {lease!r}")
+        extend = decide.extend(self._key, claim, milliseconds(lease))
         if not await self._run("extend", extend):
             raise SemaphoreLostError(f"the lease on {self._name!r} has ended, nothing to extend")
         if who in self._claims:
-            self._claims[who] = claim, asked + seconds
+            self._claims[who] = claim, asked + lease
 
     # -- inside
 

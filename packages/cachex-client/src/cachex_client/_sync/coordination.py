@@ -27,10 +27,10 @@ class CoordinationVerbs(Verbs):
         key: Key,
         version: Version | None = None,
         *,
-        timeout: float | None = None,
+        timeout: float | timedelta | None = None,
         sleep: float = 0.1,
         blocking: bool = True,
-        blocking_timeout: float | None = None,
+        blocking_timeout: float | timedelta | None = None,
         thread_local: bool = True,
     ) -> Lock:
         """Return a lock under a key of this cache, which `with` or `acquire` then takes.
@@ -57,8 +57,8 @@ class CoordinationVerbs(Verbs):
         *,
         weight: int = 1,
         version: Version | None = None,
-        lease: float | None = None,
-        timeout: float | None = None,
+        lease: float | timedelta | None = None,
+        timeout: float | timedelta | None = None,
     ) -> Semaphore:
         """Return room for `capacity` at a time, of which `with` or `acquire` then takes `weight`.
 

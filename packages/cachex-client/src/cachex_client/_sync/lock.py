@@ -1,6 +1,7 @@
 # Written by tools/unasync.py from _async/lock.py: edit that file instead.
 """A lock that processes and machines share."""
 
+from datetime import timedelta
 from math import inf
 from random import random
 from typing import Any
@@ -19,6 +20,7 @@ from cachex_client.command import Command, on_primary
 from cachex_client.commands.scripts import Script
 from cachex_client.errors import ConfigurationError, LockError, LockNotOwnedError
 from cachex_client.observer import Operation
+from cachex_client.timeouts import seconds
 
 _RELEASE = Script(
     b"""
@@ -59,8 +61,9 @@ class Lock(redis.lock.Lock):
 
     `timeout` is for how many seconds the lock holds unless extended, None for ever. `sleep` is
     the pause between attempts, on average. `blocking` and `blocking_timeout` (seconds, None for
-    ever) are for `acquire`. With `thread_local`, only the thread that acquired may release; tasks
-    of one thread share a lock object's state, so give each task a lock object of its own.
+    ever) are for `acquire`. Both may be given as a `timedelta`. With `thread_local`, only the
+    thread that acquired may release; tasks of one thread share a lock object's state, so give
+    each task a lock object of its own.
 
     A primary that fails may take the news of a lock with it: do not build on it what must never
     happen twice.
@@ -76,13 +79,14 @@ class Lock(redis.lock.Lock):
         self,
         redis: Any,
         name: Any,
-        timeout: float | None = None,
+        timeout: float | timedelta | None = None,
         sleep: float = 0.1,
         blocking: bool = True,
-        blocking_timeout: float | None = None,
+        blocking_timeout: float | timedelta | None = None,
         thread_local: bool = True,
         raise_on_release_error: bool = True,
     ) -> None:
+        timeout, blocking_timeout = seconds(timeout), seconds(blocking_timeout)
         if timeout is not None and not 0 < timeout < inf:
             raise ConfigurationError(
                 f"a lock's timeout is above 0 and finite, or None for ever, not {timeout!r}"

@@ -264,13 +264,13 @@ class AsyncOperations(AsyncCoordination, AsyncScans, AsyncStructures):
         self,
         key: Any,
         version: Version = None,
-        timeout: float | None = None,
+        timeout: float | timedelta | None = None,
         sleep: float = 0.1,
         blocking: bool = True,
-        blocking_timeout: float | None = None,
+        blocking_timeout: float | timedelta | None = None,
         thread_local: bool = True,
         *,
-        lease: float | None = None,
+        lease: float | timedelta | None = None,
     ) -> Any:
         """
         Return a lock that all processes share, for `with` or `acquire` and `release`.

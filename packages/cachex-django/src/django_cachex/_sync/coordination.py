@@ -29,8 +29,8 @@ class Coordination(CacheCore):
         *,
         weight: int = 1,
         version: Version = None,
-        lease: float | None = None,
-        timeout: float | None = None,
+        lease: float | timedelta | None = None,
+        timeout: float | timedelta | None = None,
     ) -> Semaphore:
         """
         Return room for `capacity` at a time, of which `with` or `acquire` takes `weight`.
