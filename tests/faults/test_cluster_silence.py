@@ -34,6 +34,12 @@ PROMPT = 0.3
 """Seconds after a promotion in which everything has to work again."""
 
 
+def partial_coverage(cluster: Cluster) -> None:
+    """Let the other shards go on while one has no primary."""
+    for server in cluster.servers:
+        server.command("CONFIG", "SET", "cluster-require-full-coverage", "no")
+
+
 class Counting:
     """Counts in a key per worker, all of one shard, in one or several clients of one map."""
 
@@ -96,8 +102,7 @@ def test_who_waits_for_a_primary_that_hangs_is_let_go_and_nothing_is_sent_twice(
     cluster: Cluster, how: str
 ) -> None:
     """A counter that was sent to the old primary is not sent to the new one; the next is."""
-    for server in cluster.servers:
-        server.command("CONFIG", "SET", "cluster-require-full-coverage", "no")
+    partial_coverage(cluster)
     counting = Counting(cluster, 1, 64)
     history = counting.history
     victim = cluster.primary_of_shard(1)
@@ -202,17 +207,20 @@ def test_a_primary_that_holds_callers_up_and_is_deposed_answers_them_itself(
     assert not [event for event in history.events if event.error is not None]
 
 
+def sends(*words: str | int) -> Callable[[Any], Any]:
+    return lambda client: client.execute(Command(words, spec_for(words)))
+
+
 def call_in(
-    colour: str, map: ClusterMap, happening: Callable[[], None], *words: str | int
+    colour: str, map: ClusterMap, happening: Callable[[], None], ask: Callable[[Any], Any]
 ) -> tuple[Any, float]:
-    """Send a command while something happens; return its result or error, and when that came."""
+    """Ask a client while something happens; return the result or error, and when that came."""
     ended: list[tuple[Any, float]] = []
-    command = Command(words, spec_for(words))
 
     def call() -> None:
         client = ClusterClient([], PATIENT, map=map)
         try:
-            result: Any = client.execute(command)
+            result: Any = ask(client)
         except redis.RedisError as error:
             result = error
         ended.append((result, time.monotonic()))
@@ -221,7 +229,7 @@ def call_in(
     async def async_call() -> None:
         client = AsyncClusterClient([], PATIENT, map=map)
         try:
-            result: Any = await client.execute(command)
+            result: Any = await ask(client)
         except redis.RedisError as error:
             result = error
         ended.append((result, time.monotonic()))
@@ -257,7 +265,7 @@ def test_a_replica_that_hangs_too_does_not_hide_the_one_that_leads(colour: str) 
         with Pulse() as pulse:
             for server in (old, hanging):
                 server.pause()
-            result, ended = call_in(colour, map, happening, "SET", "key", "value")
+            result, ended = call_in(colour, map, happening, sends("SET", "key", "value"))
             for server in (old, hanging):
                 server.resume()
         assert result == b"OK"
@@ -283,9 +291,33 @@ def test_a_replica_that_leads_nothing_any_more_is_not_taken_for_the_successor(co
             slow.resume()
 
         slow.pause()
-        result, _ = call_in(colour, map, happening, "INCR", "key")
+        result, _ = call_in(colour, map, happening, sends("INCR", "key"))
         assert result == 1
         assert leader_of(map, slow)
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_many_keys_are_read_to_the_end_from_the_new_primary(cluster: Cluster, colour: str) -> None:
+    partial_coverage(cluster)
+    keys = [b"many-%d" % number for number in range(200)]
+    map = ClusterMap(cluster.urls)
+    client = ClusterClient([], PATIENT, map=map)
+    client.execute_many([strings.set(key, key) for key in keys])
+    client.close()
+    victim = cluster.primary_of_shard(1)
+    heir = next(one for one in cluster.members(1) if one is not victim)
+    eventually(lambda: heir.command("DBSIZE") == victim.command("DBSIZE"))
+    at: dict[str, float] = {}
+
+    def happening() -> None:
+        eventually(lambda: role_of(heir) == "master", 10, interval=0.005)
+        at["promoted"] = time.monotonic()
+
+    with Pulse() as pulse:
+        victim.pause()
+        values, ended = call_in(colour, map, happening, lambda client: client.get_many(keys))
+    assert values == keys
+    assert ended <= at["promoted"] + PROMPT + 3 * pulse.worst
 
 
 @pytest.mark.parametrize("colour", ["sync", "async"])
@@ -300,7 +332,7 @@ def test_a_command_that_waits_for_something_sets_nothing_off(cluster: Cluster, c
             time.sleep(0.02)
 
     with Pulse() as pulse:
-        result, _ = call_in(colour, map, happening, "BLPOP", "nothing", 1)
+        result, _ = call_in(colour, map, happening, sends("BLPOP", "nothing", 1))
     assert result is None
     assert not seen or pulse.worst > 0.3
 

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from redis.exceptions import AskError, ClusterCrossSlotError, MovedError
+from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, ResponseError
 
 from cachex_client._sync.aim import Aim
 from cachex_client._sync.cluster_bulk import ClusterBulk
@@ -30,6 +30,8 @@ from cachex_pool import Pool, Endpoint, PoolError, PoolObserver, pack
 
 T = TypeVar("T")
 
+NOT_LOCAL = "non local key in a cluster node"
+"""What a script is told that may not write where it runs, or names a key of another server."""
 PROBE_EVERY = 0.1
 """Seconds between two looks whether a silent primary's replica was promoted, for each shard."""
 
@@ -215,10 +217,12 @@ class ClusterClient(ClusterBulk):
         self, error: AskError, aim: Aim, deadline: float, *, moved: bool
     ) -> Link | None:
         links = self._links
-        links.mapped(deadline)
+        tables = links.mapped(deadline)
         by = Address(aim.link.endpoint.host, aim.link.endpoint.port)
         if not moved:
             return links.link(self.map.address(error.host, error.port, by))
+        if aim.heir_of is not None and tables.primaries[error.slot_id] is aim.link:
+            return aim.link  # it was promoted after it said so: others of that write took longer
         link = links.follow(error.slot_id, error.host, error.port, by)
         links.want()
         if link is aim.link:  # a name that stands for another server by now
@@ -273,6 +277,26 @@ class ClusterClient(ClusterBulk):
         if command.key is not None:
             sender = Address(by.endpoint.host, by.endpoint.port)
             self._links.follow(slot_of(command.key), sender.host, sender.port, sender)
+
+    def _unmasked(
+        self, error: Exception, command: Command[Any], aim: Aim, deadline: float
+    ) -> Exception:
+        """
+        Ask a server that did not let a script write whether it leads no more.
+
+        A connection that may read from a replica may start scripts there, too: they fail at their
+        first write, where any other command would have been redirected. What is asked changes
+        nothing, but only a primary may be asked that.
+        """
+        masks = isinstance(error, ResponseError) and NOT_LOCAL in str(error)
+        if not masks or not self._links.reads_replicas or command.key is None:
+            return error
+        question = pack(("SETRANGE", command.key, 0, b""))
+        try:
+            reply = aim.link.call(question, deadline)
+        except PoolError:
+            return error
+        return reply if isinstance(reply, MovedError) else error
 
     def _explained(self, error: Exception, command: Command[Any]) -> Exception:
         if not isinstance(error, ClusterCrossSlotError):
