@@ -447,6 +447,19 @@ def test_a_user_with_a_password_reaches_every_node(cluster: Cluster, colour: Any
         wrong.execute(strings.get(b"a"))
 
 
+def test_a_script_follows_a_failover_wherever_reads_go(cluster: Cluster, colour: Any) -> None:
+    client = colour.make("ClusterClient", cluster.urls, options(read_from="replica_preferred"))
+    cache = colour.cache(client)
+    for key in ("n", "m"):
+        cache.set(key, 1)
+        assert cache.incr(key) == 2
+    client.map.schedule.running_since = time.monotonic()  # nobody looks at the map
+    for shard in {cluster.shard_of(":1:n"), cluster.shard_of(":1:m")}:
+        cluster.failover(shard)
+    assert cache.incr("n") == 3
+    assert cache.incr_many({"n": 1, "m": 1}) == {"n": 4, "m": 3}
+
+
 def test_a_walk_says_which_right_it_lacks(cluster: Cluster, colour: Any) -> None:
     for server in cluster.servers:
         server.command("ACL", "SETUSER", "default", "-cluster|nodes")

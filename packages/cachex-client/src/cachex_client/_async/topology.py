@@ -87,6 +87,12 @@ class AsyncTopology(AsyncLinked[C]):
     def _led_astray(self, command: Command[Any], by: AsyncLink) -> None:
         """Learn that there is nobody where a server's MOVED led."""
 
+    async def _unmasked(
+        self, error: Exception, command: Command[Any], aim: Aim, deadline: float
+    ) -> Exception:
+        """Return the redirect that an error stands for, or the same error."""
+        return error
+
     def _explained(self, error: Exception, command: Command[Any]) -> Exception:
         """Return an error that says more, or the same one."""
         return error

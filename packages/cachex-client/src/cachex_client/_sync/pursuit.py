@@ -119,6 +119,7 @@ class Pursuit(Topology[C]):
 
         `learned` is what failures of other commands of the same write have told already.
         """
+        error = self._unmasked(error, command, aim, deadline)
         if isinstance(error, AskError):
             return self._after_redirect(error, aim, attempt, deadline)
         verdict = judge(error, command.spec)
