@@ -4,7 +4,13 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, ResponseError
+from redis.exceptions import (
+    AskError,
+    ClusterCrossSlotError,
+    MovedError,
+    ReadOnlyError,
+    ResponseError,
+)
 
 from cachex_client._sync.aim import Aim
 from cachex_client._sync.cluster_bulk import ClusterBulk
@@ -288,7 +294,9 @@ class ClusterClient(ClusterBulk):
         first write, where any other command would have been redirected. What is asked changes
         nothing, but only a primary may be asked that.
         """
-        masks = isinstance(error, ResponseError) and NOT_LOCAL in str(error)
+        masks = isinstance(error, ReadOnlyError) or (
+            isinstance(error, ResponseError) and NOT_LOCAL in str(error)
+        )
         if not masks or not self._links.reads_replicas or command.key is None:
             return error
         question = pack(("SETRANGE", command.key, 0, b""))
