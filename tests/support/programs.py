@@ -56,7 +56,8 @@ def run(folder: Path, text: str, timeout: float = 120) -> str:
     if not status:
         end()
     output, errors = ((folder / name).read_text() for name in ("stdout", "stderr"))
-    assert status == "0", (status, output, errors)
+    ended = f"exit status {status}" if status else f"no end within {timeout} s"
+    assert status == "0", f"{ended}\n{output}{errors}"
     assert not errors, errors
     return output
 
