@@ -422,7 +422,12 @@ def test_an_error_reply_keeps_its_code(client: Any, recorder: Recorder) -> None:
     assert (sent.code, sent.retries, sent.found) == ("WRONGTYPE", 0, 0)
 
 
-def test_one_bad_command_of_many_does_not_hide_the_others(client: Any, recorder: Recorder) -> None:
+def test_one_bad_command_of_many_does_not_hide_the_others(
+    colour: Any, place: Any, recorder: Recorder
+) -> None:
+    options = ClientOptions(timeout=10.0, read_from="primary")  # one server, one write
+    client = colour.plain(place.client("" if colour.name == "sync" else "Async", options))
+    colour.closing.append(client.close if colour.name == "sync" else client.aclose)
     client.execute(custom("LPUSH", "{a}list", "x"))
     recorder.forget()
     client.execute_many([commands.get(b"{a}k"), custom("INCR", "{a}list"), commands.get(b"{a}k")])
