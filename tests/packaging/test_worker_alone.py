@@ -22,16 +22,23 @@ def fresh(folder: Path, wheels: Path, *wanted: str) -> str:
     if subprocess.run(made, capture_output=True).returncode:  # no ensurepip
         subprocess.run([*made, "--clear", "--without-pip"], check=True)
     python = str(folder / "bin/python")
-    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
     where = ("-c", str(PINS), "--find-links", str(wheels))
-    subprocess.run([*pip, "install", "-qq", *where, *wanted], check=True)
+    subprocess.run([*pip(python), "install", "-qq", *where, *wanted], check=True)
     return python
+
+
+def pip(python: str) -> list[str]:
+    """Return how to call pip for an environment, which may have none: ours may have none either."""
+    own = Path(python).with_name("pip").exists()
+    runs = python if own else f"{sys.base_prefix}/bin/python3"
+    return [runs, "-m", "pip", "--python", python, "--disable-pip-version-check"]
 
 
 def installed(python: str) -> set[str]:
     """Return the names of all distributions in an environment."""
-    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
-    listed = subprocess.run([*pip, "list", "--format", "json"], check=True, capture_output=True)
+    listed = subprocess.run(
+        [*pip(python), "list", "--format", "json"], check=True, capture_output=True
+    )
     return {layers.project_name(one["name"]) for one in json.loads(listed.stdout)}
 
 

@@ -158,10 +158,12 @@ def test_connections_that_are_kept_on_purpose_are_no_leak(
 ) -> None:
     ears, options = Listener(), PoolOptions(max_size=20, leak_after=0.01)
     pool = Pool(endpoint, options, (ears,))
-    redis.Redis(connection_pool=RedisPyPool(pool)).ping()
+    kept = RedisPyPool(pool)
+    redis.Redis(connection_pool=kept).ping()
     time.sleep(0.02)
     pool.call(say("PING"), say.soon())
     assert pool.stats().lent == 1
+    kept.disconnect()
     pool.close()
 
     async def main() -> None:
