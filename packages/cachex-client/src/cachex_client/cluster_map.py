@@ -2,14 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from typing import Any
-from weakref import WeakSet
 
 import attrs
 
 from cachex_client._audience import audience, tell
-from cachex_client._concurrency import StateLock, monotonic, on_fork
+from cachex_client._concurrency import monotonic, on_fork
 from cachex_client._core.keyslot import SLOTS
-from cachex_client._core.refresh import RefreshSchedule
 from cachex_client._core.topology import (
     Address,
     Remap,
@@ -18,7 +16,8 @@ from cachex_client._core.topology import (
     from_slots_reply,
     promotions,
 )
-from cachex_client.errors import ClusterUnreachable, ConfigurationError
+from cachex_client._shared_map import SharedMap
+from cachex_client.errors import ConfigurationError
 from cachex_pool import Endpoint, parse_url
 
 SILENT_FOR = 0.75
@@ -37,7 +36,7 @@ class Silence:
     watched_until: float
 
 
-class ClusterMap:
+class ClusterMap(SharedMap):
     """
     The newest topology, a frozen value swapped whole, and when to look for a newer one.
 
@@ -56,20 +55,14 @@ class ClusterMap:
                 raise ConfigurationError(
                     f"a cluster's nodes are reached by host and port, not by a socket: {one.path}"
                 )
+        super().__init__()
         self._pattern = endpoints[0]
         self._remap = address_remap
-        self._lock = StateLock()
         self._probed: dict[str, float] = {}
         self._silent: dict[Address, Silence] = {}
         self._news: dict[Address, tuple[Address, float]] = {}  # who leads: instead of whom, since
-        self._followers: WeakSet[Any] = WeakSet()
         self.seeds = tuple(dict.fromkeys(Address(one.host, one.port) for one in endpoints))
         self.topology: Topology | None = None
-        self.failures = 0
-        self._errors: Sequence[Exception] = ()
-        self.schedule = RefreshSchedule()
-        self.trigger = "timer"
-        """Why the next refresh is due, for observers."""
         on_fork(self)
 
     def after_fork(self) -> None:
@@ -117,35 +110,6 @@ class ClusterMap:
         if topology.uncovered == SLOTS:
             raise ValueError(f"{asked} knows of no server that serves any slot")
         return topology
-
-    def may_introduce(self, now: float, patience: float) -> bool:
-        """
-        Say whether the caller is the one to ask the seeds for the first map.
-
-        Whoever is asking is waited for, but not for more than `patience` seconds: an event loop
-        may have been stopped, or closed, with nobody told.
-        """
-        with self._lock:
-            return self.topology is None and self.schedule.may_begin(now, patience)
-
-    def introduced(
-        self, topology: Topology | None, errors: Sequence[Exception], now: float, chance: float
-    ) -> None:
-        """Take the first topology, or None and why there is none."""
-        self.learn(topology, now, chance)
-        if topology is None:
-            with self._lock:
-                self._errors = errors
-                self.failures += 1
-
-    def left_off(self) -> None:
-        """Note that who asked first was kept from it, so that somebody else asks."""
-        with self._lock:
-            self.schedule.left_off()
-
-    def failure(self) -> Exception:
-        """Return an error that says why the cluster is not known."""
-        return ClusterUnreachable(self.name, self._errors)
 
     def learn(self, topology: Topology | None, now: float, chance: float) -> bool:
         """Take a newer topology, None if nobody answered; say whether it brought news."""
@@ -270,16 +234,6 @@ class ClusterMap:
         with self._lock:
             self._silent.pop(primary, None)
 
-    def follow(self, follower: Any) -> None:
-        """Tell `follower`, in any thread, of promotions and who is to be let go; held weakly."""
-        with self._lock:
-            self._followers.add(follower)
-
-    def forget(self, follower: Any) -> None:
-        """Tell it nothing any more."""
-        with self._lock:
-            self._followers.discard(follower)
-
     def spread(self) -> None:
         """Have everybody adopt what is known now: not all would notice by themselves."""
         for follower in self._all_followers():
@@ -289,10 +243,6 @@ class ClusterMap:
         """Have nobody wait any longer for a server that led, and hangs."""
         for follower in self._all_followers():
             follower.let_go(node)
-
-    def _all_followers(self) -> list[Any]:
-        with self._lock:
-            return list(self._followers)
 
 
 def endpoint_of(server: str | Endpoint) -> Endpoint:

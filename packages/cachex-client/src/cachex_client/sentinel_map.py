@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
-from weakref import WeakSet, ref
+from weakref import ref
 
 import attrs
 import redis
 
 from cachex_client._audience import tell
-from cachex_client._concurrency import Ear, Listeners, StateLock, monotonic, on_fork, sleep
-from cachex_client._core.refresh import RefreshSchedule
+from cachex_client._concurrency import Ear, Listeners, monotonic, on_fork, sleep
 from cachex_client._core.sentinel import Opinion
 from cachex_client._core.topology import Address, Remap
-from cachex_client.errors import ClusterUnreachable, ConfigurationError
+from cachex_client._shared_map import SharedMap
+from cachex_client.errors import ConfigurationError
 from cachex_client.options import ClientOptions
 from cachex_pool import Endpoint, Pool, PoolOptions
 from cachex_pool.redis_py import RedisPyPool
@@ -37,7 +37,7 @@ SILENCE = 15.0
 """Seconds without a word, not even to a PING, after which a Sentinel is called anew."""
 
 
-class SentinelMap:
+class SentinelMap(SharedMap):
     """
     Who leads a service and who follows: the newest opinion, a frozen value swapped whole.
 
@@ -62,21 +62,15 @@ class SentinelMap:
             raise ConfigurationError("a Sentinel client needs the name of the service; it is empty")
         if not sentinels:
             raise ConfigurationError("a Sentinel client needs at least one Sentinel")
+        super().__init__()
         self.service = service
         self.sentinels = tuple(sentinels)
         self.remap = address_remap
         self.ask_within = ask_within
         self.opinion: Opinion | None = None
-        self.schedule = RefreshSchedule()
-        self.trigger = "timer"
-        """Why the primary is looked for next, for observers."""
         self._pattern = pattern or Endpoint()
-        self._lock = StateLock()
         self._earliest = 0.0
         self.leaderless = False
-        self.failures = 0
-        self._errors: Sequence[Exception] = ()
-        self._followers: WeakSet[Any] = WeakSet()
         self._finder: Any = None
         self._listeners = Listeners(partial(_listen, ref(self)), self.sentinels) if listen else None
         on_fork(self)
@@ -108,34 +102,10 @@ class SentinelMap:
         return attrs.evolve(self._pattern, host=node.host, port=node.port)
 
     def may_introduce(self, now: float, patience: float) -> bool:
-        """
-        Say whether the caller is the one to ask the Sentinels for the first time.
-
-        Whoever is asking is waited for, but not for more than `patience` seconds: an event loop
-        may have been stopped, or closed, with nobody told.
-        """
+        """Do as the base class says, and listen."""
         with self._lock:
             self._listen()
-            return self.opinion is None and self.schedule.may_begin(now, patience)
-
-    def introduced(
-        self, opinion: Opinion | None, errors: Sequence[Exception], now: float, chance: float
-    ) -> None:
-        """Take the first opinion, or None and why there is none."""
-        self.learn(opinion, now, chance)
-        if opinion is None:
-            with self._lock:
-                self._errors = errors
-                self.failures += 1
-
-    def left_off(self) -> None:
-        """Note that who asked first was kept from it, so that somebody else asks."""
-        with self._lock:
-            self.schedule.left_off()
-
-    def failure(self) -> Exception:
-        """Return an error that says why the service is not known."""
-        return ClusterUnreachable(self.name, self._errors)
+        return super().may_introduce(now, patience)
 
     def learn(
         self, opinion: Opinion | None, now: float, chance: float, *, led: bool = True
@@ -178,11 +148,6 @@ class SentinelMap:
                 return True
             return False
 
-    def follow(self, follower: Any) -> None:
-        """Call `follower.follow()` from any thread whenever there is news; held weakly."""
-        with self._lock:
-            self._followers.add(follower)
-
     def forget(self, follower: Any) -> None:
         """Tell it nothing any more; when nobody is left, stop listening."""
         with self._lock:
@@ -214,9 +179,7 @@ class SentinelMap:
             else:
                 sleep(0.01)
             now = monotonic()
-        with self._lock:
-            followers = list(self._followers)
-        for follower in followers:
+        for follower in self._all_followers():
             follower.follow()
 
     def finder(self) -> Any:

@@ -10,11 +10,11 @@ from weakref import ref
 import attrs
 
 from cachex_client._async.cluster_watch import async_watch
+from cachex_client._async.introduction import async_introduce
 from cachex_client._concurrency import (
     AsyncOutside,
     StateLock,
     async_ask_all,
-    async_sleep,
     async_spawn,
     monotonic,
 )
@@ -24,7 +24,7 @@ from cachex_client._links import AsyncLink
 from cachex_client._telling import tell_refreshed
 from cachex_client.cluster_map import ClusterMap
 from cachex_client.options import ClientOptions
-from cachex_pool import DeadlineExceeded, PoolObserver, logger, pack_many
+from cachex_pool import PoolObserver, logger, pack_many
 
 log = logger("cachex_client")
 
@@ -79,7 +79,14 @@ class AsyncClusterLinks:
     async def mapped(self, deadline: float) -> Tables:
         """Return tables of the newest topology; learn of the cluster first if nothing is known."""
         if self.map.topology is None:
-            await self._be_introduced(deadline)
+            await async_introduce(
+                self.map,
+                self._first,
+                deadline,
+                patience=self._question_time + GRACE,
+                phase="asking for the cluster's slots",
+                longest=0.02,
+            )
         tables = self.up_to_date()
         if self.map.schedule.due_at <= monotonic():
             self.look_again()
@@ -203,41 +210,10 @@ class AsyncClusterLinks:
             link.health.failed(monotonic())
             link.pool.retire("no longer primary", sever=True)
 
-    async def _be_introduced(self, deadline: float) -> None:
-        """
-        Wait until the cluster is known, and ask unless somebody is asking.
-
-        Threads, event loops and clients that share the map wait for the one who asks, and
-        for his failure, too.
-        """
-        before = self.map.failures
-        pause = 0.001
-        while not self.map.known():
-            if self.map.failures != before:
-                raise self.map.failure()
-            if self.map.may_introduce(monotonic(), self._question_time + GRACE):
-                async_spawn(self._discover)
-            left = deadline - monotonic()
-            if left <= 0:
-                raise DeadlineExceeded(
-                    self.map.name, "asking for the cluster's slots", written=False
-                )
-            await async_sleep(min(pause, left))
-            pause = min(2 * pause, 0.02)
-
-    async def _discover(self) -> None:
-        """Learn of the cluster for the first time, from the first seed that answers."""
-        topology, started = None, monotonic()
-        try:
-            views, errors = await self._ask(self.map.seeds, 1)
-            topology = agreed(views, None)
-        except Exception as error:
-            errors = [error]
-        except BaseException:  # the end of a caller, or of his loop, and not of the cluster
-            self.map.left_off()
-            raise
-        self.map.introduced(topology, errors, monotonic(), random())
-        tell_refreshed(self.map.name, "first", started, topology, errors)
+    async def _first(self) -> tuple[Topology | None, Sequence[Exception]]:
+        """Ask the seeds; the first that answers will do."""
+        views, errors = await self._ask(self.map.seeds, 1)
+        return agreed(views, None), errors
 
     async def _refresh(self) -> None:
         """Ask nodes of different shards; if they are silent, everybody else and the seeds."""

@@ -6,6 +6,7 @@ from functools import partial
 from random import random
 from typing import Any
 
+from cachex_client._async.introduction import async_introduce
 from cachex_client._concurrency import (
     AsyncOutside,
     StateLock,
@@ -21,7 +22,7 @@ from cachex_client._telling import tell_refreshed
 from cachex_client.errors import SentinelRefused
 from cachex_client.options import ClientOptions
 from cachex_client.sentinel_map import SentinelMap
-from cachex_pool import DeadlineExceeded, PoolObserver, logger, pack, pack_many
+from cachex_pool import PoolObserver, logger, pack, pack_many
 
 log = logger("cachex_client")
 
@@ -67,7 +68,14 @@ class AsyncSentinelLinks:
     async def mapped(self, deadline: float) -> "AsyncSentinelLinks":
         """Be up to date with what is known; ask the Sentinels first if nothing is."""
         if self.map.opinion is None:
-            await self._be_introduced(deadline)
+            await async_introduce(
+                self.map,
+                self._first,
+                deadline,
+                patience=self._question_time + 2 * ROLE_TIMEOUT,
+                phase="asking the Sentinels for the primary",
+                longest=STEP,
+            )
         if self.map.opinion is not self._opinion:
             self._adopt()
         if self.map.schedule.due_at <= monotonic():
@@ -131,33 +139,9 @@ class AsyncSentinelLinks:
         for link in leaving:
             link.leave()
 
-    async def _be_introduced(self, deadline: float) -> None:
-        """Wait until the service is known, and ask unless somebody is asking for this map."""
-        before = self.map.failures
-        while not self.map.known():
-            if self.map.failures != before:
-                raise self.map.failure()
-            if self.map.may_introduce(monotonic(), self._question_time + 2 * ROLE_TIMEOUT):
-                async_spawn(self._discover)
-            left = deadline - monotonic()
-            if left <= 0:
-                raise DeadlineExceeded(
-                    self.map.name, "asking the Sentinels for the primary", written=False
-                )
-            await async_sleep(min(STEP, left))
-
-    async def _discover(self) -> None:
-        """Learn who leads for the first time."""
-        found, started = None, monotonic()
-        try:
-            found, _, errors = await self._look()
-        except Exception as error:
-            errors = [error]
-        except BaseException:  # the end of a caller, or of his loop, and not of the service
-            self.map.left_off()
-            raise
-        self.map.introduced(found, errors, monotonic(), random())
-        tell_refreshed(self.map.name, "first", started, found, errors)
+    async def _first(self) -> tuple[Opinion | None, Sequence[Exception]]:
+        found, _, errors = await self._look()
+        return found, errors
 
     async def check(self) -> None:
         """
