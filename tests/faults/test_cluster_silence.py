@@ -65,6 +65,14 @@ class Counting:
 
         return work
 
+    def run(self, colour: str, happening: Callable[[], None]) -> None:
+        """Count in 8 threads or in 64 tasks while something happens."""
+        if colour == "async":
+            self.run_async(PATIENT, 64, happening)
+        else:
+            with self.sync(PATIENT, 8):
+                happening()
+
     @contextlib.contextmanager
     def sync(self, options: ClientOptions, threads: int, first: int = 0) -> Iterator[None]:
         client = ClusterClient([], options, map=self.map)
@@ -163,11 +171,7 @@ def test_a_primary_that_is_slow_loses_nobody(cluster: Cluster, colour: str) -> N
         eventually(lambda: not counting.map.watched, 5)
 
     with no_leaks(4):
-        if colour == "async":
-            counting.run_async(PATIENT, 64, happening)
-        else:
-            with counting.sync(PATIENT, 8):
-                happening()
+        counting.run(colour, happening)
     history = counting.history
     assert watched == [True]
     assert not [event for event in history.events if event.error is not None]
@@ -197,11 +201,7 @@ def test_a_primary_that_holds_callers_up_and_is_deposed_answers_them_itself(
         time.sleep(max(0.0, at["held up"] + 3.0 - time.monotonic()))
 
     with no_leaks(4):
-        if colour == "async":
-            counting.run_async(PATIENT, 64, happening)
-        else:
-            with counting.sync(PATIENT, 8):
-                happening()
+        counting.run(colour, happening)
     history = counting.history
     assert at["known"] < at["held up"] + 2.0  # nobody was answered yet: it was looked for
     assert not [event for event in history.events if event.error is not None]
