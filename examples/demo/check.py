@@ -42,6 +42,7 @@ def hits_and_misses(stage: Stage, visitor: Visitor) -> str:
     expect(page.count(">computed<") == RESULTS, "the first visit computes every result")
     first = lookups(visitor)
     expect(first == {"hits": 0, "misses": RESULTS}, f"first visit: {first}")
+    stage.wait_until_replicated()
     page = visitor.get()
     expect(page.count(">hit<") == RESULTS, "the second visit finds every result")
     second = lookups(visitor)
@@ -90,6 +91,7 @@ def key_of_ones_own(stage: Stage, visitor: Visitor) -> str:
     name = "check:ключ"
     said = visitor.post("key/", key=name, value="<b>1</b>", seconds="30", action="set")
     expect(f"{name} is now &#x27;&lt;b&gt;1&lt;/b&gt;&#x27;, for 30 s." in said, "it is set")
+    stage.wait_until_replicated()
     said = visitor.post("key/", key=name, action="get")
     expect(f"{name} is &#x27;&lt;b&gt;1&lt;/b&gt;&#x27;." in said, "it is read")
     expect(f"{name} is deleted." in visitor.post("key/", key=name, action="delete"), "is deleted")

@@ -144,9 +144,10 @@ def test_a_site_that_ends_takes_all_of_it_down() -> None:
 def test_a_signal_ends_the_check_as_well() -> None:
     with demo("--check") as process:
         assert process.stdout is not None
-        process.stdout.readline()
+        first = process.stdout.readline()
         started = descendants(process.pid)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
-        assert process.returncode == 128 + signal.SIGTERM
+        rest, errors = process.communicate(timeout=20)
+        assert process.returncode == 128 + signal.SIGTERM, first + rest + errors
+        assert len(started) == 4, "primary, replica, site, watchdog"
         eventually(lambda: not any(map(is_running, started)), what="the end of all processes")

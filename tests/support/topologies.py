@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Self
 
 from support.resp import RespError
@@ -21,16 +23,29 @@ def role_of(server: Server) -> str:
 
 
 def in_sync(primary: Server, replicas: list[Server]) -> bool:
-    """Tell whether every replica has all that the primary has."""
-    wanted = primary.info("replication")["master_repl_offset"]
+    """Tell whether every replica has all that the primary has, and is sent what comes next.
+
+    A primary sends nothing new to a replica that it does not call online: the replica calls the
+    link up a moment earlier.
+    """
+    told = primary.info("replication")
     states = [replica.info("replication") for replica in replicas]
-    return all(
+    return {replica.port for replica in replicas} <= set(_ports_online(told)) and all(
         state["role"] == "slave"
         and state["master_link_status"] == "up"
         and state["master_port"] == str(primary.port)
-        and state["slave_repl_offset"] == wanted
+        and state["slave_repl_offset"] == told["master_repl_offset"]
         for state in states
     )
+
+
+def _ports_online(told: dict[str, str]) -> Iterator[int]:
+    """Read from a primary's INFO which replicas it sends what is written."""
+    for name, line in told.items():
+        if re.fullmatch(r"slave\d+", name):
+            replica = dict(pair.split("=") for pair in line.split(","))
+            if replica["state"] == "online":
+                yield int(replica["port"])
 
 
 class Topology(ABC):
