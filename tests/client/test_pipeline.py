@@ -57,6 +57,12 @@ def test_the_first_command_that_was_not_queued_is_to_blame() -> None:
     assert settle(["OK", "QUEUED", abort]) == Refusal(abort)
 
 
+def test_multi_that_was_refused_is_to_blame_for_what_exec_says() -> None:
+    denied = redis.exceptions.NoPermissionError("no permissions to run the 'multi' command")
+    baffled = redis.ResponseError("EXEC without MULTI")
+    assert settle([denied, "OK", baffled]) == Refusal(denied)
+
+
 @given(st.lists(st.sampled_from(["a", "b", "c", "GET"]), max_size=8))
 def test_each_script_is_told_once_and_before_it_is_named(names: list[str]) -> None:
     texts = {"a": "text a", "b": "text b"}

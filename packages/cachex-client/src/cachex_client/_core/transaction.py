@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-from redis.exceptions import ExecAbortError, WatchError
+from redis.exceptions import WatchError
 
 from cachex_client._core.batches import parse_all
 from cachex_client.command import Command
@@ -33,10 +33,9 @@ def settle(replies: Sequence[Any]) -> list[Any] | Refusal:
         return Refusal(WatchError("Watched variable changed."))
     if not isinstance(last, Exception):
         return list(last)
-    if isinstance(last, ExecAbortError):
-        for position, reply in enumerate(replies[:-1], -1):
-            if isinstance(reply, Exception):
-                return Refusal(reply, position)
+    for position, reply in enumerate(replies[:-1], -1):
+        if isinstance(reply, Exception):  # EXEC only says that there was something
+            return Refusal(reply, position)
     return Refusal(last)
 
 
@@ -53,10 +52,8 @@ class Transaction(Command[list[Any]]):
 
     def settle(self, replies: Sequence[Any]) -> Any:
         """Return the commands' results, or the error that kept the transaction from running."""
-        refused = next((one for one in replies[:-1] if isinstance(one, Exception)), None)
-        if refused is not None or isinstance(replies[-1], Exception):
-            return refused or replies[-1]
-        return parse_all(self.commands, replies[-1])
+        settled = settle(replies)
+        return settled.error if isinstance(settled, Refusal) else parse_all(self.commands, settled)
 
 
 def transaction_of(commands: Sequence[Command[Any]]) -> Transaction:
