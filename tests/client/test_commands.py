@@ -33,7 +33,17 @@ def test_packed_bytes_are_the_arguments(key: bytes, value: bytes, px: int | None
 @given(st.dictionaries(st.binary(), st.binary()), ends)
 def test_sets_of_many_are_the_sets_of_each(values: dict[bytes, bytes], px: int | None) -> None:
     many = commands.set_each(list(values), list(values.values()), px)
-    assert many == [commands.set(key, value, px=px) for key, value in values.items()]
+    wanted = [commands.set(key, value, px=px) for key, value in values.items()]
+    assert list(many) == wanted
+    assert [many[at] for at in range(len(many))] == many[:] == wanted
+    assert all(map(packed_right, many))
+
+
+@pytest.mark.parametrize("size", [1023, 1024, 100_000])
+def test_sets_of_many_may_be_of_any_size(size: int) -> None:
+    keys, values = [b"a", b"k" * size], [b"v" * size, b"b"]
+    many = commands.set_each(keys, values, 1)
+    assert list(many) == [commands.set(keys[at], values[at], px=1) for at in (0, 1)]
     assert all(map(packed_right, many))
 
 

@@ -17,6 +17,7 @@ from cachex_client._core.batches import may_be_done
 from cachex_client._core.health import in_order
 from cachex_client._core.keyslot import slot_of, slots_of
 from cachex_client._core.multikey import Foldable, Part, hand_out, plan
+from cachex_client._core.series import Series
 from cachex_client._links import AsyncLink, async_exchange_all
 from cachex_client._watch import PartsWatch
 from cachex_client.command import Command, Spec
@@ -193,13 +194,15 @@ class AsyncClusterBulk(AsyncEngine[AsyncClusterLinks]):
             groups.setdefault(link, []).append(position)
 
 
-def _written_keys(commands: Sequence[Command[Any]]) -> list[Any]:
+def _written_keys(commands: Sequence[Command[Any]]) -> Sequence[Any]:
     """
     Return the keys of commands that write one each, all of the same spec: what set_many sends.
 
     Of others none. Comparing specs by value, or asking each command for its key, would take as
     long as all the rest.
     """
+    if isinstance(commands, Series):
+        return commands.keys
     if len(set(map(id, map(_SPEC, commands)))) != 1:
         return []
     spec = commands[0].spec

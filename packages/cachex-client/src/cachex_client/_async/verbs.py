@@ -1,6 +1,7 @@
 # tools/unasync.py writes the sync twin of this file.
 """What all verbs of a cache share."""
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from cachex_client._async.told import async_as_operation, async_told
@@ -94,13 +95,13 @@ class AsyncVerbs:
         return await async_told(whole, counted)
 
     async def _many(
-        self, operation: str, wanted: list[Command[Any]], keys: int | None = None
+        self, operation: str, wanted: Sequence[Command[Any]], keys: int | None = None
     ) -> list[Any]:
         """Execute commands on behalf of a verb for many keys, a command for each by default."""
         if audience.observers and wanted:
             keys = len(wanted) if keys is None else keys
-            execute = self.client.execute_many
-            return await self._together(operation, keys, execute, wanted)  # type: ignore[no-any-return]
+            execute, made = self.client.execute_many, list(wanted)
+            return await self._together(operation, keys, execute, made)  # type: ignore[no-any-return]
         return await self.client.execute_many(wanted)
 
     async def _all(self, *wanted: Command[Any]) -> list[Any]:

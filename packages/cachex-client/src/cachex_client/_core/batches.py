@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 import attrs
 
+from cachex_client._core.series import Series
 from cachex_client.command import Command, Spec, as_is
 from cachex_pool import ConnectionLost, PoolError, ProtocolError, pack
 
@@ -41,9 +42,7 @@ def batches(
 
     `before`, a packed command such as ASKING, goes before each.
     """
-    everything = positions == range(len(commands))
-    wanted = commands if everything else [commands[at] for at in positions]
-    packed = [command.packed or pack(command.arguments) for command in wanted]
+    packed = _packed(commands, positions)
     if before:
         packed = [before + one for one in packed]
     replies = 2 if before else 1
@@ -57,6 +56,14 @@ def batches(
             start, size = end, 0
         size += len(one)
     yield Batch(positions[start:], b"".join(packed[start:]), replies)
+
+
+def _packed(commands: Sequence[Command[Any]], positions: Sequence[int]) -> list[bytes]:
+    everything = positions == range(len(commands))
+    if isinstance(commands, Series):
+        return commands.packed if everything else [commands.packed[at] for at in positions]
+    wanted = commands if everything else [commands[at] for at in positions]
+    return [command.packed or pack(command.arguments) for command in wanted]
 
 
 def strictest(commands: Sequence[Command[Any]]) -> Spec:
@@ -104,7 +111,7 @@ def any_error(replies: Sequence[Any]) -> bool:
 
 def parse_all(commands: Sequence[Command[Any]], replies: list[Any]) -> list[Any]:
     """Turn replies into the commands' results; errors stay as they are."""
-    ways = set(map(_PARSE, commands))
+    ways = {commands.parse} if isinstance(commands, Series) else set(map(_PARSE, commands))
     if len(ways) == 1 and not any_error(replies):  # mostly all are read in one way
         (way,) = ways
         return replies if way is as_is else list(map(way, replies))

@@ -1,15 +1,15 @@
 """Commands on plain values."""
 
 from collections.abc import Sequence
-from functools import cache
-from itertools import repeat
 from operator import index
 from typing import Any
 
 import attrs
 
+from cachex_client._core.series import Series
 from cachex_client._core.specs import spec_of
 from cachex_client.command import Argument, Command, as_is
+from cachex_pool import pack
 
 DECRBY = spec_of("DECRBY")
 GET = spec_of("GET")
@@ -24,9 +24,13 @@ STRLEN = spec_of("STRLEN")
 # What these commands are on the wire, since a template costs half of packing word by word.
 GET_PACKED = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n"
 SET_PACKED = b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
+SET_START = b"*3\r\n$3\r\nSET\r\n"
 SET_PX_START = b"*5\r\n$3\r\nSET\r\n"
 SET_PX_HEAD = b"*5\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
 SET_PX_PACKED = SET_PX_HEAD + b"$2\r\nPX\r\n$%d\r\n%b\r\n"
+
+LENGTHS = [b"$%d\r\n" % size for size in range(1024)]
+"""The lines before words of so many bytes: finding one takes a third of making it."""
 
 
 def get(key: bytes) -> Command[bytes | None]:
@@ -74,35 +78,26 @@ def set(
     return Command(tuple(arguments), SET_ONCE if nx or get else SET, as_is if get else bool)
 
 
-@cache
-def length(size: int) -> bytes:
-    """Return the line that goes before a word of so many bytes."""
-    return b"$%d\r\n" % size
-
-
-def set_each(
-    keys: Sequence[bytes], values: Sequence[bytes], px: int | None = None
-) -> list[Command[bool]]:
-    """Make a SET for each key and its value, all with the same end in milliseconds.
-
-    `map` and `zip` make a hundred in 37 us, a comprehension in 45 us.
-    """
+def set_each(keys: Sequence[bytes], values: Sequence[bytes], px: int | None = None) -> Series[bool]:
+    """Make a SET for each key and its value, all with the same end in milliseconds."""
     if px is None:
+        words: tuple[Argument, ...] = ()
+        head, tail = SET_START, b"\r\n"
+    else:
+        words = ("PX", b"%d" % px)
+        head, tail = SET_PX_START, b"\r\n" + pack(words).partition(b"\r\n")[2]
+    join = b"".join
+    try:
         packed = [
-            SET_PACKED % (len(key), key, len(value), value)
+            join((head, LENGTHS[len(key)], key, b"\r\n", LENGTHS[len(value)], value, tail))
             for key, value in zip(keys, values, strict=True)
         ]
-        return list(
-            map(Command, zip(repeat("SET"), keys, values), repeat(SET), repeat(bool), packed)
-        )
-    digits = b"%d" % px
-    tail = b"\r\n$2\r\nPX\r\n$%d\r\n%b\r\n" % (len(digits), digits)
-    packed = [
-        b"".join((SET_PX_START, length(len(key)), key, b"\r\n", length(len(value)), value, tail))
-        for key, value in zip(keys, values, strict=True)
-    ]
-    words = zip(repeat("SET"), keys, values, repeat("PX"), repeat(digits))
-    return list(map(Command, words, repeat(SET), repeat(bool), packed))
+    except IndexError:
+        packed = [
+            join((head, b"$%d\r\n" % len(key), key, b"\r\n$%d\r\n" % len(value), value, tail))
+            for key, value in zip(keys, values, strict=True)
+        ]
+    return Series(SET, bool, keys, values, words, packed)
 
 
 def getdel(key: bytes) -> Command[bytes | None]:

@@ -1,0 +1,55 @@
+"""Many commands that differ in key and value only, none of which is made before it is needed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar, overload
+
+from cachex_client.command import Argument, Command, Spec
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Series(Sequence[Command[T_co]]):
+    """
+    The commands NAME key value word ..., for each key and its value.
+
+    `packed` are the bytes of each on the wire, which is all that a write needs: making a hundred
+    commands besides, and forgetting them, takes longer than packing them does. A command is made
+    anew each time somebody looks at it.
+    """
+
+    __slots__ = ("_values", "_words", "keys", "packed", "parse", "spec")
+
+    def __init__(
+        self,
+        spec: Spec,
+        parse: Callable[[Any], T_co],
+        keys: Sequence[bytes],
+        values: Sequence[bytes],
+        words: tuple[Argument, ...],
+        packed: list[bytes],
+    ) -> None:
+        self.spec = spec
+        self.parse = parse
+        self.keys = keys
+        self.packed = packed
+        self._values = values
+        self._words = words
+
+    def __repr__(self) -> str:
+        return f"<Series of {len(self)} {self.spec.name}>"
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    @overload
+    def __getitem__(self, at: int) -> Command[T_co]: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Command[T_co]]: ...
+    def __getitem__(self, at: int | slice) -> Command[T_co] | list[Command[T_co]]:
+        if isinstance(at, slice):
+            return [self[one] for one in range(len(self))[at]]
+        words = (self.spec.name, self.keys[at], self._values[at], *self._words)
+        return Command(words, self.spec, self.parse, self.packed[at])
+
+    def __iter__(self) -> Iterator[Command[T_co]]:
+        return map(self.__getitem__, range(len(self)))
