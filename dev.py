@@ -48,13 +48,13 @@ BYTECODE = {"PYTHONPYCACHEPREFIX": str(CACHE / "pycache"), "PYTHONDONTWRITEBYTEC
 # Tests that run in processes of their own, the longest first; all others share one. More at once
 # would be faster, but late for what they measure.
 SIDE_BY_SIDE = (
-    ("tests/djangocache/test_[!d]*.py",),
-    ("tests/djangocache/test_d*.py",),
     ("tests/faults/test_[!a-o]*.py",),
+    ("tests/djangocache/test_[!d]*.py",),
+    ("tests/faults/test_[a-o]*.py",),
     ("tests/client/test_[!a-o]*.py",),
     ("tests/client/test_[a-o]*.py",),
+    ("tests/djangocache/test_d*.py",),
     ("tests/packaging", "tests/workers"),
-    ("tests/faults/test_[a-o]*.py",),
 )
 AT_ONCE = 4
 

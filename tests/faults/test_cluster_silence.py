@@ -216,13 +216,20 @@ def sends(*words: str | int) -> Callable[[Any], Any]:
 
 
 def call_in(
-    colour: str, map: ClusterMap, happening: Callable[[], None], ask: Callable[[Any], Any]
+    colour: str,
+    map: ClusterMap,
+    happening: Callable[[], None],
+    ask: Callable[[Any], Any],
+    once_connected: Callable[[], None] | None = None,
 ) -> tuple[Any, float]:
     """Ask a client while something happens; return the result or error, and when that came."""
     ended: list[tuple[Any, float]] = []
 
     def call() -> None:
         client = ClusterClient([], PATIENT, map=map)
+        if once_connected is not None:
+            client.warm_up()
+            once_connected()
         try:
             result: Any = ask(client)
         except redis.RedisError as error:
@@ -232,6 +239,9 @@ def call_in(
 
     async def async_call() -> None:
         client = AsyncClusterClient([], PATIENT, map=map)
+        if once_connected is not None:
+            await client.warm_up()
+            once_connected()
         try:
             result: Any = await ask(client)
         except redis.RedisError as error:
@@ -317,9 +327,11 @@ def test_many_keys_are_read_to_the_end_from_the_new_primary(cluster: Cluster, co
         eventually(lambda: role_of(heir) == "master", 10, interval=0.005)
         at["promoted"] = time.monotonic()
 
+    def ask(client: Any) -> Any:
+        return client.get_many(keys)
+
     with Pulse() as pulse:
-        victim.pause()
-        values, ended = call_in(colour, map, happening, lambda client: client.get_many(keys))
+        values, ended = call_in(colour, map, happening, ask, once_connected=victim.pause)
     assert values == keys
     assert ended <= at["promoted"] + PROMPT + 3 * pulse.worst
 
