@@ -352,7 +352,7 @@ def test_a_replica_that_is_slow_to_follow_does_not_keep_anybody_with_the_old_pri
         client.close()
 
 
-@pytest.mark.parametrize("colour", ["sync", "async"])
+@pytest.mark.parametrize("colour", ["sync", pytest.param("async", marks=pytest.mark.thorough)])
 def test_an_old_primary_that_leads_again_gets_no_writes_while_the_new_one_is_silent(
     sentinels: Sentinels, colour: str
 ) -> None:
