@@ -15,6 +15,7 @@ import redis
 
 from cachex_client import AsyncClusterClient, ClientOptions, ClusterClient
 from cachex_client.commands import strings
+from cachex_pool import PoolOptions
 from support import load
 from support.history import History
 from support.leaks import no_leaks
@@ -25,8 +26,12 @@ from support.waiting import Pulse, eventually
 EXPECTED = (redis.RedisError, OSError)
 OPTIONS = ClientOptions(read_from="primary", timeout=2.0)
 KEYS = [f"key-{n}" for n in range(60)]
-PATIENT = ClientOptions(read_from="primary", timeout=15.0)
-"""Its deadlines are longer than any promotion takes."""
+PATIENT = ClientOptions(read_from="primary", timeout=15.0, pool=PoolOptions(min_size=8))
+"""
+Its deadlines are longer than any promotion takes, and each thread has its connection beforehand.
+
+Who has to connect to a server that hangs is told so after two seconds.
+"""
 PROMPT = 0.3
 """Seconds after a promotion in which everything has to work again."""
 
