@@ -45,15 +45,19 @@ def test_connecting_to_silence_takes_as_long_as_one_lets_it() -> None:
 
 
 def test_threads_work_until_the_block_ends() -> None:
+    at_work = threading.Event()
+
     def work(number: int) -> None:
         if number == 0:
+            at_work.set()
             raise OSError
 
     with load.threads(3, work, expected=(OSError,)) as done:
         done.wait_for(100)
         eventually(lambda: done.errors)
+    at_work.clear()
     with pytest.raises(ExceptionGroup) as caught, load.threads(2, work):
-        pass
+        assert at_work.wait(5)
     assert caught.group_contains(OSError)
 
 
