@@ -165,7 +165,7 @@ def test_who_waits_for_a_connection_is_turned_away_with_those_who_wait_for_a_rep
     threads = [threading.Thread(target=wait) for _ in range(3)]
     for thread in threads:
         thread.start()
-    eventually(lambda: pool.stats().waiting == 2)
+    eventually(lambda: pool.stats().lent == 1 and pool.stats().waiting == 2)
     eventually(lambda: standalone.info("clients")["blocked_clients"] == "1")
     pool.retire("no longer primary", sever=True)
     for thread in threads:

@@ -1,13 +1,16 @@
 """Many commands that differ in key and value only, none of which is made before it is needed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
+
+import attrs
 
 from cachex_client.command import Argument, Command, Spec
 
 T_co = TypeVar("T_co", covariant=True)
 
 
+@attrs.frozen(slots=True, eq=False, repr=False)
 class Series(Sequence[Command[T_co]]):
     """
     The commands NAME key value word ..., for each key and its value.
@@ -17,23 +20,12 @@ class Series(Sequence[Command[T_co]]):
     anew each time somebody looks at it.
     """
 
-    __slots__ = ("_values", "_words", "keys", "packed", "parse", "spec")
-
-    def __init__(
-        self,
-        spec: Spec,
-        parse: Callable[[Any], T_co],
-        keys: Sequence[bytes],
-        values: Sequence[bytes],
-        words: tuple[Argument, ...],
-        packed: list[bytes],
-    ) -> None:
-        self.spec = spec
-        self.parse = parse
-        self.keys = keys
-        self.packed = packed
-        self._values = values
-        self._words = words
+    spec: Spec
+    parse: Callable[[Any], T_co]
+    keys: Sequence[bytes]
+    _values: Sequence[bytes]
+    _words: tuple[Argument, ...]
+    packed: list[bytes]
 
     def __repr__(self) -> str:
         return f"<Series of {len(self)} {self.spec.name}>"
@@ -50,6 +42,3 @@ class Series(Sequence[Command[T_co]]):
             return [self[one] for one in range(len(self))[at]]
         words = (self.spec.name, self.keys[at], self._values[at], *self._words)
         return Command(words, self.spec, self.parse, self.packed[at])
-
-    def __iter__(self) -> Iterator[Command[T_co]]:
-        return map(self.__getitem__, range(len(self)))

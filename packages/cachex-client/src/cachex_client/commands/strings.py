@@ -23,11 +23,10 @@ STRLEN = spec_of("STRLEN")
 
 # What these commands are on the wire, since a template costs half of packing word by word.
 GET_PACKED = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n"
-SET_PACKED = b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
 SET_START = b"*3\r\n$3\r\nSET\r\n"
+SET_PACKED = SET_START + b"$%d\r\n%b\r\n$%d\r\n%b\r\n"
 SET_PX_START = b"*5\r\n$3\r\nSET\r\n"
-SET_PX_HEAD = b"*5\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
-SET_PX_PACKED = SET_PX_HEAD + b"$2\r\nPX\r\n$%d\r\n%b\r\n"
+SET_PX_PACKED = SET_PX_START + b"$%d\r\n%b\r\n$%d\r\n%b\r\n$2\r\nPX\r\n$%d\r\n%b\r\n"
 
 LENGTHS = [b"$%d\r\n" % size for size in range(1024)]
 """The lines before words of so many bytes: finding one takes a third of making it."""
