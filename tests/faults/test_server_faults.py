@@ -336,7 +336,7 @@ def _notice(make_client: Any, client: Any) -> None:
 def test_a_connection_that_ended_while_nobody_looked_costs_not_even_a_count(
     make_client: Any, standalone: Standalone
 ) -> None:
-    pool = PoolOptions(alive_bypass=0.0)  # as after half a second of silence
+    pool = PoolOptions(alive_bypass=0.0)  # as after some milliseconds of silence
     client = make_client(standalone, ClientOptions(pool=pool))
     for number in range(10):
         assert client.execute(strings.incrby(b"n", 1)) == number + 1

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import select
 import threading
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
 import redis
 
 from cachex_pool import (
+    AsyncPool,
     ConnectionLost,
     DeadlineExceeded,
+    Endpoint,
     PoolOptions,
     ProtocolError,
     pack,
 )
+from cachex_pool.options import LOOK_AFTER
 from support.proxy import Proxy
 from support.resp import encode
 from support.scripted import Scripted
@@ -195,26 +198,86 @@ def test_pushes_are_nobodys_reply(make_caller: Any, standalone: Standalone, say:
         assert front.connections == [1] or make_caller.colour == "async"
 
 
+@pytest.mark.parametrize("loop_looked", [True, False])
+@pytest.mark.parametrize("many", [False, True])
 def test_a_reply_nobody_asked_for_ends_an_idle_connection(
-    make_caller: Any, standalone: Standalone, say: Any
+    make_caller: Any, standalone: Standalone, say: Any, many: bool, loop_looked: bool
 ) -> None:
+    def echo(number: int) -> list[bytes]:
+        if many:
+            return pool.exchange(say("ECHO", number) * 2, 2, say.soon())  # type: ignore[no-any-return]
+        return [pool.call(say("ECHO", number), say.soon())] * 2
+
+    unsent = []
     with Proxy(standalone) as front:
-        pool = make_caller(front, PoolOptions(alive_bypass=0.0))
+        pool = make_caller(front)
         for number in range(10):
-            assert pool.call(say("ECHO", number), say.soon()) == b"%d" % number
+            try:
+                replies = echo(number)
+            except ConnectionLost as error:
+                unsent.append(not error.written)
+                replies = echo(number)
+            assert replies == [b"%d" % number] * 2
             front.push(b"+not yours\r\n")
-            until_it_arrives(make_caller.colour, pool)
+            until_it_arrives(idle_connection(make_caller.colour, pool))
+            if loop_looked and make_caller.colour != "sync":
+                pool.loop.run_until_complete(asyncio.sleep(0))
         assert len(front.connections) == 10
+    assert all(unsent)
+    assert not unsent or make_caller.colour == "multiplexed"  # who finds out with the command
 
 
-def until_it_arrives(colour: str, pool: Any) -> None:
-    """Wait until an idle connection has something to read, and its loop has looked once."""
-    connection = pool.one._shared if colour == "multiplexed" else pool.state.idle[-1]
+def idle_connection(colour: str, pool: Any) -> Any:
+    return pool.one._shared if colour == "multiplexed" else pool.state.idle[-1]
+
+
+def until_it_arrives(connection: Any) -> None:
+    """Wait until an idle connection has something to read, and has been idle for long enough."""
     transport = getattr(connection, "_transport", None)
     sock = connection._sock if transport is None else transport.get_extra_info("socket")
-    assert select.select([sock.fileno()], [], [], 5)[0]
-    if transport is not None:
-        pool.loop.run_until_complete(asyncio.sleep(0))
+    poller = select.poll()
+    poller.register(sock.fileno(), select.POLLIN)
+    assert poller.poll(5000)
+    sleep(2 * LOOK_AFTER)  # the time itself is what has to pass
+
+
+@pytest.mark.parametrize("unasked", [b"+not yours\r\n", b"+not\r\n+yours\r\n", b"nonsense\r\n"])
+def test_a_reply_that_came_before_the_command_left_is_not_its_reply(
+    standalone: Standalone, say: Any, unasked: bytes
+) -> None:
+    async def main(front: Proxy) -> None:
+        pool = AsyncPool(Endpoint(host=front.host, port=front.port))
+        connection = await pool.acquire(say.soon())
+        calls = [connection.submit(say("ECHO", number), say.soon()) for number in range(2)]
+        front.push(unasked)  # both commands wait for the next turn of the loop
+        until_it_arrives(connection)
+        for call in calls:
+            with pytest.raises(ConnectionLost) as caught:
+                await call
+            assert not caught.value.written
+        assert front.count("ECHO") == 0
+        pool.discard(connection)
+        await pool.aclose()
+
+    with Proxy(standalone) as front:
+        asyncio.run(main(front))
+
+
+def test_a_push_that_came_before_the_command_left_changes_nothing(
+    standalone: Standalone, say: Any
+) -> None:
+    async def main(front: Proxy) -> None:
+        pool = AsyncPool(Endpoint(host=front.host, port=front.port))
+        connection = await pool.acquire(say.soon())
+        call = connection.submit(say("ECHO", 1), say.soon())
+        front.push(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n")
+        until_it_arrives(connection)
+        assert await call == b"1"
+        pool.release(connection)
+        await pool.aclose()
+
+    with Proxy(standalone) as front:
+        asyncio.run(main(front))
 
 
 def test_a_reply_too_many_ends_the_connection_before_anybody_else_gets_it(

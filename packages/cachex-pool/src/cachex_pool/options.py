@@ -5,6 +5,9 @@ import attrs
 from cachex_pool.checks import made_of, number, whole
 from cachex_pool.errors import ConfigurationError
 
+LOOK_AFTER = 0.002
+"""Seconds of idleness after which a connection is looked at (one poll) before it is used again."""
+
 
 @attrs.frozen(kw_only=True, slots=True)
 class BreakerOptions:
@@ -36,7 +39,8 @@ class PoolOptions:
     `max_waiting`     callers allowed to queue, None for 20 times `max_size`
     `max_idle`        an unused connection is closed after this; less than the server's `timeout`
     `max_lifetime`    any connection is closed after this, less or more `jitter` (a share)
-    `alive_bypass`    a connection unused for longer is checked before it is lent
+    `alive_bypass`    a connection unused for longer is checked before it is lent; more than the
+                      default lets a reply that was not asked for be taken for the next one
     `connect_timeout` cap for dial, TLS and handshake together
     `max_dials`       connections being opened at the same time
     `backoff`, `max_backoff`  pause of the whole pool after a failed dial, doubling with jitter
@@ -50,7 +54,7 @@ class PoolOptions:
     max_idle: float = attrs.field(default=300.0, validator=number(above=0))
     max_lifetime: float = attrs.field(default=1800.0, validator=number(above=0))
     jitter: float = attrs.field(default=0.1, validator=number(least=0, most=1))
-    alive_bypass: float = attrs.field(default=0.5, validator=number(least=0))
+    alive_bypass: float = attrs.field(default=LOOK_AFTER, validator=number(least=0))
     connect_timeout: float = attrs.field(default=1.0, validator=number(above=0))
     max_dials: int = attrs.field(default=4, validator=whole(1))
     backoff: float = attrs.field(default=0.01, validator=number(above=0))

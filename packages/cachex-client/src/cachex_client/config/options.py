@@ -235,9 +235,10 @@ _POOL = Topic(
         option(
             "HEALTH_CHECK_INTERVAL",
             "pool.alive_bypass",
-            read.SECONDS_OR_OFF,
-            "0.5",
-            "Seconds a connection may have been idle and still be lent unchecked.",
+            read.LOOK_AFTER,
+            "0.002",
+            "Seconds a connection may have been idle and still be lent without a look at it;"
+            " more than the default counts as the default.",
             "ALIVE_BYPASS",
         ),
         option(

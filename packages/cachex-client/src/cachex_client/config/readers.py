@@ -17,7 +17,7 @@ from cachex_client.config import peers
 from cachex_client.errors import ConfigurationError
 from cachex_client.options import RetryOptions
 from cachex_client.resolve import resolve_compressors, resolve_serializers
-from cachex_pool import BreakerOptions
+from cachex_pool import BreakerOptions, PoolOptions
 
 
 class Unreadable(ValueError):
@@ -66,6 +66,10 @@ def _seconds(value: Any) -> float | None:
     if number == 0:
         raise ValueError
     return number
+
+
+def _look_after(value: Any) -> float:
+    return min(_number(value), PoolOptions().alive_bypass)
 
 
 def _whole(least: int) -> Callable[[Any], int]:
@@ -136,6 +140,7 @@ ANYTHING = Reader("anything", lambda value: value)
 FLAG = Reader("True or False", _flag)
 SECONDS = Reader("a number of seconds above 0, or None for the default", _seconds)
 SECONDS_OR_OFF = Reader("a number of seconds, or 0", _number)
+LOOK_AFTER = Reader(SECONDS_OR_OFF.expects, _look_after)  # redis-py's 30 s would be no protection
 COUNT = Reader("a whole number, 0 or above", _whole(0))
 POSITIVE = Reader("a whole number above 0", _whole(1))
 TEXT = Reader("a str", _text)

@@ -37,6 +37,7 @@ from cachex_pool.errors import (
     PoolError,
     ProtocolError,
 )
+from cachex_pool.options import LOOK_AFTER
 
 STUCK_AFTER = 1.0
 """Seconds without a byte from the server after which a missed deadline ends the connection."""
@@ -78,6 +79,7 @@ class AsyncConnection(asyncio.Protocol):
         self._alarm_at = _NEVER
         self._end: Exception | None = None
         self._received = 0  # bytes since the last whole reply
+        self._greeted = False  # until then a full server may refuse us before we say anything
         self.paused: asyncio.Future[None] | None = None
         self.quiet_since = monotonic()
         self.on_end: Callable[[AsyncConnection, Exception], None] | None = None
@@ -156,12 +158,7 @@ class AsyncConnection(asyncio.Protocol):
         """Say whether the server still holds the line and has said nothing unasked."""
         if self._end is not None or self._transport.is_closing():
             return False
-        sock = self._transport.get_extra_info("socket")
-        if self._pending or sock is None or not hasattr(select, "poll"):
-            return True
-        poller = select.poll()  # the loop may not have come round to what is there to read
-        poller.register(sock.fileno(), select.POLLIN)
-        return not poller.poll(0)
+        return bool(self._pending) or not self._has_unread()
 
     def close(self) -> None:
         """Close the socket; nothing more is sent, who still waits gets ConnectionLost."""
@@ -181,6 +178,15 @@ class AsyncConnection(asyncio.Protocol):
         if sock is not None:
             socket.close(sock.detach())
 
+    def _has_unread(self) -> bool:
+        """Say whether bytes have come that the event loop has not read yet."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is None or sock.fileno() < 0 or not hasattr(select, "poll"):
+            return False
+        poller = select.poll()
+        poller.register(sock.fileno(), select.POLLIN)
+        return bool(poller.poll(0))
+
     async def _until_writable(self, deadline: float) -> None:
         while (paused := self.paused) is not None:
             left = deadline - monotonic()
@@ -198,6 +204,7 @@ class AsyncConnection(asyncio.Protocol):
         self.quiet_since = monotonic()
         self._received += len(data)
         pending = self._pending
+        unsent = self._unsent
         gets = self._gets
         try:
             while True:
@@ -207,7 +214,7 @@ class AsyncConnection(asyncio.Protocol):
                 if reply.__class__ is Push:
                     continue
                 self._received = 0
-                if not pending:
+                if len(pending) <= unsent and (self._greeted or not pending):
                     raise ProtocolError(self.name, "a reply that nobody asked for")
                 future, _, batch = pending[0]
                 if batch is not None:
@@ -243,7 +250,12 @@ class AsyncConnection(asyncio.Protocol):
         out = self._out
         if self._end is None:
             if len(self._pending) == self._unsent:  # the server had nothing to say until now
-                self.quiet_since = monotonic()
+                now = monotonic()
+                if now - self.quiet_since > LOOK_AFTER and self._has_unread():
+                    # What came unasked is read first, so that it is not taken for a reply.
+                    self._loop.call_later(0, self._flush)
+                    return
+                self.quiet_since = now
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
         self._unsent = 0
         out.clear()
@@ -315,10 +327,11 @@ class AsyncConnection(asyncio.Protocol):
         for position, (future, _, batch) in enumerate(self._pending):
             if future.done() or self._loop.is_closed():
                 continue
+            sent = position < first_unsent
             error = copy(why)
-            if isinstance(why, ConnectionLost):
-                cause = why.args[0].partition(": ")[2]
-                error = ConnectionLost(self.name, cause, written=position < first_unsent)
+            if isinstance(why, ConnectionLost) or not sent:
+                cause = str(why).partition(": ")[2]
+                error = ConnectionLost(self.name, cause, written=sent)
                 error.replies = batch.replies if batch is not None else ()
             future.set_exception(error)
         self._pending.clear()
@@ -383,6 +396,7 @@ async def async_dial(
         raise
     finally:
         under_way.discard(connection)
+    connection._greeted = True
     return connection
 
 

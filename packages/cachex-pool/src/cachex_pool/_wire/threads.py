@@ -405,6 +405,7 @@ class CooperativeConnection(Connection):
         return events
 
     def _peek(self) -> bytes:
+        self._sock.settimeout(0.0)
         return self._recv(CHUNK)  # type: ignore[no-any-return]
 
 
