@@ -47,28 +47,30 @@ def test_a_failed_attempt_of_another_task_leaves_the_holder_its_token(place: Any
     run(main())
 
 
-def test_a_failed_attempt_of_another_thread_leaves_the_holder_its_token(place: Any) -> None:
+@pytest.mark.parametrize("thread_local", [True, False])
+def test_a_failed_attempt_of_another_thread_leaves_the_holder_its_token(
+    place: Any, thread_local: bool
+) -> None:
+    stop, won = threading.Event(), threading.Event()
     with place.cache() as cache:
-        for thread_local in (True, False):
-            lock = cache.lock("l", timeout=60, thread_local=thread_local)
-            stop, won = threading.Event(), threading.Event()
+        lock = cache.lock("l", timeout=60, thread_local=thread_local)
 
-            def contend() -> None:
-                while not stop.is_set():
-                    if lock.acquire(blocking=False):  # noqa: B023
-                        won.set()  # noqa: B023
-                        lock.release()  # noqa: B023
+        def contend() -> None:
+            while not stop.is_set():
+                if lock.acquire(blocking=False):
+                    won.set()
+                    lock.release()
 
-            lock.acquire()
-            thread = threading.Thread(target=contend)
-            thread.start()
-            for _ in range(20):
-                assert lock.owned()
-            lock.release()
-            assert won.wait(30)
-            stop.set()
-            thread.join(30)
-            assert not cache.has_key("l")
+        lock.acquire()
+        thread = threading.Thread(target=contend)
+        thread.start()
+        for _ in range(20):
+            assert lock.owned()
+        lock.release()
+        assert won.wait(30)
+        stop.set()
+        thread.join(30)
+        assert not cache.has_key("l")
 
 
 def test_tasks_that_share_a_lock_hold_it_in_turn(place: Any, run: Run) -> None:

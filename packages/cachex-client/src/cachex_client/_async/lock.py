@@ -76,6 +76,7 @@ class AsyncLock(redis.asyncio.lock.Lock):
     redis: Any
     name: Any
     timeout: Any
+    local: Any
     cache: str = ""
     """The cache whose lock it is, for observers."""
 

@@ -76,6 +76,7 @@ class Lock(redis.lock.Lock):
     redis: Any
     name: Any
     timeout: Any
+    local: Any
     cache: str = ""
     """The cache whose lock it is, for observers."""
 

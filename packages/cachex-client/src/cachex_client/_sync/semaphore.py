@@ -152,7 +152,7 @@ class Semaphore:
         who, share = self._held("release")
         claim, _ = share
         if self._claims.get(who) is share:  # else another one was acquired meanwhile
-            del self._claims[who]
+            self._claims.pop(who, None)
         try:
             released = self._run("release", decide.release(self._key, claim))
         except BaseException as error:
