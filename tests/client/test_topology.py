@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.refresh import COOLDOWN, LONGEST, PERIOD, RefreshSchedule
 from cachex_client._core.sentinel import Opinion, believed, majority, opinion
-from cachex_client._core.topology import Address, Topology, agreed, from_slots_reply
+from cachex_client._core.topology import (
+    Address,
+    Topology,
+    agreed,
+    from_slots_reply,
+    recognised,
+    related,
+    replaced,
+    settled,
+)
 
 A, B, C, D = (Address("10.0.0.1", port) for port in (1, 2, 3, 4))
 ASKED = Address("asked", 7000)
@@ -130,6 +139,133 @@ def test_order_makes_no_difference() -> None:
     rows = [row(0, 99, A, B, D), row(100, 16383, C)]
     one, other = topology(*rows), topology(row(100, 16383, C), row(0, 99, A, D, B))
     assert one.same_as(other)
+
+
+# Whose cluster
+
+
+def cluster_of(*ids: int, at: int = 0, epoch: int = 0) -> Topology:
+    """Return a cluster of nodes with these ids, at addresses from number `at` on."""
+    size = -(-SLOTS // max(1, len(ids)))
+    rows = []
+    for number, one in enumerate(ids):
+        node = [b"10.0.0.1", at + number, b"%040d" % one if one else b""]
+        rows.append([number * size, min(SLOTS, (number + 1) * size) - 1, node])
+    return from_slots_reply(rows, ASKED, epoch=epoch)
+
+
+def whose(found: Topology | None) -> set[str]:
+    return set() if found is None else {one.lstrip("0")[:1] for one in found.ids.values()}
+
+
+ours = st.lists(st.integers(100, 104), min_size=1, max_size=3, unique=True)
+theirs = st.lists(st.integers(200, 204), min_size=1, max_size=3, unique=True)
+places = st.integers(0, 3)
+
+
+def views(ids: st.SearchStrategy[list[int]], least: int = 0) -> st.SearchStrategy[list[Topology]]:
+    one = st.builds(lambda all, at: cluster_of(*all, at=at), ids, places)
+    return st.lists(one, min_size=least, max_size=3)
+
+
+KNOWN = cluster_of(100, 101, 102, 103, 104)
+
+
+@given(views(theirs, least=1), st.permutations([0, 1, 2]), views(ours), st.booleans())
+def test_views_that_share_no_node_are_not_believed_without_the_seeds(
+    strange: list[Topology], order: list[int], known: list[Topology], on_seeds: bool
+) -> None:
+    mixed = [*strange, *known]
+    mixed = [mixed[at] for at in order if at < len(mixed)]
+    found = settled(KNOWN, mixed, known if on_seeds else ())
+    assert whose(found) <= {"1"}
+
+
+@given(views(theirs), views(theirs), views(ours, least=1), st.booleans())
+def test_as_long_as_anybody_speaks_of_the_known_cluster_it_is_believed(
+    heard: list[Topology], seeds: list[Topology], known: list[Topology], by_seeds: bool
+) -> None:
+    if by_seeds:
+        found = settled(KNOWN, heard, [*seeds, *known])
+    else:
+        found = settled(KNOWN, [*heard, *known], seeds)
+    assert whose(found) == {"1"}
+
+
+@given(views(theirs), st.integers(0, 3), st.integers(0, 3), st.randoms())
+def test_another_cluster_is_adopted_if_more_than_half_of_the_seeds_speak_of_it(
+    heard: list[Topology], for_one: int, for_other: int, dice: random.Random
+) -> None:
+    one, other = cluster_of(201, 202), cluster_of(301, 302)
+    seeds = [one] * for_one + [other] * for_other
+    dice.shuffle(seeds)
+    found = settled(KNOWN, heard, seeds)
+    expected = {"2"} if for_one > for_other else {"3"} if for_other > for_one else set()
+    assert whose(found) == expected
+
+
+@given(st.lists(st.sets(st.integers(1, 9), min_size=1, max_size=3), min_size=1, max_size=6))
+def test_a_cluster_may_be_replaced_node_by_node(steps: list[set[int]]) -> None:
+    known, ids = cluster_of(1, 2, 3), [1, 2, 3]
+    for fresh, at in enumerate(range(len(steps)), 10):
+        ids[at % 3] = fresh
+        view = cluster_of(*ids)
+        found = settled(known, [view])
+        assert found is view
+        known = view
+    assert set(known.ids.values()) == {f"{one:040d}" for one in ids}
+
+
+def test_without_ids_a_shared_address_tells_that_it_is_the_same_cluster() -> None:
+    known = cluster_of(0, 0, at=0)
+    assert not known.ids
+    assert related(cluster_of(0, 0, at=1), known)
+    assert related(cluster_of(5, 6, at=1), known)
+    assert not related(cluster_of(0, 0, at=2), known)
+    assert settled(known, [cluster_of(0, at=7)]) is None
+    anew = cluster_of(0, at=7)
+    assert settled(known, [], [anew, cluster_of(0, 0, at=7)]) in (anew, cluster_of(0, 0, at=7))
+
+
+def test_who_told_its_ids_once_is_not_believed_to_be_one_that_tells_none() -> None:
+    assert not related(cluster_of(0, 0), cluster_of(1, 2))
+
+
+def test_an_outdated_seed_takes_nothing_back() -> None:
+    known = cluster_of(1, 2, epoch=7)
+    assert settled(known, [], [cluster_of(1, 2, at=9, epoch=5)]) is known
+    newer = cluster_of(1, 2, at=9, epoch=8)
+    assert settled(known, [], [newer]) is newer
+
+
+def test_the_first_view_is_believed_as_there_is_nothing_to_compare_it_with() -> None:
+    view = cluster_of(1, 2)
+    assert settled(None, [view]) is view
+
+
+def test_a_server_is_recognised_by_its_id() -> None:
+    known = cluster_of(1, 2)
+    first, second = known.nodes()
+    told, expected = known.ids[first].encode(), known.ids[second]
+    assert recognised(known, known.ids[first], told) == "yes"
+    assert recognised(known, expected, told) == "moved"
+    assert recognised(known, expected, b"%040d" % 9) == "no"
+    assert recognised(known, expected, ValueError("no MYID here")) == "no"
+    assert recognised(known, "", b"%040d" % 9) == "yes"  # nobody is expected there
+
+
+def test_a_node_is_replaced_if_its_address_has_another_id() -> None:
+    first, second = cluster_of(1, 2).nodes()
+    assert not replaced(None, cluster_of(1, 2), first)
+    assert not replaced(cluster_of(1, 2), cluster_of(1, 3), first)
+    assert replaced(cluster_of(1, 2), cluster_of(1, 3), second)
+    assert not replaced(cluster_of(0, 0), cluster_of(1, 3), second)
+    assert not replaced(cluster_of(1, 2), cluster_of(1, at=5), second)
+
+
+def test_an_id_that_is_news_is_news() -> None:
+    assert not cluster_of(1, 2).same_as(cluster_of(1, 3))
+    assert cluster_of(1, 2).same_as(cluster_of(1, 2))
 
 
 # When

@@ -22,6 +22,7 @@ from cachex_client.cluster_map import ClusterMap
 from cachex_client.codec import Codec
 from cachex_client.command import Command, Spec
 from cachex_client.errors import (
+    AddressReused,
     CacheIsReadOnly,
     ClientError,
     ClusterUnreachable,
@@ -45,6 +46,7 @@ from cachex_client.view import NodeView, TopologyView
 __version__ = "0.1.0"
 
 __all__ = [
+    "AddressReused",
     "DEFAULT",
     "AsyncCache",
     "AsyncCachePipeline",

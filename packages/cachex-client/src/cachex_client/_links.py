@@ -33,6 +33,7 @@ class Link:
     ) -> None:
         self.endpoint = endpoint
         self.name = endpoint.name
+        self.node_id = ""  # of the cluster's node that is expected there, once it is known
         self.left = False  # gone from the map: who still holds it has to ask for another
         self.deposed = False  # it led a shard, and leads no more
         self.pool = Pool(endpoint, options.pool, observers)
@@ -80,6 +81,7 @@ class AsyncLink:
     ) -> None:
         self.endpoint = endpoint
         self.name = endpoint.name
+        self.node_id = ""
         self.left = False
         self.deposed = False
         self._shared = AsyncMultiplexer(endpoint, options.pool, observers)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import attrs
+from redis.exceptions import RedisError
 
 from cachex_client._audience import audience, tell
 from cachex_client._concurrency import monotonic, on_fork
@@ -15,6 +16,7 @@ from cachex_client._core.topology import (
     address_of,
     from_slots_reply,
     promotions,
+    related,
 )
 from cachex_client._shared_map import SharedMap
 from cachex_client.errors import ConfigurationError
@@ -93,10 +95,17 @@ class ClusterMap(SharedMap):
         """Return how to connect to a node: as to the first seed, at another address."""
         return attrs.evolve(self._pattern, host=node.host, port=node.port, read_only=read_only)
 
-    def everybody(self) -> list[Address]:
-        """Return all nodes we know of, then the seeds."""
-        known = self.topology.nodes() if self.topology is not None else []
-        return list(dict.fromkeys([*known, *self.seeds]))
+    def id_of(self, node: Address) -> str:
+        """Return a node's id, "" if it is not known."""
+        return "" if self.topology is None else self.topology.ids.get(node, "")
+
+    def is_ours(self, slots: Any, asked: Address) -> bool:
+        """Say whether a reply to CLUSTER SLOTS speaks of the cluster that is known."""
+        try:
+            view = self.read(slots, None, asked)
+        except (RedisError, ValueError):
+            return False
+        return self.topology is None or related(view, self.topology)
 
     def read(self, slots: Any, info: Any, asked: Address) -> Topology:
         """Make a topology of the replies to CLUSTER SLOTS and CLUSTER INFO."""

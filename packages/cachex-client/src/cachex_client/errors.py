@@ -11,6 +11,8 @@ from redis import exceptions as redis_errors
 from redis.exceptions import LockError as RedisLockError
 from redis.exceptions import LockNotOwnedError as RedisLockNotOwnedError
 
+from cachex_pool import ConnectFailed
+
 if TYPE_CHECKING:
     from cachex_client.limits import RateLimit
 
@@ -77,6 +79,10 @@ class SentinelRefused(ClientError, redis_errors.ResponseError):
     def __init__(self, name: str, service: str, cause: Exception) -> None:
         super().__init__(f"the Sentinel {name}, asked for the service {service!r}: {cause}")
         self.cause = cause
+
+
+class AddressReused(ClientError, ConnectFailed):
+    """A server that does not belong to the cluster answers at the address of one of its nodes."""
 
 
 class SlotNotCovered(ClientError, redis_errors.ClusterDownError):

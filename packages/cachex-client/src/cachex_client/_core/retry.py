@@ -10,6 +10,7 @@ import attrs
 from redis import exceptions as redis_errors
 
 from cachex_client.command import Spec
+from cachex_client.errors import AddressReused
 from cachex_client.options import RetryOptions
 from cachex_pool import (
     AuthenticationFailed,
@@ -30,8 +31,8 @@ class Verdict:
     What to do after a failure.
 
     `again` on any node, `here` on the same one; `at_once` without a pause; `blame` the node,
-    so that others are asked first for a while; `demoted`: it is no primary any more; `passing`: the
-    node is well, and what is in the way will not last, so that more attempts are worth it.
+    so that others are asked first for a while; `demoted`: it is no primary any more; `passing`:
+    what is in the way will not last, and no other node can help: more attempts are worth it.
     """
 
     again: bool
@@ -49,6 +50,7 @@ AT_ONCE = Verdict(again=True, at_once=True, blame=False)
 ELSEWHERE = Verdict(again=True, here=False)
 CROWDED = Verdict(again=True, here=False, blame=False)
 DEMOTED = Verdict(again=True, demoted=True, blame=False)
+REPLACED = Verdict(again=True, passing=True)
 ON_THE_MOVE = Verdict(again=True, blame=False, passing=True)
 
 PERSEVERANCE = 4
@@ -78,6 +80,8 @@ def judge(error: Exception, spec: Spec) -> Verdict:
         return FINAL
     if isinstance(error, PoolTimeout):  # our own crowd: the node did nothing wrong
         return CROWDED
+    if isinstance(error, AddressReused):  # until the map says where the node is now
+        return REPLACED
     if isinstance(error, NodeUnavailable | AuthenticationFailed | HandshakeRefused):
         return ELSEWHERE
     if error.written and not spec.idempotent:

@@ -1,8 +1,8 @@
 """Which server holds which slot. A frozen picture; a new one replaces it whole."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
@@ -42,12 +42,14 @@ class Topology:
     """
     A cluster as one of its nodes described it.
 
-    `owners` has one entry per slot, an index into `shards` or -1 for a slot nobody holds.
+    `owners` has one entry per slot, an index into `shards` or -1 for a slot nobody holds. `ids` are
+    the node ids, as far as they were told: an address may be another node's some day, an id is not.
     """
 
     shards: tuple[Shard, ...]
     owners: tuple[int, ...]
     epoch: int = 0
+    ids: Mapping[Address, str] = attrs.field(factory=dict)
 
     @property
     def uncovered(self) -> int:
@@ -55,7 +57,7 @@ class Topology:
         return self.owners.count(-1)
 
     def same_as(self, other: "Topology | None") -> bool:
-        """Say whether both say the same about slots and roles."""
+        """Say whether both say the same about slots, roles and node ids."""
         return other is not None and self.view() == other.view()
 
     def view(self) -> tuple[Any, ...]:
@@ -63,6 +65,7 @@ class Topology:
         return (
             tuple(self.shards[at].primary if at >= 0 else None for at in self.owners),
             tuple(sorted((one.primary, tuple(sorted(one.replicas))) for one in self.shards)),
+            frozenset(self.ids.items()),
         )
 
     def shard_of(self, slot: int) -> Shard | None:
@@ -119,9 +122,14 @@ def from_slots_reply(
     owners = [-1] * SLOTS
     shards: dict[Address, list[Address]] = {}
     order: dict[Address, int] = {}
+    ids: dict[Address, set[str]] = {}
     try:
         for first, last, *members in reply:
-            primary, *replicas = (address_of(one[0], one[1], asked, remap) for one in members)
+            primary, *replicas = nodes = [
+                address_of(one[0], one[1], asked, remap) for one in members
+            ]
+            for node, one in zip(nodes, members, strict=True):
+                ids.setdefault(node, set()).add(node_id(one[2]) if len(one) > 2 else "")
             at = order.setdefault(primary, len(order))
             known = shards.setdefault(primary, [])
             known += [node for node in replicas if node not in known]
@@ -134,7 +142,15 @@ def from_slots_reply(
         tuple(Shard(primary, tuple(replicas)) for primary, replicas in shards.items()),
         tuple(owners),
         epoch,
+        {node: id for node, (id, *more) in ids.items() if id and not more},
     )
+
+
+def node_id(told: Any) -> str:
+    """Read a node id out of a reply; "" if there is none."""
+    if isinstance(told, bytes):
+        return told.decode("ascii", "replace")
+    return told if isinstance(told, str) else ""
 
 
 def address_of(host: Any, port: Any, asked: Address, remap: Remap | None = None) -> Address:
@@ -168,3 +184,60 @@ def agreed(views: Iterable[Topology], current: Topology | None) -> Topology | No
     )
     outdated = current is not None and usable[best].epoch < current.epoch
     return current if outdated and votes[keys[best]] == 1 else usable[best]
+
+
+def related(view: Topology, known: Topology) -> bool:
+    """
+    Say whether a view is of the cluster that is known: they share a node.
+
+    Nodes are told apart by their ids. Where the cluster that is known never told any (old
+    servers, some proxies and services), a shared address has to do.
+    """
+    if known.ids:
+        return not set(known.ids.values()).isdisjoint(view.ids.values())
+    return not set(known.nodes()).isdisjoint(view.nodes())
+
+
+def is_current(view: Topology, known: Topology) -> bool:
+    """Say whether a view is of the cluster that is known, and not older than what we know."""
+    return related(view, known) and view.epoch >= known.epoch
+
+
+def settled(
+    known: Topology | None, heard: Iterable[Topology], seeds: Sequence[Topology] = ()
+) -> Topology | None:
+    """
+    Return the view to go by: `heard` is what nodes told, `seeds` what the seeds did.
+
+    Addresses are reused, so views that share no node with what is known may be another cluster's.
+    They count only where nobody speaks of the known one any more, and if more than half of the
+    seeds that answer speak of the same. None if there is nothing to believe.
+    """
+    heard = [*heard, *seeds]
+    ours = [one for one in heard if known is None or related(one, known)]
+    if ours:
+        return agreed(ours, known)
+    for one in seeds:
+        backers = [other for other in seeds if related(one, other) or related(other, one)]
+        if 2 * len(backers) > len(seeds):
+            return agreed(backers, None)
+    return None
+
+
+def recognised(known: Topology, expected: str, told: Any) -> Literal["yes", "moved", "no"]:
+    """
+    Say whether a server is the node that is `expected` at its address, by the id it `told`.
+
+    "moved" is another node of the same cluster; "no" means that it has to be asked for more. Where
+    no id is expected there is nothing to compare.
+    """
+    found = node_id(told)
+    if expected in ("", found):
+        return "yes"
+    return "moved" if found in known.ids.values() else "no"
+
+
+def replaced(before: Topology | None, after: Topology, node: Address) -> bool:
+    """Say whether another node is at an address than was."""
+    then = None if before is None else before.ids.get(node)
+    return then is not None and after.ids.get(node, then) != then

@@ -9,6 +9,7 @@ from weakref import ref
 
 import attrs
 
+from cachex_client._sync.cluster_identity import recognise, expect
 from cachex_client._sync.cluster_watch import watch
 from cachex_client._sync.introduction import introduce
 from cachex_client._concurrency import (
@@ -19,12 +20,19 @@ from cachex_client._concurrency import (
     monotonic,
 )
 from cachex_client._core.keyslot import SLOTS
-from cachex_client._core.topology import Address, Topology, agreed
+from cachex_client._core.topology import (
+    Address,
+    Topology,
+    is_current,
+    related,
+    replaced,
+    settled,
+)
 from cachex_client._links import Link
 from cachex_client._telling import tell_refreshed
 from cachex_client.cluster_map import ClusterMap
 from cachex_client.options import ClientOptions
-from cachex_pool import PoolObserver, logger, pack_many
+from cachex_pool import Pool, PoolError, PoolObserver, logger, pack_many
 
 log = logger("cachex_client")
 
@@ -73,6 +81,8 @@ class ClusterLinks:
                     endpoint = self.map.endpoint(node, read_only=self.reads_replicas)
                     found = Link(endpoint, self._options, self._observers)
                     found.pool.on_overdue = partial(_overdue, ref(self), node)
+                    found.pool.on_opened = partial(recognise, ref(self), ref(found))
+                    expect(found, self.map.id_of(node))
                     self.links[node] = found
         return found
 
@@ -106,6 +116,10 @@ class ClusterLinks:
             topology = self.map.topology
             if topology is None or self.tables.topology is topology:
                 return self.tables
+            gone = [node for node in self.links if replaced(self.tables.topology, topology, node)]
+            leaving = [self.links.pop(node) for node in gone]
+            for node, link in self.links.items():
+                expect(link, link.node_id or topology.ids.get(node, ""))
             shards = [
                 (self.link(one.primary), tuple(map(self.link, one.replicas)))
                 for one in topology.shards
@@ -120,7 +134,7 @@ class ClusterLinks:
             for link in deposed:
                 link.deposed = True
             staying = {*topology.nodes(), *self.map.seeds}
-            leaving = [self.links.pop(one) for one in list(self.links) if one not in staying]
+            leaving += [self.links.pop(one) for one in list(self.links) if one not in staying]
         for link in leaving:
             link.leave()
         for link in deposed:
@@ -212,11 +226,15 @@ class ClusterLinks:
 
     def _first(self) -> tuple[Topology | None, Sequence[Exception]]:
         """Ask the seeds; the first that answers will do."""
-        views, errors = self._ask(self.map.seeds, 1)
-        return agreed(views, None), errors
+        answers = self._ask([self._question(node) for node in self.map.seeds], 1, GRACE)
+        for at, answer in answers:
+            if isinstance(answer, Exception) and not isinstance(answer, PoolError):
+                # Next time its name may lead to a server that is of use.
+                self.link(self.map.seeds[at]).pool.retire("no usable answer", sever=True)
+        return settled(None, _views(answers)), _errors(answers)
 
     def _refresh(self) -> None:
-        """Ask nodes of different shards; if they are silent, everybody else and the seeds."""
+        """Ask nodes of different shards; if they are of no help, everybody else and the seeds."""
         found, errors, started = None, list[Exception](), monotonic()
         trigger, self.map.trigger = self.map.trigger, "timer"
         try:
@@ -237,32 +255,65 @@ class ClusterLinks:
         lately = monotonic() - schedule.changed_at < SETTLED
         count = ASKED if schedule.unchanged == 0 and not lately else 1
         asked = sample(well, min(count, len(well)))
-        views, errors = self._ask(asked, len(asked))
-        if not views:
-            others = [node for node in self.map.everybody() if node not in asked]
-            views, more = self._ask(others, 1)
-            errors += more
-            topology = None  # whoever answers is right: it may be another cluster by now
-        return agreed(views, topology), errors
+        answers = self._ask([self._question(node) for node in asked], len(asked), GRACE)
+        found, errors = settled(topology, _views(answers)), _errors(answers)
+        if found is not None or topology is None:
+            return found, errors
+        others = [node for node in topology.nodes() if node not in asked]
+        seeds, from_seeds = self.map.seeds, list[Topology]()
+        work: list[Callable[[], Any]] = [
+            partial(self._ask_anew, seed, from_seeds) for seed in seeds
+        ]
+        work += map(self._question, others)
+
+        def enough(views: Sequence[Topology]) -> bool:
+            return len(from_seeds) == len(seeds) or any(is_current(one, topology) for one in views)
+
+        answers = self._ask(work, enough)
+        from_nodes = _views([one for one in answers if one[0] >= len(seeds)])
+        found = settled(topology, from_nodes, tuple(from_seeds))
+        if found is not None and not related(found, topology):
+            log.warning("another cluster adopted, on the word of the seeds", cluster=self.map.name)
+        return found, errors + _errors(answers)
 
     def _ask(
-        self, nodes: Sequence[Address], enough: int
-    ) -> tuple[list[Topology], list[Exception]]:
-        """Ask nodes for the map, side by side, until `enough` have answered."""
-        seconds = self._question_time
-        deadline = monotonic() + seconds
+        self, work: Sequence[Callable[[], Any]], enough: Any, grace: float | None = None
+    ) -> list[tuple[int, Any]]:
+        """Ask for the map, side by side, until there are `enough` answers."""
+        return ask_all(work, enough, self._question_time, grace)
 
-        def question(node: Address) -> Callable[[], Any]:
-            def ask() -> Topology:
-                slots, info = self.link(node).exchange(QUESTION, 2, deadline)
-                return self.map.read(slots, info, node)
+    def _question(self, node: Address) -> Callable[[], Any]:
+        """Return how to ask a node, on the connections there are."""
+        deadline = monotonic() + self._question_time
 
-            return ask
+        def ask() -> Topology:
+            slots, info = self.link(node).exchange(QUESTION, 2, deadline)
+            return self.map.read(slots, info, node)
 
-        work = [question(node) for node in nodes]
-        answers = ask_all(work, enough, seconds, GRACE)
-        views = [one for _, one in answers if isinstance(one, Topology)]
-        return views, [one for _, one in answers if isinstance(one, Exception)]
+        return ask
+
+    def _ask_anew(self, seed: Address, views: list[Topology]) -> Topology:
+        """
+        Ask a seed on a new connection, whoever it leads to; add what it says to `views`.
+
+        Its name is looked up anew: the server that it led to may have left, and still answer.
+        """
+        pool = Pool(self.map.endpoint(seed, read_only=False), self._options.pool)
+        try:
+            deadline = monotonic() + self._question_time
+            slots, info = pool.exchange(QUESTION, 2, deadline)
+        finally:
+            pool.close()
+        views.append(self.map.read(slots, info, seed))
+        return views[-1]
+
+
+def _views(answers: Sequence[tuple[int, Any]]) -> list[Topology]:
+    return [one for _, one in answers if isinstance(one, Topology)]
+
+
+def _errors(answers: Sequence[tuple[int, Any]]) -> list[Exception]:
+    return [one for _, one in answers if isinstance(one, Exception)]
 
 
 def _overdue(which: "ref[ClusterLinks]", node: Address) -> None:

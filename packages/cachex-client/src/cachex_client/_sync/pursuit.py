@@ -11,7 +11,14 @@ from redis.exceptions import AskError, MovedError
 from cachex_client._sync.aim import ASKING, Aim, first_cause
 from cachex_client._sync.topology import Topology
 from cachex_client._concurrency import Closable, sleep, last_write, monotonic
-from cachex_client._core.retry import REDIRECTS, Verdict, judge, may_repeat, note_attempts
+from cachex_client._core.retry import (
+    ON_THE_MOVE,
+    REDIRECTS,
+    Verdict,
+    judge,
+    may_repeat,
+    note_attempts,
+)
 from cachex_client._core.transaction import Transaction
 from cachex_client._links import Link
 from cachex_client._telling import settle
@@ -132,7 +139,8 @@ class Pursuit(Topology[C]):
                 aim.link.health.failed(now)
             self._learn(verdict, error, aim.link, deadline)
         if isinstance(error, PoolClosed) and aim.link.left and not aim.fixed:
-            # the map changed meanwhile
+            # the map changed meanwhile, and may do so again
+            more = may_repeat(ON_THE_MOVE, attempt, self.options.retry.attempts)
             return self._route(command.spec, command.key, now, deadline) if more else None
         if not verdict.again:
             return None

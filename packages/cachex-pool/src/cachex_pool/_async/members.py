@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from random import random
+from typing import Any
 
 from attrs import evolve
 
@@ -52,6 +53,10 @@ class AsyncMembers:
         self.options = options or PoolOptions()
         self.observers = tuple(observers)
         self.on_overdue: Callable[[], None] | None = None  # called while a reply is long in coming
+        self.questions: Sequence[tuple[str, ...]] = ()
+        """Commands that are sent with the handshake, for `on_opened` to look at the replies."""
+        self.on_opened: Callable[[AsyncConnection, float], Any] | None = None
+        """Called with a new connection and its deadline: it may refuse it by a ConnectFailed."""
         self._state = PoolState(self.options)
         self._start()
 
@@ -158,7 +163,10 @@ class AsyncMembers:
                 keepalive=self.options.keepalive,
                 under_way=self._under_way,
                 on_overdue=self.on_overdue,
+                questions=self.questions,
             )
+            if self.on_opened is not None:
+                await self._vet(self.on_opened, connection, until)
         except BaseException as error:
             now = monotonic()
             hurried = until < cap and until - started < TOO_SHORT
@@ -188,6 +196,21 @@ class AsyncMembers:
         self._succeeded()
         tell(self.observers, "opened", self.endpoint, took=now - started)
         return connection
+
+    async def _vet(
+        self,
+        on_opened: Callable[[AsyncConnection, float], Any],
+        connection: AsyncConnection,
+        until: float,
+    ) -> None:
+        """Let the pool's owner refuse a connection before anybody uses it."""
+        try:
+            await on_opened(connection, until)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, PoolError) and not isinstance(error, ConnectFailed):
+                raise ConnectFailed(self.endpoint.name, error) from error
+            raise
 
     def _note_peer(self) -> None:
         """Learn where a name leads; the endpoint stays the same object while that does."""

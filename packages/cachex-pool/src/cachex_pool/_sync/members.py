@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from random import random
+from typing import Any
 
 from attrs import evolve
 
@@ -52,6 +53,10 @@ class Members:
         self.options = options or PoolOptions()
         self.observers = tuple(observers)
         self.on_overdue: Callable[[], None] | None = None  # called while a reply is long in coming
+        self.questions: Sequence[tuple[str, ...]] = ()
+        """Commands that are sent with the handshake, for `on_opened` to look at the replies."""
+        self.on_opened: Callable[[Connection, float], Any] | None = None
+        """Called with a new connection and its deadline: it may refuse it by a ConnectFailed."""
         self._state = PoolState(self.options)
         self._start()
 
@@ -158,7 +163,10 @@ class Members:
                 keepalive=self.options.keepalive,
                 under_way=self._under_way,
                 on_overdue=self.on_overdue,
+                questions=self.questions,
             )
+            if self.on_opened is not None:
+                self._vet(self.on_opened, connection, until)
         except BaseException as error:
             now = monotonic()
             hurried = until < cap and until - started < TOO_SHORT
@@ -188,6 +196,21 @@ class Members:
         self._succeeded()
         tell(self.observers, "opened", self.endpoint, took=now - started)
         return connection
+
+    def _vet(
+        self,
+        on_opened: Callable[[Connection, float], Any],
+        connection: Connection,
+        until: float,
+    ) -> None:
+        """Let the pool's owner refuse a connection before anybody uses it."""
+        try:
+            on_opened(connection, until)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, PoolError) and not isinstance(error, ConnectFailed):
+                raise ConnectFailed(self.endpoint.name, error) from error
+            raise
 
     def _note_peer(self) -> None:
         """Learn where a name leads; the endpoint stays the same object while that does."""

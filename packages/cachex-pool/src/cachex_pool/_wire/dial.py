@@ -2,7 +2,7 @@
 
 import encodings.idna  # noqa: F401  first used in getaddrinfo, where a signal may break it for good
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -25,12 +25,14 @@ def dial(
     keepalive: bool = True,
     under_way: set[Connection] | None = None,
     on_overdue: Callable[[], None] | None = None,
+    questions: Sequence[tuple[str, ...]] = (),
 ) -> Connection:
     """
     Connect, do TLS and the handshake; all of it before `deadline`.
 
     During the handshake the connection is in `under_way`, for those who may want to sever it.
     `on_overdue` is called, then and later, whenever a reply lets its reader wait for long.
+    `questions` are commands that are sent with the handshake; `server` has the replies.
 
     Raises ConnectFailed or one of its kinds. Looking up a host name is up to the system and
     cannot be cut short.
@@ -53,7 +55,7 @@ def dial(
     under_way = set() if under_way is None else under_way
     try:
         under_way.add(connection)
-        _shake_hands(connection, endpoint, deadline)
+        _shake_hands(connection, endpoint, deadline, questions)
     except DeadlineExceeded as error:
         connection.close()
         raise ConnectTimeout(endpoint.name, "no answer to the handshake") from error
@@ -144,8 +146,13 @@ def _login(endpoint: Endpoint) -> tuple[str | None, str] | None:
         raise no_credentials(endpoint, error) from error
 
 
-def _shake_hands(connection: Connection, endpoint: Endpoint, deadline: float) -> None:
-    handshake = Handshake(endpoint, _login(endpoint))
+def _shake_hands(
+    connection: Connection,
+    endpoint: Endpoint,
+    deadline: float,
+    questions: Sequence[tuple[str, ...]],
+) -> None:
+    handshake = Handshake(endpoint, _login(endpoint), questions)
     commands = handshake.first()
     protocol = endpoint.protocol
     try:

@@ -127,11 +127,13 @@ class Handshake:
 
     Everything leaves in one write. `HELLO` may be unknown (Redis before 6, some proxies):
     then the rest is sent again as RESP2 would have it. `CLIENT SETINFO` and the name are
-    niceties; what the server says to them does not matter.
+    niceties; what the server says to them does not matter. `questions` are asked along with
+    it; whatever their replies, the handshake succeeds.
     """
 
     endpoint: Endpoint
     login: tuple[str | None, str] | None = attrs.field(repr=False)
+    questions: Sequence[tuple[str, ...]] = ()
 
     def first(self) -> list[tuple[Argument, ...]]:
         """The commands of the first write."""
@@ -162,7 +164,7 @@ class Handshake:
         if self.endpoint.client_name:
             commands.append(("CLIENT", "SETNAME", self.endpoint.client_name))
         commands.append(("CLIENT", "SETINFO", "LIB-NAME", "cachex"))
-        return commands
+        return [*commands, *self.questions]
 
     def falls_back(self, replies: list[Any]) -> bool:
         """Say whether the server does not know HELLO 3, so that `second` has to follow."""
@@ -177,18 +179,23 @@ class Handshake:
         )
 
     def check(self, commands: list[tuple[Argument, ...]], replies: list[Any]) -> dict[str, Any]:
-        """Raise what the server refused; return what HELLO told, keys as str."""
+        """Raise what the server refused; return what HELLO told, and the replies to questions."""
         for command, reply in zip(commands, replies, strict=False):
-            if not isinstance(reply, Exception):
+            if not isinstance(reply, Exception) or command in self.questions:
                 continue
             if command[0] == "PING" and isinstance(reply, redis_errors.NoPermissionError):
                 continue  # who may not do that, is in
             if command[0] != "CLIENT" or isinstance(reply, redis_errors.AuthenticationError):
                 raise _refusal(self.endpoint.name, str(command[0]), reply)
         told = replies[0] if replies else None
+        answers = {
+            " ".join(command): reply  # type: ignore[arg-type]
+            for command, reply in zip(commands, replies, strict=False)
+            if command in self.questions
+        }
         if not isinstance(told, dict):
-            return {}
-        return {_text(key): _text(value) for key, value in told.items()}
+            return answers
+        return {_text(key): _text(value) for key, value in told.items()} | answers
 
 
 def no_credentials(endpoint: Endpoint, error: Exception) -> ConnectFailed:

@@ -376,6 +376,7 @@ async def async_dial(
     keepalive: bool = True,
     under_way: set[AsyncConnection] | None = None,
     on_overdue: Callable[[], None] | None = None,
+    questions: Sequence[tuple[str, ...]] = (),
 ) -> AsyncConnection:
     """Connect, do TLS and the handshake, all of it before `deadline`; as `dial` otherwise."""
     loop = asyncio.get_running_loop()
@@ -396,7 +397,7 @@ async def async_dial(
     under_way = set() if under_way is None else under_way
     under_way.add(connection)
     try:
-        await _shake_hands(connection, endpoint, deadline)
+        await _shake_hands(connection, endpoint, deadline, questions)
     except DeadlineExceeded as error:
         connection.close()
         raise ConnectTimeout(endpoint.name, "no answer to the handshake") from error
@@ -451,8 +452,13 @@ async def _login(endpoint: Endpoint, deadline: float) -> tuple[str | None, str] 
         raise no_credentials(endpoint, error) from error
 
 
-async def _shake_hands(connection: AsyncConnection, endpoint: Endpoint, deadline: float) -> None:
-    handshake = Handshake(endpoint, await _login(endpoint, deadline))
+async def _shake_hands(
+    connection: AsyncConnection,
+    endpoint: Endpoint,
+    deadline: float,
+    questions: Sequence[tuple[str, ...]],
+) -> None:
+    handshake = Handshake(endpoint, await _login(endpoint, deadline), questions)
     commands = handshake.first()
     protocol = endpoint.protocol
     try:
