@@ -219,7 +219,7 @@ class Keys:
         return ConfigurationError(
             f"the keys of KEY_PREFIX {self.prefix!r}{made} cannot be listed, or not be told from"
             f" others: {reason}. flush_db() empties the whole database; if it is this cache's"
-            " alone, CLEAR=\"database\" in OPTIONS lets clear() do so"
+            ' alone, CLEAR="database" in OPTIONS lets clear() do so'
         )
 
     def _head(self, version: Version | None) -> str:

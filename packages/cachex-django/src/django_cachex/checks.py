@@ -54,11 +54,11 @@ TITLES: Mapping[str, str] = {
     "W012": "fewer connections than threads",
     "W013": "`KEY_FUNCTION` without `REVERSE_KEY_FUNCTION`: keys cannot be listed",
     "W016": "the URLs of `LOCATION` name different databases: replicas find nothing there",
-    "W017": "`KEY_FUNCTION` makes keys that cannot be listed, or not be told from others: `clear()`,"
-    " `keys()`, `delete_pattern()` are refused",
+    "W017": "keys cannot be listed, or not be told from those of others: `clear()`, `keys()` and"
+    " `delete_pattern()` are refused",
     "W018": "two entries share a database, and the `KEY_PREFIX` of one is that of the other and a"
-    " version: some keys are the same for both",
-    "W019": "`CLEAR` is `\"database\"`, and another entry shares the database: `clear()` empties both",
+    " version: some keys are the same",
+    "W019": '`CLEAR="database"`, and another entry shares the database: `clear()` empties both',
     "W014": "with `--deploy`: unsigned pickles on a server that others may reach",
     "W015": "with `--deploy`: TLS that does not look whom it talks to",
 }
@@ -315,24 +315,9 @@ def _together(
     if not _same_database(a, b):
         return
     who = f"{first}, {second}"
-    for alias in [alias for alias, config in (one, other) if config.owns_database]:
-        yield Warning(
-            f"CACHES[{first!r}] and CACHES[{second!r}] share a database, which clear() of"
-            f" {alias!r} empties.",
-            hint="Leave out CLEAR, or give each a database of its own.",
-            obj=who,
-            id="django_cachex.W019",
-        )
+    yield from _emptied(one, other)
     if a.key_prefix != b.key_prefix:
-        if overlap(keys_of(first, a), keys_of(second, b)):
-            yield Warning(
-                f"CACHES[{first!r}] and CACHES[{second!r}] share a database, and with the KEY_PREFIX"
-                f" {a.key_prefix!r} and {b.key_prefix!r} some keys of both are stored under the"
-                " same name.",
-                hint="Let no KEY_PREFIX be another one with a colon and a version behind it.",
-                obj=who,
-                id="django_cachex.W018",
-            )
+        yield from _overlapping(one, other)
         return
     if a.version == b.version and not (_reads(a, b) and _reads(b, a)):
         yield Warning(
@@ -349,6 +334,34 @@ def _together(
         obj=who,
         id="django_cachex.W004",
     )
+
+
+def _emptied(
+    one: tuple[str, CacheConfig], other: tuple[str, CacheConfig]
+) -> Iterator[CheckMessage]:
+    for alias, config in (one, other):
+        if config.owns_database:
+            yield Warning(
+                f"CACHES[{one[0]!r}] and CACHES[{other[0]!r}] share a database, which clear() of"
+                f" {alias!r} empties.",
+                hint="Leave out CLEAR, or give each a database of its own.",
+                obj=f"{one[0]}, {other[0]}",
+                id="django_cachex.W019",
+            )
+
+
+def _overlapping(
+    one: tuple[str, CacheConfig], other: tuple[str, CacheConfig]
+) -> Iterator[CheckMessage]:
+    (first, a), (second, b) = one, other
+    if overlap(keys_of(first, a), keys_of(second, b)):
+        yield Warning(
+            f"CACHES[{first!r}] and CACHES[{second!r}] share a database, and with the KEY_PREFIX"
+            f" {a.key_prefix!r} and {b.key_prefix!r} some of their keys are stored under one name.",
+            hint="Let no KEY_PREFIX be another one with a colon and a version behind it.",
+            obj=f"{first}, {second}",
+            id="django_cachex.W018",
+        )
 
 
 def _same_database(a: CacheConfig, b: CacheConfig) -> bool:

@@ -8,7 +8,6 @@ long as the key function is.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from os.path import commonprefix
 from typing import Any, TypeAlias
 
 import attrs
@@ -147,7 +146,7 @@ def _probed(prefix: str, version: Any, function: Callable[[Any, str, Any], Any])
     before, after = tuple(head.split(str(one))), tuple(tail.split(str(one)))
     problem = "" if _is_listable(make, head, tail) else "it does not keep the key as it is"
     if (str(other).join(before), str(other).join(after)) != (other_head, other_tail):
-        before = (commonprefix([head, other_head]),)
+        before = (_common_start([head, other_head]),)
         after = (_common_end([tail, other_tail]),)
         problem = problem or "it does not keep the version as it is"
     elif "" in (*before[1:][-1:], *after[:-1][:1]):
@@ -170,12 +169,18 @@ def affixes(make: Make) -> tuple[str, str]:
     for one in fulls:
         if not isinstance(one, str):
             raise _Unfit(f"it returns a {type(one).__name__} instead of a str")
-    head = commonprefix(fulls)
+    head = _common_start(fulls)
     return head, _common_end([one[len(head) :] for one in fulls])
 
 
+def _common_start(texts: Sequence[str]) -> str:
+    first, last = min(texts), max(texts)
+    pairs = enumerate(zip(first, last, strict=False))
+    return first[: next((at for at, (one, other) in pairs if one != other), len(first))]
+
+
 def _common_end(texts: Sequence[str]) -> str:
-    return commonprefix([one[::-1] for one in texts])[::-1]
+    return _common_start([one[::-1] for one in texts])[::-1]
 
 
 def inside(full: str, head: str, tail: str) -> str | None:
@@ -246,9 +251,7 @@ def ownership(
     the text is the cache's own version.
     """
     near = [
-        one
-        for one in others
-        if not (one.nameless or _same_form(mine, one)) and _touch(mine, one)
+        one for one in others if not (one.nameless or _same_form(mine, one)) and _touch(mine, one)
     ]
     longer = _longer(mine) if guess else None
     if not near and longer is None:
