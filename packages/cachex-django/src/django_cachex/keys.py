@@ -49,14 +49,22 @@ class DjangoKeys(Keys):
         return stored
 
 
+def has_own_keys(kind: type) -> bool:
+    """Tell whether a backend class makes or checks keys in its own way."""
+    names = ("make_key", "validate_key", "make_and_validate_key")
+    return any(getattr(kind, name) is not getattr(BaseCache, name) for name in names)
+
+
 class OverriddenKeys(Keys):
     """Keys of a backend class with its own `make_key` or `validate_key`."""
 
-    def __init__(self, cache: BaseCache, reverse: Callable[[str], str] | None) -> None:
+    def __init__(
+        self, cache: BaseCache, reverse: Callable[[str], str] | None, **beside: Any
+    ) -> None:
         def function(key: Any, prefix: str, version: Any) -> str:
             return cache.make_key(key, version=version)
 
-        super().__init__(cache.key_prefix, cache.version, function, reverse)
+        super().__init__(cache.key_prefix, cache.version, function, reverse, **beside)
         self._cache = cache
 
     def wire(self, key: Any, version: Version | None = None) -> bytes:
