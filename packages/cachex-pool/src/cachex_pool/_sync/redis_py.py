@@ -182,5 +182,5 @@ class RedisPyPool(redis.ConnectionPool):
         return Loan(
             connection,
             end=partial(pool.discard, connection, "handed over"),
-            lasts=lambda: pool.state.keeps(connection, monotonic()),
+            lasts=partial(pool.keeps, connection),
         )

@@ -21,6 +21,8 @@ import redis.asyncio.connection
 import redis.connection
 from redis.exceptions import RedisError, ResponseError
 
+from cachex_pool.forks import run_after_fork, same_process
+
 try:
     from redis.himport import HImportRegistry
 except ImportError:  # redis-py before 8.1
@@ -111,6 +113,8 @@ class _Counting:
         return packed
 
     def _owe(self) -> None:
+        if not same_process[0]:
+            run_after_fork()
         self.owed += self._packed
         self._packed = _UNKNOWN
 
@@ -171,6 +175,8 @@ class RedisPyConnection(_Counting, redis.connection.Connection):
         super().send_packed_command(*args, **kwargs)
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        if not same_process[0]:
+            run_after_fork()
         if not kwargs.get("push_request"):
             try:
                 reply = super().read_response(*args, **kwargs)
@@ -250,6 +256,8 @@ class AsyncRedisPyConnection(_Counting, redis.asyncio.connection.Connection):
     async def read_response(
         self, disable_decoding: bool = False, timeout: float | None = None, **kwargs: Any
     ) -> Any:
+        if not same_process[0]:
+            run_after_fork()
         if not kwargs.get("push_request"):
             try:
                 reply = await super().read_response(disable_decoding, timeout, **kwargs)
