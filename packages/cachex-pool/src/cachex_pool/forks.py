@@ -9,8 +9,8 @@ looks at `same_process` first:
         run_after_fork()
 
 In a child process `same_process[0]` is 0 until `run_after_fork` has called the `after_fork`
-method of everything that was registered. On Linux that look costs no system call: the kernel gives a child
-an empty page in the place of this one (MADV_WIPEONFORK).
+method of everything that was registered. On Linux that look costs no system call: the kernel gives
+a child an empty page in the place of this one (MADV_WIPEONFORK).
 
 This module is for the other cachex packages: it is documented, but not stable.
 """

@@ -247,7 +247,9 @@ class AsyncLock(redis.asyncio.lock.Lock):
         """Have freed what may have been taken, by an attempt that nobody comes back to."""
         token, self.local.token = self._token, before
         if token is not None:
-            _concurrency.async_spawn(lambda: self._run("lock.release", _RELEASE, token))
+            _concurrency.async_spawn(
+                lambda: self._run("lock.release", _RELEASE, token), needed=True
+            )
 
     async def _holder(self) -> bytes | None:
         # a replica may not have heard of it yet

@@ -14,7 +14,6 @@ from cachex_client._concurrency.beside import (
     gather_errors,
     spawn,
 )
-from cachex_client._concurrency.forks import StateLock, on_fork
 from cachex_client._concurrency.links import AsyncClosable, AsyncLinked, Closable, Linked, close_now
 from cachex_client._concurrency.listening import AsyncOutside, Ear, Listeners, Outside
 from cachex_client._concurrency.waiting import (
@@ -39,7 +38,6 @@ __all__ = [
     "Linked",
     "Listeners",
     "Outside",
-    "StateLock",
     "ask_all",
     "async_ask_all",
     "async_identity",
@@ -51,7 +49,6 @@ __all__ = [
     "identity",
     "last_write",
     "monotonic",
-    "on_fork",
     "place",
     "sleep",
     "spawn",

@@ -247,7 +247,9 @@ class Lock(redis.lock.Lock):
         """Have freed what may have been taken, by an attempt that nobody comes back to."""
         token, self.local.token = self._token, before
         if token is not None:
-            _concurrency.spawn(lambda: self._run("lock.release", _RELEASE, token))
+            _concurrency.spawn(
+                lambda: self._run("lock.release", _RELEASE, token), needed=True
+            )
 
     def _holder(self) -> bytes | None:
         # a replica may not have heard of it yet

@@ -9,7 +9,6 @@ from typing import Any
 from cachex_client._sync.introduction import introduce
 from cachex_client._concurrency import (
     Outside,
-    StateLock,
     ask_all,
     sleep,
     spawn,
@@ -23,6 +22,7 @@ from cachex_client.errors import SentinelRefused
 from cachex_client.options import ClientOptions
 from cachex_client.sentinel_map import SentinelMap
 from cachex_pool import PoolObserver, logger, pack, pack_many
+from cachex_pool.forks import StateLock
 
 log = logger("cachex_client")
 
@@ -85,7 +85,7 @@ class SentinelLinks:
     def look_again(self) -> None:
         """Have the primary looked for beside the callers, if it is time to."""
         if self.map.may_check(monotonic()):
-            spawn(self.check)
+            spawn(self.check, needed=True)
 
     def want(self) -> None:
         """Have the primary looked for, now or in a moment."""

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from random import random
+from typing import Any
 
 from attrs import evolve
 
@@ -67,11 +68,11 @@ class AsyncMembers:
         self._peer = self.endpoint.peer
 
     @property
-    def _lock(self) -> AsyncStateLock:
-        """The lock of the state, in this process: what a parent's thread held is let go of first."""
+    def _lock(self) -> Any:
+        """The lock of the state; a child process opens it before it is taken there."""
         if not same_process[0]:
             run_after_fork()
-        return self._own_lock  # type: ignore[no-any-return]
+        return self._own_lock
 
     def listen(self, observers: Sequence[PoolObserver]) -> None:
         """Take the observers there are from now on."""
