@@ -19,6 +19,24 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tell processes that share the tests which of them have to run alone."""
+    if config.getoption("loadgroup", default=False):
+        from support.scheduling import group_timing_tests  # Needs pytest-xdist.
+
+        group_timing_tests(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from support.scheduling import TimingLast
+
+    return TimingLast(config, log)
+
+
 def pytest_collection_finish() -> None:
     """Spare every search for garbage what is there until the end anyway."""
     gc.collect()
