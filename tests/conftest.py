@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pytest
 
+from support.leaks import LeftOpen
 from support.proxy import MakeProxy, Proxy
 from support.servers import Cluster, Replicated, Sentinels, Standalone
 
@@ -41,6 +43,23 @@ def pytest_collection_finish() -> None:
     """Spare every search for garbage what is there until the end anyway."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def _left_open() -> Iterator[LeftOpen]:
+    left_open = LeftOpen()
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(left_open.handler)
+    yield left_open
+    logger.removeHandler(left_open.handler)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_open(_left_open: LeftOpen) -> Iterator[None]:
+    """Fail the test that leaves a connection, a task or a thread behind, not a later one."""
+    _left_open.before()
+    yield
+    _left_open.check()
 
 
 class Runner(Protocol):
