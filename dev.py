@@ -27,12 +27,9 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 ROOT = Path(__file__).resolve().parent
 CACHE = ROOT / ".cache"
@@ -45,18 +42,9 @@ VERSION = "{}.{}".format(*sys.version_info)
 # Tests start dozens of processes: none of them is to compile what another has compiled.
 BYTECODE = {"PYTHONPYCACHEPREFIX": str(CACHE / "pycache"), "PYTHONDONTWRITEBYTECODE": ""}
 
-# Tests that run in processes of their own, the longest first; all others share one. More at once
-# would be faster, but late for what they measure.
-SIDE_BY_SIDE = (
-    ("tests/faults/test_[!a-o]*.py",),
-    ("tests/djangocache/test_[!d]*.py",),
-    ("tests/faults/test_[a-o]*.py",),
-    ("tests/client/test_[!a-o]*.py",),
-    ("tests/client/test_[a-o]*.py",),
-    ("tests/djangocache/test_d*.py",),
-    ("tests/packaging", "tests/workers"),
-)
-AT_ONCE = 4
+# Tests mostly wait: for keys to end, for servers to be promoted. So there are more processes than
+# processors; with many more, servers and tests would be too late for each other.
+WORKERS = min(2 * (os.cpu_count() or 2), 8)
 
 # The parts of Django's own test suite that tests/djangocache runs against our backend.
 DJANGO_TESTS = ("tests/cache/", "tests/sessions_tests/")
@@ -192,48 +180,23 @@ def soak(arguments: list[str]) -> None:
 
 
 def pytest(arguments: list[str]) -> None:
-    """Run pytest; unless told which tests, in processes side by side.
+    """Become pytest; unless told which files, or to show output at once, on several processes.
 
-    Most of the time is spent waiting: for keys to end, for servers to be promoted.
+    There, too, the tests that measure time run alone, after the others.
     """
-    if any((ROOT / word.split("::")[0]).exists() for word in arguments if word):
-        env = environment()
-        tests = str(django_tests(env))
-        os.chdir(ROOT)  # where pytest's settings and its paths start
-        replace(env, "-m", "pytest", *arguments, CACHEX_DJANGO_TESTS=tests)
     env = environment()
-    variables = {**os.environ, **BYTECODE, "CACHEX_DJANGO_TESTS": str(django_tests(env))}
-    command = [str(env / "bin/python"), "-m", "pytest"]
-    parts = [
-        [str(path.relative_to(ROOT)) for glob in globs for path in sorted(ROOT.glob(glob))]
-        for globs in SIDE_BY_SIDE
-    ]
-    rest = [f"--ignore={path}" for part in parts for path in part]
-    waiting = [*reversed(parts), rest]
-    started: list[tuple[subprocess.Popen[bytes], IO[str]]] = []
-    with ExitStack() as logs:
-        try:
-            while waiting or any(process.poll() is None for process, _ in started):
-                if waiting and sum(process.poll() is None for process, _ in started) < AT_ONCE:
-                    part = waiting.pop()
-                    log = logs.enter_context(tempfile.TemporaryFile("w+"))
-                    to = None if part is rest else log  # one talks at once, the others at the end
-                    words = [*command, *part, *arguments]
-                    process = subprocess.Popen(words, cwd=ROOT, env=variables, stdout=to)
-                    started.append((process, log))
-                else:
-                    time.sleep(0.1)
-        finally:
-            for process, _ in started:
-                process.terminate()
-                process.wait()
-        for _, log in started:
-            log.seek(0)
-            shutil.copyfileobj(log, sys.stdout)
-    statuses = [process.returncode for process, _ in started]
-    # 5: -k or the like left one of them without tests
-    failed = [status for status in statuses if status not in (0, 5)]
-    sys.exit(failed[0] if failed else min(statuses))
+    tests = str(django_tests(env))
+    os.chdir(ROOT)  # where pytest's settings and its paths start
+    one = {"-s", "--capture=no"} & {*arguments} or any(is_test_file(word) for word in arguments)
+    spread = () if one else ("-n", "auto")
+    workers = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", str(WORKERS))
+    variables = {"CACHEX_DJANGO_TESTS": tests, "PYTEST_XDIST_AUTO_NUM_WORKERS": workers}
+    replace(env, "-m", "pytest", "--dist", "loadgroup", *spread, *arguments, **variables)
+
+
+def is_test_file(word: str) -> bool:
+    """Tell whether an argument is a file of tests, or one of its tests."""
+    return (ROOT / word.partition("::")[0]).is_file()
 
 
 def lint(arguments: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import pytest
 
 from support.forks import FORKS, in_child
+from support.leaks import LeftOpen
 from support.proxy import MakeProxy, Proxy
 from support.servers import Cluster, Replicated, Sentinels, Standalone
 
@@ -21,10 +23,45 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tell processes that share the tests which of them have to run alone."""
+    if config.getoption("loadgroup", default=False):
+        from support.scheduling import group_timing_tests  # Needs pytest-xdist.
+
+        group_timing_tests(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from support.scheduling import TimingLast
+
+    return TimingLast(config, log)
+
+
 def pytest_collection_finish() -> None:
     """Spare every search for garbage what is there until the end anyway."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def _left_open() -> Iterator[LeftOpen]:
+    left_open = LeftOpen()
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(left_open.handler)
+    yield left_open
+    logger.removeHandler(left_open.handler)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_open(_left_open: LeftOpen) -> Iterator[None]:
+    """Fail the test that leaves a connection, a task or a thread behind, not a later one."""
+    _left_open.before()
+    yield
+    _left_open.check()
 
 
 class Runner(Protocol):

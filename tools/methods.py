@@ -67,8 +67,9 @@ def verbs(root: Path = ROOT) -> list[str]:
 
 
 def family_of(path: Path) -> Family:
-    source = path.read_text("utf-8")
+    source = path.read_bytes()
     tree = ast.parse(source, str(path))
+    lines = source.splitlines(keepends=True)
     imports = {
         alias.asname or alias.name: node.module or ""
         for node in tree.body
@@ -80,7 +81,7 @@ def family_of(path: Path) -> Family:
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name.endswith("Commands"):
             one = node.name.removesuffix("Commands")
-            methods += methods_of(node, source)
+            methods += methods_of(node, lines)
         elif isinstance(node, (ast.ClassDef, ast.Assign, ast.AnnAssign)):
             for name in _names_made(node):
                 imports[name] = f"cachex_client.structures.{path.stem}"
@@ -90,7 +91,7 @@ def family_of(path: Path) -> Family:
     return Family(path.stem, one, title, tuple(methods), imports)
 
 
-def methods_of(node: ast.ClassDef, source: str) -> Iterator[Method]:
+def methods_of(node: ast.ClassDef, lines: list[bytes]) -> Iterator[Method]:
     for one in node.body:
         if not isinstance(one, ast.FunctionDef) or one.name.startswith("_"):
             continue
@@ -104,31 +105,38 @@ def methods_of(node: ast.ClassDef, source: str) -> Iterator[Method]:
         first = one.body[0]
         if not (isinstance(first, ast.Expr) and ast.get_docstring(one)):
             raise ValueError(f"{node.name}.{one.name} has no docstring")
-        parameters = tuple(parameters_of(one, source))
-        yield Method(one.name, parameters, _text(result.slice, source), _text(first, source))
+        parameters = tuple(parameters_of(one, lines))
+        yield Method(one.name, parameters, _text(result.slice, lines), _text(first, lines))
 
 
-def parameters_of(node: ast.FunctionDef, source: str) -> Iterator[Parameter]:
+def parameters_of(node: ast.FunctionDef, lines: list[bytes]) -> Iterator[Parameter]:
     given = node.args
     positional = [*given.posonlyargs, *given.args][1:]
     missing = [None] * (len(positional) - len(given.defaults))
     for argument, default in zip(positional, [*missing, *given.defaults], strict=True):
-        yield _parameter(argument, "positional", default, source)
+        yield _parameter(argument, "positional", default, lines)
     if given.vararg is not None:
-        yield _parameter(given.vararg, "variadic", None, source)
+        yield _parameter(given.vararg, "variadic", None, lines)
     for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
-        yield _parameter(argument, "keyword", default, source)
+        yield _parameter(argument, "keyword", default, lines)
 
 
-def _parameter(argument: ast.arg, kind: str, default: ast.expr | None, source: str) -> Parameter:
+def _parameter(
+    argument: ast.arg, kind: str, default: ast.expr | None, lines: list[bytes]
+) -> Parameter:
     if argument.annotation is None:
         raise ValueError(f"{argument.arg}, line {argument.lineno}, has no annotation")
-    value = None if default is None else _text(default, source)
-    return Parameter(argument.arg, kind, _text(argument.annotation, source), value)
+    value = None if default is None else _text(default, lines)
+    return Parameter(argument.arg, kind, _text(argument.annotation, lines), value)
 
 
-def _text(node: ast.AST, source: str) -> str:
-    text = ast.get_source_segment(source, node) or ""
+def _text(node: ast.expr | ast.stmt, lines: list[bytes]) -> str:
+    """Return the source of a node: `ast.get_source_segment` splits the whole file each time."""
+    assert node.end_lineno is not None
+    found = lines[node.lineno - 1 : node.end_lineno]
+    found[-1] = found[-1][: node.end_col_offset]
+    found[0] = found[0][node.col_offset :]
+    text = b"".join(found).decode()
     return text if isinstance(node, ast.Expr) else " ".join(text.split())
 
 

@@ -162,7 +162,11 @@ def test_a_call_under_way_is_told_to_its_end(standalone: Standalone, receiver: R
 # Silence
 
 
-@pytest.mark.parametrize("key", ["suppress_instrumentation", context._SUPPRESS_INSTRUMENTATION_KEY])
+@pytest.mark.parametrize(
+    "key",
+    ["suppress_instrumentation", context._SUPPRESS_INSTRUMENTATION_KEY],
+    ids=["by its name", "by OpenTelemetry's key"],
+)
 def test_in_a_context_that_asks_for_silence_nothing_is_told(
     client: Any, receiver: Receiver, key: str
 ) -> None:

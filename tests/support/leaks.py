@@ -1,9 +1,10 @@
-"""Nothing may be left behind: no thread, no file descriptor, no child process."""
+"""Nothing may be left behind: no thread, no file descriptor, no task."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -43,3 +44,53 @@ def no_leaks(timeout: float = 2.0) -> Iterator[None]:
     with contextlib.suppress(AssertionError):
         eventually(lambda: not left(), timeout)
     assert not left(), f"left behind: {left()}"
+
+
+class LeftOpen:
+    """Finds out what a test leaves open, so that this test fails and not a later one.
+
+    Looking for garbage takes too long to do it after each test: it is done if there are more open
+    sockets or event loops than before. What is found then is a ResourceWarning, an error of the
+    test. `asyncio` only logs that a task is forgotten while it runs, or that nobody looks at its
+    error: both are kept by `handler`.
+    """
+
+    def __init__(self) -> None:
+        self.handler = _Forgotten()
+
+    def before(self) -> None:
+        self.handler.messages.clear()
+        self._threads = set(threading.enumerate())
+        self._sockets = _sockets()
+
+    def check(self) -> None:
+        """Raise AssertionError with what is left, after a short while for what is ending."""
+        if _sockets() - self._sockets:
+            gc.collect()
+        with contextlib.suppress(AssertionError):
+            eventually(lambda: not self._running(), 5.0)
+        assert not self._running(), f"threads left running: {self._running()}"
+        assert not self.handler.messages, "\n".join(self.handler.messages)
+
+    def _running(self) -> list[threading.Thread]:
+        return [one for one in threading.enumerate() if one not in self._threads]
+
+
+class _Forgotten(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if "destroyed but it is pending" in message or "was never retrieved" in message:
+            self.messages.append(message)
+
+
+def _sockets() -> set[str]:
+    """Return which sockets and event loops are open."""
+    found = set()
+    for entry in os.scandir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(entry.path))
+    return {name for name in found if name.startswith(("socket:", "anon_inode:"))}
