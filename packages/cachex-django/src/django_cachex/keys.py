@@ -49,10 +49,13 @@ class DjangoKeys(Keys):
         return stored
 
 
-def has_own_keys(kind: type) -> bool:
+def has_own_keys(kind: type[BaseCache]) -> bool:
     """Tell whether a backend class makes or checks keys in its own way."""
-    names = ("make_key", "validate_key", "make_and_validate_key")
-    return any(getattr(kind, name) is not getattr(BaseCache, name) for name in names)
+    return (
+        kind.make_key is not BaseCache.make_key
+        or kind.validate_key is not BaseCache.validate_key
+        or kind.make_and_validate_key is not BaseCache.make_and_validate_key
+    )
 
 
 class OverriddenKeys(Keys):

@@ -46,13 +46,25 @@ def _sharing(config: CacheConfig) -> Iterator[Keys]:
     for alias, entry in caches.settings.items():
         if str(entry.get("BACKEND", "")).startswith(_ELSEWHERE):
             continue
-        params = {name: entry[name] for name in entry if name not in ("BACKEND", "LOCATION")}
-        try:
-            other = read_config(alias, entry.get("LOCATION", ""), params)
-        except ImproperlyConfigured:
-            other = None  # of another package, or to be corrected: its prefix counts anyway
-        if other is None or _databases(config) & _databases(other):
-            yield _keys_of(alias, entry)
+        keys = _keys_of(alias, entry)
+        if not _matter(config, keys) or _may_share(config, alias, entry):
+            yield keys
+
+
+def _matter(config: CacheConfig, keys: Keys) -> bool:
+    """Tell whether the two may make keys that look alike; if not, nothing else has to be read."""
+    one, other = f"{config.key_prefix}:", f"{keys.prefix}:"
+    usual = config.key_function is None and keys.function is None
+    return not usual or one.startswith(other) or other.startswith(one)
+
+
+def _may_share(config: CacheConfig, alias: str, entry: Mapping[str, Any]) -> bool:
+    params = {name: entry[name] for name in entry if name not in ("BACKEND", "LOCATION")}
+    try:
+        other = read_config(alias, entry.get("LOCATION", ""), params)
+    except ImproperlyConfigured:
+        return True  # of another package, or to be corrected: its prefix counts anyway
+    return bool(_databases(config) & _databases(other))
 
 
 def _databases(config: CacheConfig) -> set[int]:

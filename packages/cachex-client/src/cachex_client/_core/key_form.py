@@ -96,8 +96,10 @@ class KeyForm:
                 versions[0] = b"(?P=version)"
             return found
 
-        before = joined(self.before)
-        return re.compile(before + b".*" + joined(self.after), re.DOTALL).fullmatch
+        before, after = joined(self.before), joined(self.after)
+        if not after:
+            return re.compile(before, re.DOTALL).match
+        return re.compile(before + b".*" + after, re.DOTALL).fullmatch
 
 
 def escape(text: str) -> str:
@@ -253,11 +255,16 @@ def ownership(
     near = [
         one for one in others if not (one.nameless or _same_form(mine, one)) and _touch(mine, one)
     ]
+    heads = tuple({_bytes(one.before[0]) for one in near})
     longer = _longer(mine) if guess else None
     if not near and longer is None:
         return mine.makes
 
     def is_own(full: bytes) -> bool:
+        if not near or not full.startswith(heads):
+            return mine.surely_makes(full) or (
+                mine.makes(full) and not (longer is not None and longer(full))
+            )
         rank = mine.rank(full)
         if not rank or any(one.rank(full) >= rank for one in near):
             return False
