@@ -28,7 +28,8 @@ USERS, REQUESTS = 24, 25
 START = """
 import os, sys, pyuwsgi
 os.environ["SITE_SERVER"] = sys.argv[1]
-pyuwsgi.run(sys.argv[2:])
+sys.path[:] = sys.argv[2].split(os.pathsep)
+pyuwsgi.run(sys.argv[3:])
 """
 SITE = Path(__file__).with_name("uwsgi_site.py")
 
@@ -66,8 +67,8 @@ def site(server: Server, *mode: str) -> Iterator[Path]:
     where, log = folder / "socket", folder / "log"
     words = ["--master", "--processes", "3", "--need-app", "--die-on-term", "--disable-logging"]
     words += ["--http-socket", str(where), "--wsgi-file", str(SITE)]
-    words += [word for path in sys.path for word in ("--pythonpath", os.path.abspath(path))]
-    process = spawn([sys.executable, "-c", START, server.url, *words, *mode], log)
+    path = os.pathsep.join(map(os.path.abspath, sys.path))
+    process = spawn([sys.executable, "-c", START, server.url, path, *words, *mode], log)
 
     def works() -> bool:
         assert process.poll() is None, log.read_text()
