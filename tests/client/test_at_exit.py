@@ -23,7 +23,8 @@ PROGRAM = """
     topology, *where = sys.argv[1:]
     options = ClientOptions(timeout=20.0)
     if topology == "sentinels":
-        asked = [Endpoint(host=host, port=int(port)) for host, port in (a.split(":") for a in where[1:])]
+        pairs = (address.split(":") for address in where[1:])
+        asked = [Endpoint(host=host, port=int(port)) for host, port in pairs]
         client = SentinelClient(SentinelMap(where[0], asked), options)
     else:
         client = (ClusterClient if topology == "cluster" else DefaultClient)(where, options)
