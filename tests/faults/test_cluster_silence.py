@@ -286,8 +286,15 @@ def test_a_replica_that_hangs_too_does_not_hide_the_one_that_leads(colour: str) 
         assert heir.command("GET", "key") == b"value"
 
 
+@pytest.mark.parametrize(
+    ("how", "question"),
+    [("SOFT", "CLUSTER|NODES"), ("HARD", "CLUSTER|SLOTS")],
+    ids=["same node", "another node"],
+)
 @pytest.mark.parametrize("colour", ["sync", "async"])
-def test_a_replica_that_leads_nothing_any_more_is_not_taken_for_the_successor(colour: str) -> None:
+def test_a_replica_that_leads_nothing_any_more_is_not_taken_for_the_successor(
+    colour: str, how: str, question: str
+) -> None:
     with Cluster(shards=1, replicas=1) as cluster:
         map = ClusterMap(cluster.urls)
         client = ClusterClient([], PATIENT, map=map)
@@ -295,12 +302,12 @@ def test_a_replica_that_leads_nothing_any_more_is_not_taken_for_the_successor(co
         client.close()
         slow = cluster.primary_of_shard(0)
         (replica,) = cluster.replicas
-        replica.command("CLUSTER", "RESET", "HARD")
+        replica.command("CLUSTER", "RESET", how)
         assert role_of(replica) == "master"
 
         def happening() -> None:
-            asked = replica.commands_seen()["CLUSTER|NODES"]
-            eventually(lambda: replica.commands_seen()["CLUSTER|NODES"] >= asked + 2, 5)
+            asked = replica.commands_seen()[question]
+            eventually(lambda: replica.commands_seen()[question] >= asked + 2, 5)
             slow.resume()
 
         slow.pause()
