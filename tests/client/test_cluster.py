@@ -662,7 +662,7 @@ def test_a_server_that_redirects_to_itself_is_given_up_on(colour: Any, host: str
     with Scripted(reply) as server:
         client = colour.make("ClusterClient", [server.url], options())
         with pytest.raises(redis.exceptions.MovedError):
-            client.execute(strings.get(b"a"), timeout=2)
+            client.execute(strings.get(b"a"), timeout=20)
         assert 5 <= sum(words[0] == b"GET" for words in server.commands) <= 9
         assert sum(words[1:] == (b"SLOTS",) for words in server.commands) <= 4
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from cachex_client import ClientOptions
 from cachex_client.commands import strings
 from support.proxy import Proxies
 from support.servers import Cluster
+from support.waiting import eventually
 
 KEYS = [f"key-{n}".encode() for n in range(300)] + [f"{{tag}}{n}".encode() for n in range(50)]
 
@@ -24,7 +25,7 @@ def proxies(cluster: Cluster) -> Iterator[Proxies]:
 
 @pytest.fixture
 def client(colour: Any, proxies: Proxies) -> Any:
-    options = ClientOptions(read_from="primary", timeout=1.0)
+    options = ClientOptions(read_from="primary", timeout=10.0)
     client = colour.make("ClusterClient", proxies.urls, options, address_remap=proxies.remap)
     client.get_many(KEYS)  # everything is known and connected
     return client
@@ -35,9 +36,24 @@ def forget(proxies: Proxies) -> None:
         proxy.forget()
 
 
-def traffic(cluster: Cluster, proxies: Proxies) -> list[tuple[int, int]]:
-    found = [proxies[server] for server in cluster.primaries]
-    return [(proxy.writes(), proxy.round_trips()) for proxy in found]
+def traffic_of(
+    call: Callable[[], Any], cluster: Cluster, proxies: Proxies
+) -> list[tuple[int, int]]:
+    """Return the writes and round trips that a call costs each primary.
+
+    If a machine is so busy that a primary keeps the client waiting, the client asks the others
+    what they know of it: then the call is made again, since this is traffic, too.
+    """
+
+    def undisturbed() -> list[tuple[int, int]] | None:
+        forget(proxies)
+        call()
+        if proxies.count("CLUSTER"):
+            return None
+        found = [proxies[server] for server in cluster.primaries]
+        return [(proxy.writes(), proxy.round_trips()) for proxy in found]
+
+    return eventually(undisturbed, 30, what="a call that need not ask for the cluster") or []
 
 
 def test_many_keys_cost_one_write_and_one_round_trip_per_server(
@@ -49,9 +65,7 @@ def test_many_keys_cost_one_write_and_one_round_trip_per_server(
         lambda: client.execute_many([strings.get(key) for key in KEYS]),
         lambda: client.delete_many(KEYS),
     ):
-        forget(proxies)
-        call()
-        assert traffic(cluster, proxies) == [(1, 1)] * 3
+        assert traffic_of(call, cluster, proxies) == [(1, 1)] * 3
 
 
 def test_keys_of_one_slot_travel_in_one_command(proxies: Proxies, client: Any) -> None:

@@ -95,14 +95,14 @@ def test_the_nearest_answers_most_and_everyone_is_measured(
     with Proxies(replicated.servers) as fronts:
         slow = [fronts[one] for one in (replicated.primary, replicated.replicas[0])]
         for front in slow:
-            front.delay(0.02)
+            front.delay(0.1)
         client = make("nearest", fronts.urls)
         read(client, 100)
         primary, first, second = seen(replicated)
         assert primary >= 1 <= first
         assert second >= 90
         latencies = [node.latency for node in client.view().nodes]
-        assert min(latencies[:2]) > 0.015 > latencies[2] > 0
+        assert min(latencies[:2]) > 0.075 > latencies[2] > 0
 
 
 @pytest.mark.parametrize("read_from", ["replica", "replica_preferred", "any", "nearest"])
@@ -217,8 +217,11 @@ def test_a_replica_that_is_loading_is_asked_last(
         client.warm_up()
         loading.inject_reply(b"-LOADING the data set\r\n", to="GET", times=1000)
         loading.forget()
+        started = time.monotonic()
         read(client)
-        assert loading.count("GET") == 1
+        took = time.monotonic() - started
+        # after half a second, which reads take on a busy machine, it is looked at again
+        assert 1 <= loading.count("GET") <= 1 + took / 0.5
         assert client.view().nodes[1].healthy is False
         loading.heal()
         eventually(lambda: _read_heals(client, 1), what="the replica being asked again")
@@ -284,15 +287,15 @@ def test_a_primary_that_is_not_preferred_is_not_asked_for_reads(
     make: Any, replicated: Replicated
 ) -> None:
     stored(replicated)
-    client = make("replica_preferred")
+    client = make("replica_preferred", timeout=30.0)
     replicated.primary.pause()
     try:
-        with Pulse() as pulse:
-            started = time.monotonic()
-            read(client)
-            assert time.monotonic() - started < 0.5 + 3 * pulse.worst
+        started = time.monotonic()
+        read(client)
+        assert time.monotonic() - started < 15.0
     finally:
         replicated.primary.resume()
+    assert seen(replicated)[0] == 0
 
 
 def test_a_sick_replica_is_looked_at_by_one_caller_while_the_others_go_elsewhere(

@@ -13,6 +13,12 @@ from support.resp import Frames, Malformed
 HELLO = b"%1\r\n$5\r\nproto\r\n:3\r\n"
 
 
+def _shut(sock: socket.socket) -> None:
+    """Wake up whoever waits at a socket."""
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
 class Scripted:
     """Listens on `host`:`port`; `reply` gets a command's words and returns bytes to send.
 
@@ -30,6 +36,7 @@ class Scripted:
         self._reply, self._greet = reply, greet
         self._listener = socket.create_server((self.host, 0))
         self._open: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
         self.port: int = self._listener.getsockname()[1]
 
     @property
@@ -41,14 +48,15 @@ class Scripted:
         return f"redis://{self.host}:{self.port}/0"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for sock in (self._listener, *self._open):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
+        _shut(self._listener)
+        self._thread.join(5)  # After that nobody is accepted whom we would forget here.
+        self._listener.close()
+        for sock in self._open:  # Each is closed by its own thread.
+            _shut(sock)
 
     def say(self, data: bytes) -> None:
         """Send bytes to everybody, unasked."""
@@ -68,7 +76,7 @@ class Scripted:
 
     def _serve(self, sock: socket.socket) -> None:
         frames = Frames()
-        with contextlib.suppress(OSError):
+        with sock, contextlib.suppress(OSError):
             while data := sock.recv(65536):
                 for words in self._commands_in(frames, data):
                     answer = self._answer(words)

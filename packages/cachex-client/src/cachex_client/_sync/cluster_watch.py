@@ -28,7 +28,9 @@ ASK_WITHIN = 0.3
 GRACE = 0.03
 """Seconds that who is slow to answer is waited for once another has answered."""
 LAST_WORD = 0.08
-"""Seconds in which a primary that was deposed may show that it is alive after all."""
+"""Seconds in which a primary that was demoted may show that it is alive after all, at least."""
+AS_OTHERS = 10
+"""How many times as long as another primary it may take for that."""
 INFO = pack(("INFO", "replication"))  # ROLE says the same, but few users may ask for that
 NODES = pack(("CLUSTER", "NODES"))
 PING = pack(("PING",))
@@ -46,7 +48,7 @@ def watch(links: "ClusterLinks", silent: Link) -> None:
         while map.still_silent(node, monotonic()):
             replicas = links.up_to_date().replicas.get(silent)
             if replicas is None:
-                if not _is_alive(silent):
+                if not _is_alive(silent, links):
                     log.info("callers let go", server=silent.name)
                     map.let_go(node)
                 return
@@ -93,9 +95,26 @@ def _leads(links: "ClusterLinks", primary: Address, link: Link) -> bool:
     return held is not None and links.map.holds_any(primary, held.owned)
 
 
-def _is_alive(link: Link) -> bool:
+def _is_alive(link: Link, links: "ClusterLinks") -> bool:
+    """
+    Ask a server whether it is alive; how long it may take depends on how long others take.
+
+    It has to be connected to, which a busy machine or a long way can make slow.
+    """
+    other = next((one for one in links.tables.replicas if one.health.ok), None)
+    took = 0.0 if other is None else _time_of_ping(other)
     try:
-        link.call_alone(PING, monotonic() + LAST_WORD)
+        link.call_alone(PING, monotonic() + max(LAST_WORD, AS_OTHERS * took))
     except PoolError:
         return False
     return True
+
+
+def _time_of_ping(link: Link) -> float:
+    """Return how many seconds a server takes to answer, 0 if it does not."""
+    started = monotonic()
+    try:
+        link.call_alone(PING, started + ASK_WITHIN)
+    except PoolError:
+        return 0.0
+    return monotonic() - started
