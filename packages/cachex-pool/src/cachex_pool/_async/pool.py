@@ -1,6 +1,7 @@
 # tools/unasync.py writes the sync twin of this file.
 """Borrowing connections: the async shell around `_core.state`."""
 
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from cachex_pool._concurrency import (
     SLICE,
     AsyncTicket,
     OutOfTime,
+    async_in_background,
     async_outlive,
     monotonic,
     survive_fork,
@@ -27,6 +29,9 @@ from cachex_pool.errors import (
 )
 from cachex_pool.observer import PoolObserver, audience, tell
 from cachex_pool.options import PoolOptions
+
+PROBE_PATIENCE = 0.1
+"""Seconds that a caller waits for the probe it has set off while the breaker is open."""
 
 
 class AsyncPool(AsyncMembers):
@@ -332,6 +337,8 @@ class AsyncPool(AsyncMembers):
         async def dial() -> AsyncConnection:
             return await self._dial(permit, deadline)
 
+        if permit.probe:
+            return await self._probe(permit, deadline)
         try:
             return await async_outlive(dial, self.release, deadline - monotonic())
         except OutOfTime:
@@ -339,3 +346,20 @@ class AsyncPool(AsyncMembers):
             raise ConnectTimeout(
                 self.endpoint.name, f"not connected within {waited:.3f} s"
             ) from None
+
+    async def _probe(self, permit: Permit, deadline: float) -> Any:
+        """
+        Find out in the background whether the server is back.
+
+        The caller waits a moment for the answer, as a server that is back gives one at once; it
+        does not wait for one that hangs.
+        """
+
+        async def dial() -> AsyncConnection:
+            return await self._dial(permit, math.inf)
+
+        seconds = min(PROBE_PATIENCE, deadline - monotonic())
+        try:
+            return await async_in_background(dial, self.release, seconds)
+        except OutOfTime:
+            raise self.unavailable(monotonic()) from None

@@ -137,7 +137,8 @@ class Members:
         breaker = self._state.breaker
         left = breaker.remaining(now)
         error = self._state.dial_error or breaker.last_error
-        if isinstance(error, AuthenticationFailed | HandshakeRefused) or (left <= 0 and error):
+        unseen = breaker.closed and error  # a failed dial whose pause is not over
+        if isinstance(error, AuthenticationFailed | HandshakeRefused) or (left <= 0 and unseen):
             return self._refusal(error)  # the former are for somebody to mend, not for waiting
         often = f" {breaker.consecutive} times in a row" if breaker.consecutive > 1 else ""
         return NodeUnavailable(
@@ -260,9 +261,9 @@ class Members:
 
     # -- the breaker
 
-    def report(self, error: Exception) -> None:
-        """Count a timeout against the node though no connection came back with it."""
-        self._failed(error, monotonic())
+    def report(self, error: Exception, times: int = 1) -> None:
+        """Count so many timeouts against the node though no connection came back with them."""
+        self._failed(error, monotonic(), times)
 
     def answered(self) -> None:
         """Note that the node answered; `release` does so by itself."""
@@ -275,10 +276,12 @@ class Members:
         if reopened:
             self._tell_breaker("closed")
 
-    def _failed(self, error: Exception, now: float) -> None:
+    def _failed(self, error: Exception, now: float, times: int = 1, dial: bool = False) -> None:
         state = self._state
         with self._lock:
-            opened = state.breaker.failed(copy(error), now, state.uses, random())
+            opened = state.breaker.failed(
+                copy(error), now, state.uses, random(), times=times, dial=dial
+            )
             idle = state.retire(now) if opened else ()
         if opened:
             self._close_all(idle, "breaker")
@@ -287,7 +290,7 @@ class Members:
     def _dial_failed(self, error: Exception, now: float, took: float) -> None:
         self._dial_failures += 1
         tell(self.observers, "dial_failed", self.endpoint, took=took, error=error)
-        self._failed(error, now)
+        self._failed(error, now, dial=True)
 
     def _tell_breaker(self, state: str, **facts: str) -> None:
         log.warning("breaker " + state, server=self.endpoint.name, **facts)
