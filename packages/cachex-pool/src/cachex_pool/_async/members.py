@@ -137,7 +137,7 @@ class AsyncMembers:
         breaker = self._state.breaker
         left = breaker.remaining(now)
         error = self._state.dial_error or breaker.last_error
-        unseen = breaker.closed and error  # a failed dial whose pause is not over
+        unseen = breaker.closed and not breaker.suspects and error  # a failed dial's pause
         if isinstance(error, AuthenticationFailed | HandshakeRefused) or (left <= 0 and unseen):
             return self._refusal(error)  # the former are for somebody to mend, not for waiting
         often = f" {breaker.consecutive} times in a row" if breaker.consecutive > 1 else ""

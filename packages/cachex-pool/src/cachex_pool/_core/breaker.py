@@ -38,6 +38,11 @@ class Breaker:
         """Whether everybody gets through."""
         return self.state == CLOSED
 
+    @property
+    def suspects(self) -> bool:
+        """Whether a call timed out and nothing was heard of the node since."""
+        return self._timed_out and self.options.enabled
+
     def lets_through(self, now: float, lasting: float = 1.0) -> bool:
         """
         Say whether a caller may try; if the breaker was open, that caller is the probe.

@@ -47,7 +47,7 @@ class Permit:
     __slots__ = ("__weakref__", "probe")
 
     def __init__(self, probe: bool = False) -> None:
-        self.probe = probe  # whether this connection tells if the node is back
+        self.probe = probe  # whether this connection tells if the node is there
 
 
 class Ticket(Protocol):
@@ -357,7 +357,7 @@ class PoolState:
         return self.breaker.lets_through(now, self.options.connect_timeout)
 
     def _permit(self) -> Permit:
-        permit = Permit(probe=not self.breaker.closed)
+        permit = Permit(probe=self.breaker.suspects or not self.breaker.closed)
         self._permits[id(permit)] = ref(permit, self._dead.append)
         return permit
 

@@ -32,6 +32,8 @@ from cachex_pool.options import PoolOptions
 
 PROBE_PATIENCE = 0.1
 """Seconds that a caller waits for the probe it has set off while the breaker is open."""
+DIAL_PATIENCE = 0.2
+"""Seconds that callers wait for a new connection at least, after a call has timed out."""
 
 
 class Pool(Members):
@@ -349,17 +351,30 @@ class Pool(Members):
 
     def _probe(self, permit: Permit, deadline: float) -> Any:
         """
-        Find out in the background whether the server is back.
+        Find out in the background whether the server is there.
 
-        The caller waits a moment for the answer, as a server that is back gives one at once; it
-        does not wait for one that hangs.
+        The caller waits a moment for the answer, as a server that is there gives one at once; it
+        does not wait for one that hangs. After a timeout a second silence opens the breaker.
         """
 
         def dial() -> Connection:
             return self._dial(permit, math.inf)
 
-        seconds = min(PROBE_PATIENCE, deadline - monotonic())
+        seconds = min(self._patience(), deadline - monotonic())
         try:
             return in_background(dial, self.release, seconds)
         except OutOfTime:
+            self._silent_again(seconds)
             raise self.unavailable(monotonic()) from None
+
+    def _patience(self) -> float:
+        """Return the seconds that are enough for a connection to a server that is there."""
+        if not self._state.breaker.closed:
+            return PROBE_PATIENCE
+        return max(DIAL_PATIENCE, 4 * self._dial_time / max(1, self._opened))
+
+    def _silent_again(self, seconds: float) -> None:
+        """Open the breaker, as a call and then a new connection were not answered in time."""
+        if self._state.breaker.closed and seconds >= DIAL_PATIENCE:
+            error = ConnectTimeout(self.endpoint.name, f"no answer within {seconds:.3f} s")
+            self._failed(error, monotonic(), dial=True)
