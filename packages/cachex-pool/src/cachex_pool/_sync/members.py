@@ -137,9 +137,10 @@ class Members:
         breaker = self._state.breaker
         left = breaker.remaining(now)
         error = self._state.dial_error or breaker.last_error
-        unseen = breaker.closed and not breaker.suspects and error  # a failed dial's pause
-        if isinstance(error, AuthenticationFailed | HandshakeRefused) or (left <= 0 and unseen):
-            return self._refusal(error)  # the former are for somebody to mend, not for waiting
+        pausing = breaker.closed and not breaker.suspects  # after a failed dial
+        final = isinstance(error, AuthenticationFailed | HandshakeRefused)  # for people to mend
+        if error is not None and (final or (left <= 0 and pausing)):
+            return self._refusal(error)
         often = f" {breaker.consecutive} times in a row" if breaker.consecutive > 1 else ""
         return NodeUnavailable(
             self.endpoint.name, f"it failed{often}, next try in {left:.2f} s; last: {error}"
