@@ -98,6 +98,86 @@ def test_a_straggler_does_not_prolong_the_pause() -> None:
     assert breaker.remaining(0.0) == pytest.approx(0.5)
 
 
+def test_a_straggler_does_not_prolong_a_pause_that_is_over() -> None:
+    breaker = Breaker(BreakerOptions(failures=1, open_for=0.5))
+    fail(breaker, 1, 0.0)
+    assert fail(breaker, 3, 0.7) == [False] * 3
+    assert breaker.lets_through(0.7)
+
+
+def test_callers_that_time_out_together_are_all_counted() -> None:
+    breaker = Breaker(BreakerOptions(failures=5))
+    assert not breaker.failed(ERROR, 0.0, 0, 1.0, times=4)
+    assert breaker.failed(ERROR, 0.0, 0, 1.0, times=50)
+    assert breaker.consecutive == 54
+
+
+@pytest.mark.parametrize("dial_first", [False, True])
+def test_a_call_and_a_connect_without_an_answer_open_it(dial_first: bool) -> None:
+    breaker = Breaker(BreakerOptions(failures=5))
+    assert not breaker.failed(ERROR, 0.0, 0, 1.0, dial=dial_first)
+    assert breaker.failed(ERROR, 0.0, 0, 1.0, dial=not dial_first)
+
+
+@pytest.mark.parametrize("dial", [False, True])
+def test_an_answer_clears_the_suspicion(dial: bool) -> None:
+    breaker = Breaker(BreakerOptions(failures=5))
+    breaker.failed(ERROR, 0.0, 0, 1.0, dial=dial)
+    assert breaker.suspects is not dial
+    breaker.succeeded()
+    assert not breaker.suspects
+    assert not breaker.failed(ERROR, 0.0, 0, 1.0, dial=not dial)
+
+
+def test_one_that_is_switched_off_suspects_nobody() -> None:
+    breaker = Breaker(BreakerOptions(enabled=False))
+    breaker.failed(ERROR, 0.0, 0, 1.0)
+    assert not breaker.suspects
+
+
+def test_the_time_a_probe_takes_is_part_of_the_next_pause() -> None:
+    breaker = Breaker(BreakerOptions(failures=1, open_for=0.5, max_open_for=1.5))
+    fail(breaker, 1, 0.0)
+    now = 0.0
+    for _ in range(5):
+        now += breaker.remaining(now)
+        assert breaker.lets_through(now)
+        fail(breaker, 1, now + 1.0)  # it hangs for as long as a connect may take
+        now += 1.0
+    assert breaker.remaining(now) == pytest.approx(0.5)  # and not 1.5
+
+
+def test_a_probe_that_took_longer_than_the_pause_is_followed_by_a_short_one() -> None:
+    breaker = Breaker(BreakerOptions(failures=1, open_for=0.4, max_open_for=0.4))
+    fail(breaker, 1, 0.0)
+    assert breaker.lets_through(0.4, lasting=3.0)
+    assert not breaker.lets_through(3.3)
+    fail(breaker, 1, 3.4)
+    assert breaker.remaining(3.4) == pytest.approx(0.1)
+
+
+@given(st.floats(0, 1), st.floats(1, 10_000), st.floats(0, 1))
+def test_however_long_the_outage_a_probe_goes_every_second_and_a_half(
+    chance: float, outage: float, connect: float
+) -> None:
+    options = BreakerOptions()
+    breaker = Breaker(options)
+    now = 0.0
+    for _ in range(options.failures):
+        breaker.failed(ERROR, now, 0, chance, dial=True)
+    probes = 0
+    while now < outage and probes < 100:
+        pause = breaker.remaining(now)
+        assert pause <= 1.5
+        now += pause
+        assert breaker.lets_through(now, lasting=1.0)
+        started = now
+        now += connect
+        breaker.failed(ERROR, now, 0, chance, dial=True)
+        assert now + breaker.remaining(now) - started <= max(1.5, connect + 0.125) + 1e-6
+        probes += 1
+
+
 def test_one_that_is_switched_off_never_opens() -> None:
     breaker = Breaker(BreakerOptions(enabled=False))
     assert not any(fail(breaker, 1000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import sys
 from typing import Any
@@ -295,3 +296,55 @@ def test_an_idle_connection_goes_out_though_the_breaker_is_open() -> None:
     assert state.request(0.0) is connection
     with pytest.raises(Unavailable):
         state.request(0.0)
+
+
+def given_up(**options: Any) -> PoolState:
+    """A pool whose server refused connections until the breaker opened."""
+    state = PoolState(PoolOptions(**options))
+    for _ in range(5):
+        state.breaker.failed(OSError("refused"), 0.0, 0, 0.5, dial=True)
+    return state
+
+
+def test_a_probe_is_marked_as_one() -> None:
+    state = given_up()
+    assert not PoolState(PoolOptions()).request(0.0).probe
+    assert state.request(10.0).probe
+
+
+def test_after_a_timeout_a_new_connection_shows_whether_the_server_is_there() -> None:
+    state = PoolState(PoolOptions())
+    state.breaker.failed(OSError("silent"), 0.0, 0, 0.5)
+    assert state.request(0.0).probe
+    state.breaker.succeeded()
+    assert not state.request(0.0).probe
+
+
+def test_while_a_probe_is_under_way_nobody_queues_behind_it() -> None:
+    state = given_up(connect_timeout=0.1)
+    probe = state.request(10.0)
+    for now in (10.0, 10.6, 20.0):  # however long it takes
+        with pytest.raises(Unavailable):
+            state.request(now)
+    assert not state.waiting
+    state.surrender(probe, 20.0)
+    assert state.request(20.0).probe
+
+
+def test_a_probe_whose_caller_was_killed_makes_room_for_another() -> None:
+    state = given_up()
+    probe = state.request(10.0)
+    del probe
+    gc.collect()
+    assert state.request(20.0).probe
+
+
+def test_the_pause_of_failed_connects_does_not_hold_a_probe_up() -> None:
+    state = PoolState(PoolOptions(max_backoff=60.0, backoff=60.0))
+    for _ in range(5):
+        permit = state.request(0.0) if state.breaker.closed and not state.pause_left(0.0) else None
+        if permit is not None:
+            state.dial_failed(permit, OSError("refused"), 0.0, 1.0)
+        state.breaker.failed(OSError("refused"), 0.0, 0, 0.5, dial=True)
+    assert state.pause_left(2.0) > 0
+    assert state.request(2.0).probe

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from copy import copy
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cachex_pool.forks import run_after_fork, same_process
 
@@ -122,6 +122,63 @@ async def async_outlive(
     return task.result()
 
 
+def in_background(work: Callable[[], T], rescue: Callable[[T], None], seconds: float) -> T:
+    """
+    Do the work in a thread that goes on when the caller is out of time.
+
+    Its result then goes to `rescue`. OutOfTime after `seconds`.
+    """
+    errand = _Background(work, rescue)
+    if not spawn(errand.run):
+        return work()
+    return errand.wait(seconds)
+
+
+class _Background(Generic[T]):
+    """Work of another thread, whose result goes to the caller, or to `rescue` without one."""
+
+    def __init__(self, work: Callable[[], T], rescue: Callable[[T], None]) -> None:
+        self._work = work
+        self._rescue = rescue
+        self._lock = threading.Lock()
+        self._ended = threading.Lock()
+        self._ended.acquire()
+        self._left = False
+        self._results: list[T] = []
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            result = self._work()
+        except BaseException as error:  # the caller's, if there is one
+            self._error = error
+            self._ended.release()
+            return
+        with self._lock:
+            left = self._left
+            if not left:
+                self._results.append(result)
+        if left:
+            self._rescue(result)
+        self._ended.release()
+
+    def wait(self, seconds: float) -> T:
+        try:
+            self._ended.acquire(timeout=max(0.0, seconds))
+        finally:
+            with self._lock:
+                self._left = True
+        if self._results:
+            return self._results.pop()
+        if self._error is not None:
+            raise self._error
+        raise OutOfTime
+
+
+async_in_background = async_outlive
+"""A task goes on without its caller anyway."""
+
+
 class AsyncOnce:
     """Work that many callers want and one task does; it goes on when callers leave."""
 
@@ -171,12 +228,13 @@ def _rescuer(rescue: Callable[[T], None]) -> Callable[["asyncio.Task[T]"], None]
     return done
 
 
-def spawn(work: Callable[[], object]) -> None:
-    """Do the work beside the caller, in a daemon thread, if there can be one more."""
+def spawn(work: Callable[[], object]) -> bool:
+    """Do the work beside the caller, in a daemon thread; False if there can be none."""
     try:
         threading.Thread(target=work, name="cachex-pool", daemon=True).start()
-    except RuntimeError:  # no more threads, or the interpreter is ending: the caller has his reply
-        return
+    except RuntimeError:  # no more threads, or the interpreter is ending
+        return False
+    return True
 
 
 _tasks: set["asyncio.Task[Any]"] = set()
@@ -227,12 +285,14 @@ __all__ = [
     "StateLock",
     "Ticket",
     "async_dial_until",
+    "async_in_background",
     "async_later",
     "async_outlive",
     "async_owner",
     "async_spawn",
     "close_at_exit",
     "dial_until",
+    "in_background",
     "monotonic",
     "outlive",
     "owner",

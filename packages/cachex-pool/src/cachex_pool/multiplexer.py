@@ -122,7 +122,8 @@ class AsyncMultiplexer:
     async def _share(self, deadline: float) -> AsyncConnection:
         """Borrow the connection to share, together with all who ask meanwhile."""
         started = monotonic()
-        if self._state.breaker.remaining(started) > 0 and not self._sharing.running:
+        breaker = self._state.breaker
+        if not breaker.closed and (breaker.remaining(started) > 0 or self._sharing.running):
             raise self.pool.unavailable(started)
         while True:
             try:

@@ -27,8 +27,9 @@ class BreakerOptions:
 
     It opens after `failures` connect failures or timeouts in a row, or when at least
     `ratio` of at least `volume` uses failed within `window` seconds; it stays open for
-    `open_for` seconds, doubling up to `max_open_for`, with jitter, and lets one probe
-    through at a time.
+    `open_for` seconds, doubling up to `max_open_for`, with jitter, and then lets one probe through
+    at a time, in the background. It also opens when a connect fails after a call has timed out, as
+    the node was then silent on two connections.
     """
 
     enabled: bool = attrs.field(default=True, validator=made_of(bool))
@@ -37,7 +38,7 @@ class BreakerOptions:
     volume: int = attrs.field(default=20, validator=whole(1))
     window: float = attrs.field(default=10.0, validator=number(above=0))
     open_for: float = attrs.field(default=0.5, validator=number(above=0))
-    max_open_for: float = attrs.field(default=10.0, validator=number(above=0))
+    max_open_for: float = attrs.field(default=1.5, validator=number(above=0))
 
 
 @attrs.frozen(kw_only=True, slots=True)

@@ -1,6 +1,7 @@
 # tools/unasync.py writes the sync twin of this file.
 """Borrowing connections: the async shell around `_core.state`."""
 
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from cachex_pool._concurrency import (
     SLICE,
     AsyncTicket,
     OutOfTime,
+    async_in_background,
     async_outlive,
     close_at_exit,
     monotonic,
@@ -28,6 +30,11 @@ from cachex_pool.errors import (
 from cachex_pool.forks import register, run_after_fork, same_process
 from cachex_pool.observer import PoolObserver, audience, tell
 from cachex_pool.options import PoolOptions
+
+PROBE_PATIENCE = 0.1
+"""Seconds that a caller waits for the probe it has set off while the breaker is open."""
+DIAL_PATIENCE = 0.2
+"""Seconds that callers wait for a new connection at least, after a call has timed out."""
 
 
 class AsyncPool(AsyncMembers):
@@ -337,6 +344,8 @@ class AsyncPool(AsyncMembers):
         async def dial() -> AsyncConnection:
             return await self._dial(permit, deadline)
 
+        if permit.probe:
+            return await self._probe(permit, deadline)
         try:
             return await async_outlive(dial, self.release, deadline - monotonic())
         except OutOfTime:
@@ -344,3 +353,33 @@ class AsyncPool(AsyncMembers):
             raise ConnectTimeout(
                 self.endpoint.name, f"not connected within {waited:.3f} s"
             ) from None
+
+    async def _probe(self, permit: Permit, deadline: float) -> Any:
+        """
+        Find out in the background whether the server is there.
+
+        The caller waits a moment for the answer, as a server that is there gives one at once; it
+        does not wait for one that hangs. After a timeout a second silence opens the breaker.
+        """
+
+        async def dial() -> AsyncConnection:
+            return await self._dial(permit, math.inf)
+
+        seconds = min(self._patience(), deadline - monotonic())
+        try:
+            return await async_in_background(dial, self.release, seconds)
+        except OutOfTime:
+            self._silent_again(seconds)
+            raise self.unavailable(monotonic()) from None
+
+    def _patience(self) -> float:
+        """Return the seconds that are enough for a connection to a server that is there."""
+        if not self._state.breaker.closed:
+            return PROBE_PATIENCE
+        return max(DIAL_PATIENCE, 4 * self._dial_time / max(1, self._opened))
+
+    def _silent_again(self, seconds: float) -> None:
+        """Open the breaker, as a call and then a new connection were not answered in time."""
+        if self._state.breaker.closed and seconds >= DIAL_PATIENCE:
+            error = ConnectTimeout(self.endpoint.name, f"no answer within {seconds:.3f} s")
+            self._failed(error, monotonic(), dial=True)

@@ -44,7 +44,10 @@ class Held(Protocol):
 class Permit:
     """The right to open one connection, in the place that is kept for it."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "probe")
+
+    def __init__(self, probe: bool = False) -> None:
+        self.probe = probe  # whether this connection tells if the node is there
 
 
 class Ticket(Protocol):
@@ -151,9 +154,7 @@ class PoolState:
                 return connection
             if self._may_open(now):
                 return self._permit()
-        if self.breaker.remaining(now) > 0:
-            raise Unavailable
-        if self.pause_left(now) > 0:
+        if not self.breaker.closed or self.pause_left(now) > 0:
             raise Unavailable
         if len(self.waiting) >= self.options.waiting_limit:
             raise QueueFull
@@ -343,16 +344,20 @@ class PoolState:
             return None
 
     def _may_open(self, now: float) -> bool:
-        if len(self._permits) >= self.options.max_dials or now < self._gate:
+        probe = not self.breaker.closed
+        if probe and self._permits:  # one connection at a time tells whether the node is back
+            self.reap()
+        most = 1 if probe else self.options.max_dials
+        if len(self._permits) >= most or (now < self._gate and not probe):
             return False
         if len(self._members) + len(self._permits) >= self.options.max_size:
             self.reap()
             if len(self._members) + len(self._permits) >= self.options.max_size:
                 return False
-        return self.breaker.lets_through(now)
+        return self.breaker.lets_through(now, self.options.connect_timeout)
 
     def _permit(self) -> Permit:
-        permit = Permit()
+        permit = Permit(probe=self.breaker.suspects or not self.breaker.closed)
         self._permits[id(permit)] = ref(permit, self._dead.append)
         return permit
 

@@ -159,8 +159,10 @@ class Members:
         breaker = self._state.breaker
         left = breaker.remaining(now)
         error = self._state.dial_error or breaker.last_error
-        if isinstance(error, AuthenticationFailed | HandshakeRefused) or (left <= 0 and error):
-            return self._refusal(error)  # the former are for somebody to mend, not for waiting
+        pausing = breaker.closed and not breaker.suspects  # after a failed dial
+        final = isinstance(error, AuthenticationFailed | HandshakeRefused)  # for people to mend
+        if error is not None and (final or (left <= 0 and pausing)):
+            return self._refusal(error)
         often = f" {breaker.consecutive} times in a row" if breaker.consecutive > 1 else ""
         return NodeUnavailable(
             self.endpoint.name, f"it failed{often}, next try in {left:.2f} s; last: {error}"
@@ -302,9 +304,9 @@ class Members:
 
     # -- the breaker
 
-    def report(self, error: Exception) -> None:
-        """Count a timeout against the node though no connection came back with it."""
-        self._failed(error, monotonic())
+    def report(self, error: Exception, times: int = 1) -> None:
+        """Count so many timeouts against the node though no connection came back with them."""
+        self._failed(error, monotonic(), times)
 
     def answered(self) -> None:
         """Note that the node answered; `release` does so by itself."""
@@ -317,10 +319,12 @@ class Members:
         if reopened:
             self._tell_breaker("closed")
 
-    def _failed(self, error: Exception, now: float) -> None:
+    def _failed(self, error: Exception, now: float, times: int = 1, dial: bool = False) -> None:
         state = self._state
         with self._lock:
-            opened = state.breaker.failed(copy(error), now, state.uses, random())
+            opened = state.breaker.failed(
+                copy(error), now, state.uses, random(), times=times, dial=dial
+            )
             idle = state.retire(now) if opened else ()
         if opened:
             self._close_all(idle, "breaker")
@@ -329,7 +333,7 @@ class Members:
     def _dial_failed(self, error: Exception, now: float, took: float) -> None:
         self._dial_failures += 1
         tell(self.observers, "dial_failed", self.endpoint, took=took, error=error)
-        self._failed(error, now)
+        self._failed(error, now, dial=True)
 
     def _tell_breaker(self, state: str, **facts: str) -> None:
         log.warning("breaker " + state, server=self.endpoint.name, **facts)

@@ -85,7 +85,7 @@ class AsyncConnection(asyncio.Protocol):
         self.paused: asyncio.Future[None] | None = None
         self.quiet_since = monotonic()
         self.on_end: Callable[[AsyncConnection, Exception], None] | None = None
-        self.on_silence: Callable[[DeadlineExceeded], None] | None = None
+        self.on_silence: Callable[[DeadlineExceeded, int], None] | None = None
         self.on_overdue: Callable[[], None] | None = None
         self.name = name
         self.peer: tuple[str, int] | None = None
@@ -309,7 +309,7 @@ class AsyncConnection(asyncio.Protocol):
         self._alarm, self._alarm_at = None, _NEVER
         now = monotonic()
         first_unsent = len(self._pending) - self._unsent
-        late = told = False
+        late, told = False, 0
         following = _NEVER
         for position, (future, deadline, _) in enumerate(self._pending):
             if deadline > now:
@@ -317,14 +317,15 @@ class AsyncConnection(asyncio.Protocol):
                 continue
             late = True  # a tombstone too: its caller may have had less patience than he said
             if not future.done():
-                told = True
+                told += 1
                 sent = position < first_unsent
                 phase = "waiting for the reply" if sent else "sending the command"
                 future.set_exception(DeadlineExceeded(self.name, phase, written=sent))
         silence = now - self.quiet_since
         stuck = late and silence >= STUCK_AFTER
         if (told or stuck) and silence > SILENT_AFTER and self.on_silence is not None:
-            self.on_silence(DeadlineExceeded(self.name, "waiting for replies", written=True))
+            silent = DeadlineExceeded(self.name, "waiting for replies", written=True)
+            self.on_silence(silent, max(1, told))
         if stuck:
             self._finish(ConnectionLost(self.name, "it answers no more", written=True))
             return
