@@ -83,7 +83,7 @@ class AsyncSentinelClient(AsyncDefaultClient):
         if verdict.demoted:
             link.pool.retire("read-only")
             await links.find(min(deadline, monotonic() + FIND_WITHIN))
-        elif verdict.blame and link is links.primary:
+        elif (verdict.blame or verdict.patient) and link is links.primary:
             links.want()
 
     async def ready(self) -> None:

@@ -83,7 +83,7 @@ class SentinelClient(DefaultClient):
         if verdict.demoted:
             link.pool.retire("read-only")
             links.find(min(deadline, monotonic() + FIND_WITHIN))
-        elif verdict.blame and link is links.primary:
+        elif (verdict.blame or verdict.patient) and link is links.primary:
             links.want()
 
     def ready(self) -> None:
