@@ -71,6 +71,7 @@ class AsyncSentinelClient(AsyncDefaultClient):
         return TopologyView(kind="sentinel", nodes=tuple(nodes), refreshes=count)
 
     def _open_links(self) -> Any:
+        self.map.listen_with(self.options)
         return AsyncSentinelLinks(self.map, self.options, self._observers)
 
     async def _ready(self, deadline: float) -> Any:

@@ -71,6 +71,7 @@ class SentinelClient(DefaultClient):
         return TopologyView(kind="sentinel", nodes=tuple(nodes), refreshes=count)
 
     def _open_links(self) -> Any:
+        self.map.listen_with(self.options)
         return SentinelLinks(self.map, self.options, self._observers)
 
     def _ready(self, deadline: float) -> Any:
