@@ -35,7 +35,7 @@ OPTIONS: dict[str, Any] = {
     "socket_connect_timeout": DEADLINE,
 }
 REFUSING = ("read-only", "full", "no-disk", "no-replicas", "busy")
-"""What a server that answers refuses because of its state; a full one refuses not all that writes."""
+"""What a server that answers refuses because of its state; a full one refuses only some writes."""
 TROUBLES = ("refused", "reset", "blackhole", "stopped", *REFUSING)
 HANGING = ("blackhole", "stopped")
 PAGE: dict[str, Any] = {
