@@ -207,6 +207,22 @@ def test_who_does_not_let_us_in_is_not_asked_twice_but_another_is(
     assert judge(error, spec) == Verdict(again=True, here=False)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        reply_error("UNBLOCKED force unblock, instance state changed (master -> replica?)"),
+        reply_error("LOADING Redis is loading the dataset in memory"),
+        ConnectionLost(NAME, "closed by the server", written=False),
+    ],
+    ids=named,
+)
+@pytest.mark.parametrize("name", ["WAIT", "WAITAOF"])
+def test_another_connection_is_not_asked_for_the_writes_of_this_one(
+    error: Exception, name: str
+) -> None:
+    assert not judge(error, custom(name, 1, 1, 100).spec).again
+
+
 # Where and when
 
 

@@ -60,6 +60,9 @@ PERSEVERANCE = 4
 REDIRECTS = 8
 """How often one command follows MOVED and ASK."""
 
+_OF_ITS_CONNECTION = frozenset(("WAIT", "WAITAOF"))
+"""Commands that ask about the writes of their connection: elsewhere the answer would be wrong."""
+
 _VERDICTS = {
     Action.WAIT: TURNED_AWAY,
     Action.SUSPEND: SUSPENDED,
@@ -77,6 +80,8 @@ def is_rejection(reply: object) -> bool:
 
 def judge(error: Exception, spec: Spec) -> Verdict:
     """Say what an error, raised or replied, means for a command."""
+    if spec.name in _OF_ITS_CONNECTION:
+        return FINAL
     if not isinstance(error, PoolError):
         row = row_of(error)
         return FINAL if row is None else _VERDICTS.get(row.action, FINAL)
