@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachex_client import ClientOptions, RetryOptions
-from cachex_client._core.retry import Budget, Verdict, is_rejection, judge, may_repeat
+from cachex_client._core.retry import (
+    SUSPENDED,
+    TURNED_AWAY,
+    Budget,
+    Verdict,
+    is_rejection,
+    judge,
+    may_repeat,
+)
 from cachex_client.command import Spec
 from cachex_client.commands import custom, scripts, strings
 from cachex_pool import (
@@ -106,7 +114,25 @@ def test_what_may_have_been_written_is_sent_again_only_if_twice_is_like_once(
 def test_what_the_server_rejected_is_sent_again_after_a_pause(reply: str, spec: Spec) -> None:
     error = reply_error(reply)
     assert is_rejection(error)
-    assert judge(error, spec) == Verdict(again=True, here=True, at_once=False, blame=True)
+    assert judge(error, spec) == Verdict(again=True, blame=True, patient=True)
+
+
+@pytest.mark.parametrize("spec", BOTH)
+def test_a_primary_without_its_replicas_is_well_and_nobody_else_can_take_its_writes(
+    spec: Spec,
+) -> None:
+    error = reply_error("NOREPLICAS Not enough good replicas to write.")
+    assert is_rejection(error)
+    assert judge(error, spec) == Verdict(again=True, blame=False, passing=True, patient=True)
+
+
+@pytest.mark.parametrize("verdict", [TURNED_AWAY, SUSPENDED])
+def test_a_server_that_turns_commands_away_is_asked_as_often_as_it_is_worth_waiting_for(
+    verdict: Verdict,
+) -> None:
+    assert may_repeat(verdict, 1000, 4, waits=True)
+    assert [may_repeat(verdict, 3, 4), may_repeat(verdict, 4, 4)] == [True, False]
+    assert not may_repeat(verdict, 1, 1, waits=True)  # one attempt is one attempt
 
 
 @pytest.mark.parametrize("spec", BOTH)
@@ -141,7 +167,6 @@ def test_a_read_only_server_is_no_primary_any_more_but_not_unwell(spec: Spec) ->
         "NOAUTH Authentication required.",
         "NOPERM this user has no permissions",
         "NOSCRIPT No matching script",
-        "NOREPLICAS Not enough good replicas to write.",
         "MISCONF Redis is configured to save RDB snapshots",
         "BUSY Redis is busy running a script.",
         "EXECABORT Transaction discarded because of previous errors.",
@@ -180,6 +205,22 @@ def test_who_does_not_let_us_in_is_not_asked_twice_but_another_is(
     error: Exception, spec: Spec
 ) -> None:
     assert judge(error, spec) == Verdict(again=True, here=False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        reply_error("UNBLOCKED force unblock, instance state changed (master -> replica?)"),
+        reply_error("LOADING Redis is loading the dataset in memory"),
+        ConnectionLost(NAME, "closed by the server", written=False),
+    ],
+    ids=named,
+)
+@pytest.mark.parametrize("name", ["WAIT", "WAITAOF"])
+def test_another_connection_is_not_asked_for_the_writes_of_this_one(
+    error: Exception, name: str
+) -> None:
+    assert not judge(error, custom(name, 1, 1, 100).spec).again
 
 
 # Where and when

@@ -216,6 +216,24 @@ def test_nobody_being_there_is_told_and_raises_nothing_else(
     assert "does not answer" in fails(cachex_check.Command)[0]
 
 
+@pytest.mark.parametrize("ping", ["+ping", "-ping"])
+def test_a_server_whose_user_may_not_ask_how_it_is_answers_all_the_same(
+    standalone: Standalone, make_cache: Make, ping: str
+) -> None:
+    rules = ("~*", "+@all", "-info", "-config", ping)
+    standalone.command("ACL", "SETUSER", "ann", "on", ">hush", *rules)
+    make_cache(standalone.url, username="ann", password="hush")
+    report = checked()
+    assert "answers, but this user is not told how it is" in said(report, "warning")
+    assert "ACL SETUSER: +info" in said(report)
+    assert said(report, "error") == ""
+    shown = run(cachex_check.Command)
+    assert "answers; no INFO" in shown
+    assert "does not answer" not in shown
+    assert (report["servers"][0]["latency"] is not None) is (ping == "+ping")
+    assert "answers; no INFO" in run(cachex_stats.Command)
+
+
 def test_settings_that_cannot_work_are_told_with_what_was_meant(make_cache: Make) -> None:
     caches = {"default": project.entry("redis://127.0.0.1:1", MAX_CONECTIONS=3)}
     caches["default"]["OPTIONS"] = {"MAX_CONECTIONS": caches["default"].pop("MAX_CONECTIONS")}

@@ -13,10 +13,12 @@ from django.contrib.sessions.backends.cache import SessionStore
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDatabaseStore
 
 from cachex_client import AsyncCache, Cache
+from cachex_client.error_codes import TABLE, Cause, ErrorCode
 from cachex_client.limits import RateLimit
 from django_cachex import failures
 from django_cachex.errors import CacheUnavailable
 from django_cachex.failures import ENDING_EARLY, FALLBACKS, FALLBACKS_OF_BULK, Failures
+from support.proxy import Proxy
 from support.servers import Standalone
 from support.waiting import eventually, lasting
 
@@ -177,13 +179,40 @@ def test_an_error_of_the_caller_is_raised(standalone: Standalone, make_cache: Ma
     assert cache.failures.ignored == {}
 
 
-def test_a_full_server_is_reported(standalone: Standalone, make_cache: Make) -> None:
+def test_a_full_server_is_trouble(standalone: Standalone, make_cache: Make) -> None:
     cache = make_cache(standalone.url, **OPTIONS)
     standalone.command("CONFIG", "SET", "maxmemory", "1")
-    with pytest.raises(redis.exceptions.OutOfMemoryError):
-        cache.set("k", 1)
-    with pytest.raises(redis.exceptions.OutOfMemoryError):
-        cache.set_many({"k": 1})
+    assert cache.set("k", 1) is False
+    assert cache.set_many({"k": 1}) == ["k"]
+    assert cache.failures.ignored == {"set": 1, "set_many": 1}
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.code}-{row.contains}".strip("-"))
+def test_an_error_reply_is_ignored_or_raised_as_the_table_of_codes_says(
+    standalone: Standalone, make_cache: Make, row: ErrorCode
+) -> None:
+    text = f"-{row.code} 1 127.0.0.1:1 {row.contains}\r\n".encode()
+    with Proxy(standalone) as front:
+        cache = make_cache(front.url, **OPTIONS, retry=False)
+        cache.get("k")
+        for command in ("SET", "HGETALL", "SSCAN", "EVALSHA", "EVAL"):
+            front.inject_reply(text, to=command, times=100)
+        calls: list[Callable[[], Any]] = [
+            lambda: cache.set("k", 1),
+            lambda: cache.set_many({"k": 1}),
+            lambda: cache.hgetall("k"),
+            lambda: list(cache.sscan_iter("k")),
+            lambda: cache.incr_many({"k": 1}),
+            lambda: cache.pipeline().set("k", 1).execute(),
+        ]
+        if row.cause is Cause.STATE:
+            assert [call() for call in calls] == [False, ["k"], {}, [], {}, [False]]
+            return
+        for call in calls:
+            with pytest.raises(redis.exceptions.RedisError) as caught:
+                call()
+            assert caught.value.code == row.code  # type: ignore[attr-defined]
+        assert cache.failures.ignored == {}
 
 
 def test_a_wrong_password_is_reported(standalone: Standalone, make_cache: Make) -> None:

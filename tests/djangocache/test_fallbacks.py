@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -15,9 +17,11 @@ from django.contrib.sessions.backends.cache import SessionStore
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDatabaseStore
 
 import fallback_tables
+from django_cachex import failures
 from django_cachex.errors import CacheUnavailable
 from fallback_tables import called
 from support.proxy import MakeProxy, Proxy
+from support.refusals import busy, no_disk
 from support.servers import Standalone
 from support.waiting import Pulse
 
@@ -30,7 +34,9 @@ OPTIONS: dict[str, Any] = {
     "socket_timeout": DEADLINE,
     "socket_connect_timeout": DEADLINE,
 }
-TROUBLES = ("refused", "reset", "blackhole", "stopped", "read-only")
+REFUSING = ("read-only", "full", "no-disk", "no-replicas", "busy")
+"""What a server that answers refuses because of its state; a full one refuses only some writes."""
+TROUBLES = ("refused", "reset", "blackhole", "stopped", *REFUSING)
 HANGING = ("blackhole", "stopped")
 PAGE: dict[str, Any] = {
     **OPTIONS,
@@ -59,12 +65,21 @@ def befall(standalone: Standalone, in_front: Proxy) -> Iterator[Callable[[str], 
             in_front.blackhole()
         elif trouble == "stopped":
             standalone.pause()
+        elif trouble == "full":
+            standalone.command("CONFIG", "SET", "maxmemory", "1")
+        elif trouble == "no-disk":
+            stack.enter_context(no_disk(standalone))
+        elif trouble == "no-replicas":
+            standalone.command("CONFIG", "SET", "min-replicas-to-write", "9")
+        elif trouble == "busy":
+            stack.enter_context(busy(standalone))
         else:
             standalone.command("REPLICAOF", "127.0.0.1", "1")
 
-    yield befall
-    if standalone.paused:
-        standalone.resume()
+    with ExitStack() as stack:
+        yield befall
+        if standalone.paused:
+            standalone.resume()
     standalone.command("REPLICAOF", "NO", "ONE")
 
 
@@ -120,7 +135,7 @@ def check(answers: dict[str, Any]) -> None:
     assert wrong == {}
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("trouble", [one for one in TROUBLES if one != "full"])
 def test_every_method_answers_what_is_documented(
     trouble: str, in_front: Proxy, make_cache: Make, befall: Callable[[str], None]
 ) -> None:
@@ -135,7 +150,7 @@ def test_every_method_answers_what_is_documented(
     )
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("trouble", [one for one in TROUBLES if one != "full"])
 def test_every_method_answers_a_task_what_is_documented(
     trouble: str, in_front: Proxy, make_cache: Make, befall: Callable[[str], None], run: Any
 ) -> None:
@@ -150,6 +165,81 @@ def test_every_method_answers_a_task_what_is_documented(
         }
 
     check(run(ask()))
+
+
+CODES = {
+    "read-only": "READONLY",
+    "full": "OOM",
+    "no-disk": "MISCONF",
+    "no-replicas": "NOREPLICAS",
+    "busy": "BUSY",
+}
+
+
+@pytest.mark.parametrize("twin", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("trouble", REFUSING)
+def test_what_the_state_of_a_server_refuses_is_ignored_counted_and_logged_once(
+    trouble: str,
+    twin: bool,
+    standalone: Standalone,
+    make_cache: Make,
+    befall: Callable[[str], None],
+    run: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING, "django_cachex")
+    cache = make_cache(standalone.url, **OPTIONS)
+    raising = make_cache(standalone.url, alias="raising", socket_timeout=DEADLINE)
+    cache.set("there", 1)
+    befall(trouble)
+
+    def call(method: str, *arguments: Any) -> Any:
+        if not twin:
+            return getattr(cache, method)(*arguments)
+
+        async def main() -> Any:
+            return await getattr(cache, f"a{method}")(*arguments)
+
+        return run(main())
+
+    for _ in range(3):
+        assert call("set", "k", 1) is False
+        assert call("set_many", {"k": 1, "l": 2}) == ["k", "l"]
+        assert call("get", "there") == (None if trouble == "busy" else 1)
+        results = cache.pipeline().set("k", 1).get("there").hset("h", "f", 1)
+        results = run(results.aexecute()) if hasattr(results, "aexecute") else results.execute()
+        assert results == [False, None if trouble == "busy" else 1, 0]
+    ignored = cache.failures.ignored
+    assert (ignored["set"], ignored["set_many"], ignored["hset"]) == (6, 3, 3)
+    assert (cache.failures.outages, cache.failures.away) == (1, True)
+    (told,) = [one for one in caplog.records if one.name == "django_cachex.failures"]
+    assert "is refused what it asks for" in told.getMessage()
+    with pytest.raises(redis.exceptions.ResponseError) as caught:
+        raising.set("k", 1)
+    assert caught.value.code == CODES[trouble]  # type: ignore[attr-defined]
+
+
+def test_reads_that_go_on_do_not_end_an_outage_of_writes(
+    standalone: Standalone,
+    make_cache: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(failures, "QUIET", 0.0)
+    caplog.set_level(logging.WARNING, "django_cachex")
+    cache = make_cache(standalone.url, **OPTIONS)
+    standalone.command("CONFIG", "SET", "maxmemory", "1")
+    for number in range(5):
+        assert cache.set("k", number) is False
+        assert cache.get("k") is None
+        assert cache.pipeline().get("k").execute() == [None]
+    assert (cache.failures.outages, cache.failures.away) == (1, True)
+    standalone.command("CONFIG", "SET", "maxmemory", "0")
+    assert cache.get("k") is None
+    assert cache.failures.away
+    assert cache.set("k", 1)
+    assert not cache.failures.away
+    assert len([one for one in caplog.records if one.name == "django_cachex.failures"]) == 2
 
 
 # What it costs
@@ -290,7 +380,7 @@ def test_a_session_is_tried_once(
         assert SessionStore("a" * 32).get("user") is None
         took = time.monotonic() - started
     assert took < DEADLINE + SLACK + 3 * pulse.worst
-    if trouble != "read-only":
+    if trouble not in REFUSING:
         assert in_front.count("SET") <= 8
 
 

@@ -22,6 +22,7 @@ from cachex_pool import (
     HandshakeRefused,
     PoolOptions,
 )
+from cachex_pool._wire.protocol import PASSING
 from support.proxy import Proxy
 from support.scripted import Scripted
 from support.servers import Server, Standalone
@@ -319,6 +320,36 @@ def test_a_database_that_does_not_exist_is_refused_with_the_servers_words(
 ) -> None:
     with pytest.raises(HandshakeRefused, match=r"out of range.*SELECT"):
         make_pool(at(standalone, db=999)).call(say("PING"), say.soon())
+
+
+def test_a_user_who_may_not_select_a_database_has_the_right_password_all_the_same(
+    make_pool: Any, standalone: Standalone, say: Any
+) -> None:
+    standalone.command("ACL", "SETUSER", "ann", "on", ">hush", "~*", "+@all", "-select")
+    ann = {"username": "ann", "password": "hush"}
+    with pytest.raises(HandshakeRefused, match=r"permissions.*SELECT") as caught:
+        make_pool(at(standalone, db=1, **ann)).call(say("PING"), say.soon())
+    assert not isinstance(caught.value, redis.exceptions.AuthenticationError)
+    assert make_pool(at(standalone, **ann)).call(say("GET", "a"), say.soon()) is None
+
+
+@pytest.mark.parametrize("code", sorted(PASSING))
+def test_a_server_that_cannot_for_the_moment_is_tried_again_and_refuses_no_setting(
+    make_pool: Any, say: Any, code: str
+) -> None:
+    answers = [f"-{code} for the moment\r\n".encode()]
+
+    def reply(words: tuple[bytes, ...]) -> bytes:
+        if words[0] == b"HELLO":
+            return b"%1\r\n$5\r\nproto\r\n:3\r\n"
+        return answers.pop() if words[0] == b"SELECT" and answers else b"+OK\r\n"
+
+    with Scripted(reply, greet=False) as server:
+        pool = make_pool(at(server, db=1), PoolOptions(max_backoff=0.02))
+        with pytest.raises(ConnectFailed, match="for the moment") as caught:
+            pool.call(say("PING"), say.soon())
+        assert type(caught.value) is ConnectFailed
+        eventually(lambda: pool.call(say("PING"), say.soon()), ignore=(ConnectFailed,))
 
 
 def test_a_full_server_is_named_and_used_again_when_it_has_room(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import cachex_client
 from cachex_client import AsyncDefaultClient, ClientOptions, DefaultClient
 from support.colours import Awaited, own_loop
 
@@ -16,6 +17,9 @@ class MakeClient(Protocol):
     def __call__(
         self, servers: Any, options: ClientOptions | None = None, **settings: Any
     ) -> Any: ...
+
+    def of(self, kind: str, *arguments: Any, **settings: Any) -> Any:
+        """Make a "ClusterClient" or the like."""
 
 
 @contextmanager
@@ -33,7 +37,14 @@ def client_maker(colour: str) -> Iterator[MakeClient]:
             made.append(client if colour == "sync" else Awaited(client, loop))
             return made[-1]
 
+        def of(kind: str, *arguments: Any, **settings: Any) -> Any:
+            prefix = "" if colour == "sync" else "Async"
+            client = getattr(cachex_client, prefix + kind)(*arguments, **settings)
+            made.append(client if colour == "sync" else Awaited(client, loop))
+            return made[-1]
+
         make.colour = colour  # type: ignore[attr-defined]
+        make.of = of  # type: ignore[attr-defined]
         yield make  # type: ignore[misc]
         for client in made:
             client.close()

@@ -5,6 +5,7 @@ from typing import Any
 from weakref import WeakSet
 
 from cachex_client._core.refresh import RefreshSchedule
+from cachex_client._core.silence import Silence
 from cachex_client.errors import ClusterUnreachable
 from cachex_pool.forks import StateLock, run_after_fork, same_process
 
@@ -22,6 +23,7 @@ class SharedMap:
         self.trigger = "timer"
         """Why the next refresh is due, for observers."""
         self.failures = 0
+        self.silence = Silence()
         self._errors: Sequence[Exception] = ()
         self._followers: WeakSet[Any] = WeakSet()
         self._own_lock = StateLock()
@@ -57,14 +59,25 @@ class SharedMap:
             return not self.known() and self.schedule.may_begin(now, patience)
 
     def introduced(
-        self, found: Any, errors: Sequence[Exception], now: float, chance: float
+        self,
+        found: Any,
+        errors: Sequence[Exception],
+        now: float,
+        chance: float,
+        took: float = 0.0,
     ) -> None:
-        """Take what was found first, or None and why there is nothing."""
+        """Take what was found first, or None and why there is nothing, after `took` seconds."""
         self.learn(found, now, chance)
+        self.heard(now, took, chance, answered=found is not None)
         if found is None:
             with self._lock:
                 self._errors = errors
                 self.failures += 1
+
+    def heard(self, now: float, took: float, chance: float, *, answered: bool) -> None:
+        """Note whether anybody answered a question that took so many seconds."""
+        with self._lock:
+            self.silence.note(now, took, chance, answered=answered)
 
     def left_off(self) -> None:
         """Note that who asked first was kept from it, so that somebody else asks."""

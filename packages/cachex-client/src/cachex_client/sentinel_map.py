@@ -73,6 +73,7 @@ class SentinelMap(SharedMap):
         self._earliest = 0.0
         self.leaderless = False
         self._finder: Any = None
+        self._options = ClientOptions()
         self._listeners = Listeners(partial(_listen, ref(self)), self.sentinels) if listen else None
         register(self)
 
@@ -149,6 +150,11 @@ class SentinelMap(SharedMap):
                 return True
             return False
 
+    def listen_with(self, options: ClientOptions) -> None:
+        """Connect as a client does that uses this map, when listening and when looking."""
+        with self._lock:
+            self._options = options
+
     def forget(self, follower: Any) -> None:
         """Tell it nothing any more; when nobody is left, stop listening."""
         with self._lock:
@@ -189,7 +195,7 @@ class SentinelMap(SharedMap):
             if self._finder is None:
                 from cachex_client._sync.sentinel_links import SentinelLinks
 
-                self._finder = SentinelLinks(self, ClientOptions(), ())
+                self._finder = SentinelLinks(self, self._options, ())
             return self._finder
 
     def _listen(self) -> None:
@@ -202,10 +208,15 @@ def _listen(which: "ref[SentinelMap]", sentinel: Endpoint, ear: Ear) -> None:
     map = which()
     if map is None:
         return
-    service = map.service.encode()
+    service, within = map.service.encode(), map.ask_within
+    options = map._options.pool
     del map  # or it would live as long as this
-    pool = Pool(sentinel, PoolOptions(max_size=1, connect_timeout=2.0))
-    client: Any = redis.Redis(connection_pool=RedisPyPool(pool, timeout=2.0))
+    within = within or options.connect_timeout
+    pool = Pool(
+        sentinel,
+        PoolOptions(max_size=1, connect_timeout=within, keepalive=options.keepalive),
+    )
+    client: Any = redis.Redis(connection_pool=RedisPyPool(pool, timeout=max(within, 2.0)))
     pubsub = client.pubsub(ignore_subscribe_messages=True)
     ear.interrupt = partial(pool.retire, "nobody listens", sever=True)
     try:

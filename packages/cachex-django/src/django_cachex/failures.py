@@ -1,8 +1,9 @@
 """
-What a cache answers while no server does, if IGNORE_EXCEPTIONS is on.
+What a cache answers while its server cannot, if IGNORE_EXCEPTIONS is on.
 
-Only trouble with reaching a server is ignored. An error that would be there with the best
-of connections (WRONGTYPE, OOM, a wrong password, a value that cannot be pickled) is raised.
+Trouble with reaching a server is ignored, and so is what the state of a server causes: it is full,
+busy, loading, without its disk or its replicas. What the program or its configuration causes
+(WRONGTYPE, NOPERM, a wrong password, a value that cannot be pickled) is raised.
 """
 
 import logging
@@ -17,6 +18,7 @@ from django.contrib.sessions.backends.cache import KEY_PREFIX as STOCK_SESSIONS
 from redis import exceptions as redis_errors
 
 from cachex_client import ClusterUnreachable, SentinelRefused
+from cachex_client.error_codes import is_server_state
 from cachex_client.limits import RateLimit
 from cachex_pool import ConfigurationError, HandshakeRefused, PoolError
 from cachex_pool.forks import StateLock, run_after_fork, same_process
@@ -29,13 +31,11 @@ TROUBLE = (
     PoolError,
     redis_errors.ConnectionError,  # LOADING among them
     redis_errors.TimeoutError,
-    redis_errors.ReadOnlyError,  # the primary is a replica now
-    redis_errors.MasterDownError,
-    redis_errors.ClusterDownError,
-    redis_errors.TryAgainError,
-    SentinelRefused,
+    redis_errors.ResponseError,
 )
-"""What may be ignored: nobody answered, or only a server that is not in charge."""
+"""What `may_be_ignored` has to be asked about: connections that fail, and error replies."""
+
+_UNREACHABLE = (PoolError, redis_errors.ConnectionError, redis_errors.TimeoutError)
 
 _SERIOUS = (
     redis_errors.AuthenticationError,
@@ -43,16 +43,18 @@ _SERIOUS = (
     ConfigurationError,
     HandshakeRefused,
 )
-"""Of those, what does not go away by itself and has to be put right."""
+"""What does not go away by itself and has to be put right."""
 
 
 def may_be_ignored(error: Exception) -> bool:
-    """Tell whether an error is trouble with reaching a server, and of the passing kind."""
+    """Tell whether connections or the state of a server cause an error, and not the program."""
     if isinstance(error, ClusterUnreachable):
         return all(map(may_be_ignored, error.errors))
     if isinstance(error, SentinelRefused):  # mostly, that it does not know the service
         return isinstance(error.cause, Exception) and may_be_ignored(error.cause)
-    return isinstance(error, TROUBLE) and not isinstance(error, _SERIOUS)
+    if isinstance(error, _SERIOUS):
+        return False
+    return isinstance(error, _UNREACHABLE) or is_server_state(error)
 
 
 QUIET = 1.0
@@ -75,6 +77,7 @@ class Failures:
         self._log_each = log_each
         self._began = 0.0
         self._latest = 0.0
+        self._refused: set[str] = set()
         self._own_lock = StateLock()
         self._log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
             logging.getLogger(logger),
@@ -104,13 +107,17 @@ class Failures:
             self._ignored[method] = self._ignored.get(method, 0) + 1
             self._latest = monotonic()
             begins = not self.away
+            if not isinstance(error, _UNREACHABLE):
+                self._refused.add(method)
             if begins:
                 self.away = True
                 self.outages += 1
                 self._began = self._latest
         if begins:
+            reached = not isinstance(error, _UNREACHABLE)
+            what = "is refused what it asks for" if reached else "is away"
             self._log.error(
-                f"cache {self.alias!r} is away and answers as if it were empty: {error}",
+                f"cache {self.alias!r} {what} and answers as if it were empty: {error}",
                 error=type(error).__name__,
                 method=method,
             )
@@ -121,13 +128,21 @@ class Failures:
                 method=method,
             )
 
-    def succeeded(self) -> None:
-        """Hear of a success while `away`; the outage ends once there was no trouble for a while."""
+    def succeeded(self, *methods: str) -> None:
+        """
+        Hear of a success while `away`; the outage ends once there was no trouble for a while.
+
+        If a server that answers refused some methods (a full disk does not keep it from reading),
+        only a success of one of them ends it.
+        """
         now = monotonic()
         with self._lock:
             if not self.away or now - self._latest < QUIET:
                 return
+            if self._refused and self._refused.isdisjoint(methods):
+                return
             self.away = False
+            self._refused.clear()
         self._log.warning(
             f"cache {self.alias!r} is back after {now - self._began:.1f} s",
             seconds=round(now - self._began, 3),

@@ -267,7 +267,7 @@ class AsyncClusterClient(AsyncClusterBulk):
     async def _learn(
         self, verdict: Verdict, error: Exception, link: AsyncLink, deadline: float
     ) -> None:
-        if verdict.blame or verdict.demoted:
+        if verdict.blame or verdict.demoted or verdict.patient:
             self._links.want()
 
     def _promoted(self, command: Command[Any], aim: Aim) -> None:

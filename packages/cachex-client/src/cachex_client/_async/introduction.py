@@ -20,7 +20,8 @@ async def async_introduce(
 
     `ask` returns what it found, or None, and the errors on the way. Who is asking is waited for no
     longer than `patience`, `longest` is the pause between two looks (seconds). Raises what the map
-    says of a failure, or DeadlineExceeded in the `phase`.
+    says of a failure, or DeadlineExceeded in the `phase`. If nobody answered the last time, that is
+    raised at once, and somebody asks in the background.
     """
 
     async def discover() -> None:
@@ -32,9 +33,15 @@ async def async_introduce(
         except BaseException:  # the end of a caller, or of his loop, and not of the servers
             map.left_off()
             raise
-        map.introduced(found, errors, monotonic(), random())
+        now = monotonic()
+        map.introduced(found, errors, now, random(), now - started)
         tell_refreshed(map.name, "first", started, found, errors)
 
+    if map.silence.silent and not map.known():
+        now = monotonic()
+        if map.silence.may_ask(now) and map.may_introduce(now, patience):
+            async_spawn(discover)
+        raise map.failure()
     before = map.failures
     pause = FIRST_PAUSE
     while not map.known():

@@ -72,8 +72,8 @@ class AsyncPursuit(AsyncTopology[C]):
             reply = failed or await self._send(command, data, aim, deadline)
             if not isinstance(reply, Exception):
                 aim.link.health.succeeded()
-                if aim.heir_of is not None:
-                    self._promoted(command, aim)
+                if attempt > 1:
+                    self._came_through(command, aim)
                 self._note_write(command.spec)
                 if sent is not None:
                     sent.came(reply if sent.atomic else (reply,))
@@ -130,8 +130,9 @@ class AsyncPursuit(AsyncTopology[C]):
         if isinstance(error, AskError):
             return await self._after_redirect(error, aim, attempt, deadline)
         verdict = judge(error, command.spec)
-        more = may_repeat(verdict, attempt, self.options.retry.attempts)
         now = monotonic()
+        waits = verdict.patient and aim.link.health.rejected(now, self._timeout)
+        more = may_repeat(verdict, attempt, self.options.retry.attempts, waits=waits)
         lesson = (id(aim.link), verdict)
         if lesson not in learned:
             learned.add(lesson)
@@ -146,23 +147,28 @@ class AsyncPursuit(AsyncTopology[C]):
             return None
         at_once = verdict.at_once and attempt == 1
         if aim.fixed or (at_once and self._irreplaceable(aim.link)):
-            return attrs.evolve(aim, pause=not at_once) if verdict.here and more else None
+            if not (verdict.here and more):
+                return None
+            return attrs.evolve(aim, pause=not at_once, patient=waits)
         if not (aim.asking or verdict.passing):  # nobody else has a slot that is on the move
             tried = (*aim.tried, aim.link)
             following = await self._route(command.spec, command.key, now, deadline, tried)
             if following is not None:
                 following.tried = tried
                 following.cause = aim.cause or error
+                following.patient = waits and more
                 return following
         if not verdict.here or not more:
             return None
         if aim.moved_by is not None and not verdict.passing:
             # That server is alive, and may know better by now.
             self._led_astray(command, aim.moved_by)
-            return Aim(aim.moved_by, pause=True, redirects=aim.redirects, cause=aim.cause or error)
+            following = Aim(aim.moved_by, pause=True, patient=waits)
+            following.redirects, following.cause = aim.redirects, aim.cause or error
+            return following
         following = await self._route(command.spec, command.key, now, deadline)
         if following is not None:
-            following.pause = not at_once
+            following.pause, following.patient = not at_once, waits
         return following
 
     async def _after_redirect(
@@ -173,8 +179,8 @@ class AsyncPursuit(AsyncTopology[C]):
         if link is None or aim.fixed or aim.redirects >= REDIRECTS:
             return None
         if moved and link is aim.heir_of:  # not promoted yet
-            again = attempt < self.options.retry.attempts
-            return Aim(link, pause=True, cause=aim.cause) if again else None
+            again = aim.patient or attempt < self.options.retry.attempts
+            return Aim(link, pause=True, patient=aim.patient, cause=aim.cause) if again else None
         following = Aim(link, asking=not moved, redirects=aim.redirects + 1)
         following.moved_by = aim.link if moved and link is not aim.link else None
         following.pause = following.redirects > PATIENT
@@ -186,12 +192,17 @@ class AsyncPursuit(AsyncTopology[C]):
 
         Free are redirects, the first replacement of a lost connection, and a server that was not
         asked yet: there are only so many of those, and each call in flight has a right to them.
+        Where a server turned commands away for now, callers wait until the budget has something
+        left, or until one of them was let in.
         """
         now = monotonic()
         if now >= deadline:
             return False
-        for link in {aim.link for aim in aims if aim.pause and not aim.redirects}:
+        for link in {aim.link for aim in aims if aim.pause and not (aim.redirects or aim.patient)}:
             if not link.budget.take(now, link.pool.state.uses):
+                return False
+        for link in {aim.link for aim in aims if aim.pause and aim.patient}:
+            if not await self._turn_comes(link, deadline):
                 return False
         if any(aim.pause for aim in aims):
             retry = self.options.retry
@@ -203,6 +214,26 @@ class AsyncPursuit(AsyncTopology[C]):
                 return False
             await async_sleep(pause)
         return True
+
+    async def _turn_comes(self, link: AsyncLink, deadline: float) -> bool:
+        """Wait until a server that turns commands away may be asked again; False: not in time."""
+        started = now = monotonic()
+        while not link.budget.take(now, link.pool.state.uses):
+            pause = self.options.retry.max_backoff * (1 + random()) / 2
+            if now + pause >= deadline:
+                return False
+            await async_sleep(pause)
+            now = monotonic()
+            if link.health.accepted_at > started:
+                break
+        return True
+
+    def _came_through(self, command: Command[Any], aim: Aim) -> None:
+        """Learn from a success after a failure."""
+        if aim.heir_of is not None:
+            self._promoted(command, aim)
+        if aim.patient:
+            aim.link.health.accepted(monotonic())
 
     def _note_write(self, spec: Spec) -> None:
         """Remember for reads that are to see it when something was written."""

@@ -20,7 +20,7 @@ from cachex_client._core.batches import (
     strictest,
     unsent,
 )
-from cachex_client._core.retry import Verdict, note_attempts
+from cachex_client._core.retry import Verdict, is_rejection, note_attempts
 from cachex_client._links import async_exchange_all
 from cachex_client._watch import UNWATCHED, Watch, watch_over
 from cachex_client.command import Command
@@ -113,6 +113,8 @@ class AsyncRounds(AsyncPursuit[C]):
                 again |= await self._judge_each(errand, aim, positions, replies, learned)
             elif not aim.link.health.ok:
                 aim.link.health.succeeded()
+            if aim.patient and not any(map(is_rejection, replies)):
+                aim.link.health.accepted(monotonic())
         return again
 
     async def _judge_each(

@@ -71,6 +71,7 @@ class AsyncSentinelClient(AsyncDefaultClient):
         return TopologyView(kind="sentinel", nodes=tuple(nodes), refreshes=count)
 
     def _open_links(self) -> Any:
+        self.map.listen_with(self.options)
         return AsyncSentinelLinks(self.map, self.options, self._observers)
 
     async def _ready(self, deadline: float) -> Any:
@@ -83,7 +84,7 @@ class AsyncSentinelClient(AsyncDefaultClient):
         if verdict.demoted:
             link.pool.retire("read-only")
             await links.find(min(deadline, monotonic() + FIND_WITHIN))
-        elif verdict.blame and link is links.primary:
+        elif (verdict.blame or verdict.patient) and link is links.primary:
             links.want()
 
     async def ready(self) -> None:

@@ -11,6 +11,8 @@ from cachex_client.options import Candidate, ReadFrom
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
 WEIGHT = 0.2  # of the newest measurement
+NEW_EPISODE = 2.0
+"""Seconds without a rejection after which the next one begins another episode."""
 LOOK_AROUND = 50  # one read in so many measures the servers that are not the nearest
 
 
@@ -20,9 +22,12 @@ class Health:
 
     ok: bool = True
     latency: float = 0.0
+    accepted_at: float = float("-inf")
     _pause: float = FIRST_PAUSE
     _next_probe: float = 0.0
     _failed_at: float = 0.0
+    _rejecting_since: float = float("-inf")
+    _rejected_at: float = float("-inf")
 
     def failed(self, now: float) -> None:
         """Ask others first from now on; callers who fail together count as one."""
@@ -32,6 +37,22 @@ class Health:
         self.ok = False
         self._failed_at = now
         self._next_probe = now + self._pause
+
+    def rejected(self, now: float, patience: float) -> bool:
+        """
+        Note that it turned a command away for now; say whether to wait until it does not.
+
+        It is waited for as long as one call may take, from the first rejection on. After that,
+        calls are not held up any more until it has stopped to reject.
+        """
+        if now - self._rejected_at > NEW_EPISODE:
+            self._rejecting_since = now
+        self._rejected_at = now
+        return now - self._rejecting_since < patience
+
+    def accepted(self, now: float) -> None:
+        """Note that it did what it had turned away before."""
+        self.accepted_at = now
 
     def succeeded(self) -> None:
         """Trust it again."""

@@ -7,9 +7,9 @@ else is the caller's to know.
 """
 
 import attrs
-from redis import exceptions as redis_errors
 
 from cachex_client.command import Spec
+from cachex_client.error_codes import Action, row_of
 from cachex_client.errors import AddressReused
 from cachex_client.options import RetryOptions
 from cachex_pool import (
@@ -32,7 +32,8 @@ class Verdict:
 
     `again` on any node, `here` on the same one; `at_once` without a pause; `blame` the node,
     so that others are asked first for a while; `demoted`: it is no primary any more; `passing`:
-    what is in the way will not last, and no other node can help: more attempts are worth it.
+    what is in the way will not last, and no other node can help: more attempts are worth it;
+    `patient`: it turned the command away for now, so that it is asked until the deadline.
     """
 
     again: bool
@@ -41,6 +42,7 @@ class Verdict:
     blame: bool = True
     demoted: bool = False
     passing: bool = False
+    patient: bool = False
 
 
 FINAL = Verdict(again=False, blame=False)
@@ -52,30 +54,39 @@ CROWDED = Verdict(again=True, here=False, blame=False)
 DEMOTED = Verdict(again=True, demoted=True, blame=False)
 REPLACED = Verdict(again=True, passing=True)
 ON_THE_MOVE = Verdict(again=True, blame=False, passing=True)
+TURNED_AWAY = Verdict(again=True, patient=True)
+SUSPENDED = Verdict(again=True, blame=False, passing=True, patient=True)
 
 PERSEVERANCE = 4
 """So many times as often is something sent again that only a slot on the move is in the way of."""
 REDIRECTS = 8
 """How often one command follows MOVED and ASK."""
 
-_REJECTED = frozenset(("CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN"))
+_OF_ITS_CONNECTION = frozenset(("WAIT", "WAITAOF"))
+"""Commands that ask about the writes of their connection: elsewhere the answer would be wrong."""
+
+_VERDICTS = {
+    Action.WAIT: TURNED_AWAY,
+    Action.SUSPEND: SUSPENDED,
+    Action.RECONNECT: PAUSE,
+    Action.SPLIT: ON_THE_MOVE,
+    Action.REDISCOVER: DEMOTED,
+}
 
 
 def is_rejection(reply: object) -> bool:
     """Say whether an error reply means "not now, not me" rather than "not like this"."""
-    return getattr(reply, "code", None) in _REJECTED or isinstance(
-        reply, redis_errors.ReadOnlyError
-    )
+    row = row_of(reply)
+    return row is not None and row.rejected
 
 
 def judge(error: Exception, spec: Spec) -> Verdict:
     """Say what an error, raised or replied, means for a command."""
-    if isinstance(error, redis_errors.ReadOnlyError):
-        return DEMOTED
-    if isinstance(error, redis_errors.TryAgainError):
-        return ON_THE_MOVE
+    if spec.name in _OF_ITS_CONNECTION:
+        return FINAL
     if not isinstance(error, PoolError):
-        return PAUSE if is_rejection(error) else FINAL
+        row = row_of(error)
+        return FINAL if row is None else _VERDICTS.get(row.action, FINAL)
     if isinstance(error, PoolClosed | ConfigurationError):
         return FINAL
     if isinstance(error, PoolTimeout):  # our own crowd: the node did nothing wrong
@@ -91,9 +102,17 @@ def judge(error: Exception, spec: Spec) -> Verdict:
     return AT_ONCE if isinstance(error, ConnectionLost) else PAUSE
 
 
-def may_repeat(verdict: Verdict, attempt: int, attempts: int) -> bool:
-    """Say whether after so many attempts another one is allowed, of at most `attempts`."""
+def may_repeat(verdict: Verdict, attempt: int, attempts: int, *, waits: bool = False) -> bool:
+    """
+    Say whether after so many attempts another one is allowed, of at most `attempts`.
+
+    `waits` is whether a server that turns commands away for now is worth waiting for.
+    """
     again = attempts - 1
+    if verdict.patient and waits and again:
+        return True
+    if verdict.patient:
+        return attempt <= again
     return attempt <= (again * PERSEVERANCE if verdict.passing else again)
 
 

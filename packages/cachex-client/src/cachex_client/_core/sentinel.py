@@ -79,6 +79,16 @@ def opinion(
         return None
 
 
+def without_refused(replies: Sequence[Any]) -> list[Any]:
+    """
+    Replace what a Sentinel refused to say of replicas and other Sentinels by nothing.
+
+    Not every user may ask for that, and not every service has it. The primary can be followed
+    without.
+    """
+    return [() if isinstance(reply, Exception) else reply for reply in replies]
+
+
 def agree(opinions: Sequence[Opinion], sentinels: int) -> bool:
     """Say whether more than half of so many Sentinels name the same primary."""
     votes = Counter(one.primary for one in opinions)

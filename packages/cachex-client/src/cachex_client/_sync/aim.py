@@ -22,6 +22,7 @@ class Aim:
     share: int = 1  # servers that are left to try, this one included
     asking: bool = False
     pause: bool = False
+    patient: bool = False  # the server turned the command away for now, and is waited for
     redirects: int = 0
     fixed: bool = False  # this server or none
     tried: tuple[Link, ...] = ()

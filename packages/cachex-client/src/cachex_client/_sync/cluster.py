@@ -267,7 +267,7 @@ class ClusterClient(ClusterBulk):
     def _learn(
         self, verdict: Verdict, error: Exception, link: Link, deadline: float
     ) -> None:
-        if verdict.blame or verdict.demoted:
+        if verdict.blame or verdict.demoted or verdict.patient:
             self._links.want()
 
     def _promoted(self, command: Command[Any], aim: Aim) -> None:

@@ -71,6 +71,7 @@ class SentinelClient(DefaultClient):
         return TopologyView(kind="sentinel", nodes=tuple(nodes), refreshes=count)
 
     def _open_links(self) -> Any:
+        self.map.listen_with(self.options)
         return SentinelLinks(self.map, self.options, self._observers)
 
     def _ready(self, deadline: float) -> Any:
@@ -83,7 +84,7 @@ class SentinelClient(DefaultClient):
         if verdict.demoted:
             link.pool.retire("read-only")
             links.find(min(deadline, monotonic() + FIND_WITHIN))
-        elif verdict.blame and link is links.primary:
+        elif (verdict.blame or verdict.patient) and link is links.primary:
             links.want()
 
     def ready(self) -> None:

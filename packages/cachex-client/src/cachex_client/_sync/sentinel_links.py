@@ -16,7 +16,14 @@ from cachex_client._concurrency import (
     spawn,
     monotonic,
 )
-from cachex_client._core.sentinel import Opinion, agree, believed, majority, opinion
+from cachex_client._core.sentinel import (
+    Opinion,
+    agree,
+    believed,
+    majority,
+    opinion,
+    without_refused,
+)
 from cachex_client._core.topology import Address
 from cachex_client._links import Link
 from cachex_client._telling import tell_refreshed
@@ -105,9 +112,16 @@ class SentinelLinks:
             self._adopt()
 
     def find(self, deadline: float) -> None:
-        """Have the primary looked for, and wait for that; gives up quietly at the deadline."""
+        """
+        Have the primary looked for, and wait for that; gives up quietly at the deadline.
+
+        It is not waited for if no Sentinel answered the last time.
+        """
         before = self.map.schedule.count
         self.map.want(monotonic())
+        if self.map.silence.silent:
+            self.look_again()
+            return
         while self.map.schedule.count == before:
             self.look_again()
             left = deadline - monotonic()
@@ -243,10 +257,10 @@ class SentinelLinks:
         def ask(link: Link) -> Callable[[], Any]:
             def one() -> Opinion:
                 replies = link.exchange(question, 3, deadline)
-                refused = next((reply for reply in replies if isinstance(reply, Exception)), None)
-                if refused is not None:
-                    raise SentinelRefused(link.name, name, refused)
-                told = opinion(replies[0], replies[1], replies[2], self.map.remap)
+                if isinstance(replies[0], Exception):
+                    raise SentinelRefused(link.name, name, replies[0])
+                primary, replicas, others = without_refused(replies)
+                told = opinion(primary, replicas, others, self.map.remap)
                 if told is None:
                     raise SentinelRefused(link.name, name, ValueError("it makes no sense"))
                 return told
@@ -260,4 +274,8 @@ class SentinelLinks:
             enough, grace = len(work), LATER_GRACE
         answers = ask_all(work, enough, seconds, grace)
         told = [one for _, one in answers if isinstance(one, Opinion)]
-        return majority(told), [one for _, one in answers if isinstance(one, Exception)]
+        errors = [one for _, one in answers if isinstance(one, Exception)]
+        answered = bool(told) or any(isinstance(one, SentinelRefused) for one in errors)
+        now = monotonic()
+        self.map.heard(now, now - deadline + seconds, random(), answered=answered)
+        return majority(told), errors

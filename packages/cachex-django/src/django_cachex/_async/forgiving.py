@@ -7,6 +7,7 @@ from typing import Any
 
 from cachex_client import AsyncCache, AsyncCachePipeline, Command
 from cachex_client.keys import Version
+from cachex_client.queued.queue import Queued
 from django_cachex._async.pickling import AsyncPicklingCache
 from django_cachex.failures import (
     ENDING_EARLY,
@@ -50,6 +51,12 @@ class AsyncForgivingPipeline(AsyncCachePipeline):
         super().__init__(cache, transaction, cache.commands.at(version))
         self._failures = failures
         self.instead = self._answer
+        self._asked: Sequence[Queued] = ()
+
+    def _taken(self) -> list[Queued]:
+        taken = super()._taken()
+        self._asked = taken
+        return taken
 
     def _answer(self, verb: str, error: Exception, arguments: tuple[Any, ...]) -> Any:
         self._failures.ignore(verb, error)
@@ -57,9 +64,13 @@ class AsyncForgivingPipeline(AsyncCachePipeline):
 
     async def _send(self, commands: Sequence[Command[Any]]) -> Sequence[Any]:
         replies = await super()._send(commands)
-        if self._failures.away and not any(isinstance(one, TROUBLE) for one in replies):
-            self._failures.succeeded()
+        if self._failures.away and not any(map(_is_trouble, replies)):
+            self._failures.succeeded(*{one.verb for one in self._asked})
         return replies
+
+
+def _is_trouble(reply: Any) -> bool:
+    return isinstance(reply, TROUBLE) and may_be_ignored(reply)
 
 
 def _forgiving(name: str, fallback: Callable[..., Any]) -> Any:
@@ -73,7 +84,7 @@ def _forgiving(name: str, fallback: Callable[..., Any]) -> Any:
             self._failures.ignore(name, error)
             return fallback(error, *args, **kwargs)
         if self._failures.away:
-            self._failures.succeeded()
+            self._failures.succeeded(name)
         return answer
 
     return forgiving
@@ -99,7 +110,7 @@ def _forgiving_in_part(name: str, fallback: Callable[..., Any]) -> Any:
         if ignored:
             self._failures.ignore(name, ignored[0])
         elif self._failures.away:
-            self._failures.succeeded()
+            self._failures.succeeded(name)
         return answer
 
     return forgiving

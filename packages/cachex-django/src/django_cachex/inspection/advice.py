@@ -37,6 +37,10 @@ def findings(
             # A replica or a Sentinel that is away is made up for by the others.
             level = ERROR if one.expected_role in ("primary", "") else WARNING
             found.append(Finding(level, one.name, one.error))
+        elif one.untold:
+            text = f"answers, but this user is not told how it is: {one.untold}"
+            found.append(Finding(WARNING, one.name, text, "ACL SETUSER: +info"))
+            found += _of_latency(one)
         elif one.expected_role == "sentinel":
             found += _of_sentinel(one, servers)
         else:

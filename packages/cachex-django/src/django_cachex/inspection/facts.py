@@ -20,7 +20,8 @@ class Facts:
     """
     One server: what it should be, and what it says it is.
 
-    `error` is why nothing is known of it. Sizes are bytes; `idle_timeout` are the seconds after
+    `error` is why nothing is known of it, `untold` what a server that answers said to the question
+    how it is. Sizes are bytes; `idle_timeout` are the seconds after
     which the server closes idle connections (0 never), None if it does not tell. `keys` are the
     numbers of keys by database. With `full_coverage` a node of a cluster refuses everything as soon
     as one slot has no server.
@@ -29,6 +30,7 @@ class Facts:
     name: str
     expected_role: str
     error: str = ""
+    untold: str = ""
     role: str = ""
     server: str = ""
     version: str = ""

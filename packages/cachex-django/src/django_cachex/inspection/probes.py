@@ -1,12 +1,12 @@
 """Asking one server, on a connection of its own: no retries, nobody else instead."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic, perf_counter
 from typing import Any
 
 import attrs
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from cachex_pool import BreakerOptions, Pool, PoolOptions, pack
 from django_cachex.inspection import facts
@@ -55,27 +55,40 @@ def look(place: Place, config: ClientConfig, *, samples: int = 0) -> Facts:
 
 
 def _look(place: Place, config: ClientConfig, ask: Ask, samples: int) -> Facts:
-    found = facts.read(place.name, place.role, facts.fields(_text(ask("INFO"))))
+    try:
+        found = facts.read(place.name, place.role, facts.fields(_text(ask("INFO"))))
+    except NoPermissionError as error:  # it answers, but this user is told nothing
+        found = Facts(name=place.name, expected_role=place.role, untold=str(error))
+        return attrs.evolve(found, latency=_latency(ask, samples))
     if found.mode == "sentinel":
         found = attrs.evolve(found, role="sentinel")
         if config.service is not None:
             return attrs.evolve(found, sentinel=_sentinel(ask, config.service.name))
         return found
     if found.mode == "cluster":
-        told = facts.fields(_text(ask("CLUSTER", "INFO")))
-        ok = int(told.get("cluster_slots_ok", 0))
         found = attrs.evolve(
-            found,
-            cluster_state=told.get("cluster_state", ""),
-            slots_ok=ok,
-            full_coverage=_setting(ask, "cluster-require-full-coverage") == "yes",
+            found, full_coverage=_setting(ask, "cluster-require-full-coverage") == "yes"
         )
-    measured = None
-    if samples:
-        measured = facts.latency([_round_trip(ask) for _ in range(samples)])
+        with suppress(NoPermissionError):
+            told = facts.fields(_text(ask("CLUSTER", "INFO")))
+            found = attrs.evolve(
+                found,
+                cluster_state=told.get("cluster_state", ""),
+                slots_ok=int(told.get("cluster_slots_ok", 0)),
+            )
     idle = _setting(ask, "timeout")
     idle_timeout = None if idle is None else int(idle)
-    return attrs.evolve(found, idle_timeout=idle_timeout, latency=measured)
+    return attrs.evolve(found, idle_timeout=idle_timeout, latency=_latency(ask, samples))
+
+
+def _latency(ask: Ask, samples: int) -> facts.Latency | None:
+    """Measure so many round trips; None if there are to be none, or the user may not PING."""
+    if not samples:
+        return None
+    try:
+        return facts.latency([_round_trip(ask) for _ in range(samples)])
+    except NoPermissionError:
+        return None
 
 
 def _round_trip(ask: Ask) -> float:

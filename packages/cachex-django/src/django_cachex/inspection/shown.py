@@ -32,6 +32,10 @@ def check_table(report: Report) -> list[str]:
 def _checked(one: Facts) -> Sequence[str]:
     if one.error:
         return (one.name, one.expected_role, "does not answer", "", "", "", "", "", "")
+    if one.untold:
+        median = milliseconds(one.latency.median) if one.latency else ""
+        p99 = milliseconds(one.latency.p99) if one.latency else ""
+        return (one.name, one.expected_role, "answers; no INFO", median, p99, "", "", "", "")
     limit = amount(one.max_memory) if one.max_memory else "no limit"
     return (
         one.name,
@@ -70,6 +74,8 @@ def stats_tables(report: Report, earlier: Report | None, seconds: float) -> list
 def _counted(one: Facts) -> Sequence[str]:
     if one.error:
         return (one.name, "does not answer", "", "", "", "", "", "")
+    if one.untold:
+        return (one.name, "answers; no INFO", "", "", "", "", "", "")
     return (
         one.name,
         one.role,
@@ -83,11 +89,11 @@ def _counted(one: Facts) -> Sequence[str]:
 
 
 def _load(one: Facts, before: Facts | None, seconds: float) -> Sequence[str]:
-    if one.error:
+    if one.error or one.untold:
         return (one.name, "", "", "", "", "", "")
 
     def rate(name: str) -> str:
-        if before is None or before.error or seconds <= 0:
+        if before is None or before.error or before.untold or seconds <= 0:
             return ""
         return f"{max(0, getattr(one, name) - getattr(before, name)) / seconds:.0f}"
 

@@ -28,6 +28,12 @@ BROKEN = (hiredis.ProtocolError, MemoryError, TypeError)
 """What a reader raises over bytes that are no sensible reply: absurd lengths, maps as keys."""
 
 
+PASSING = frozenset(
+    ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "TRYAGAIN")
+)
+"""Codes of replies that say how the server is, and not what is wrong with our settings."""
+
+
 class _NotReady:
     def __repr__(self) -> str:
         return "NOT_READY"
@@ -209,10 +215,13 @@ def _text(value: Any) -> Any:
 
 def _refusal(name: str, command: str, reply: Exception) -> ConnectFailed:
     detail = f" (in reply to {command})"
-    if isinstance(reply, redis_errors.AuthenticationError | redis_errors.NoPermissionError):
-        error: ConnectFailed = AuthenticationFailed(name, reply, detail)
-    elif isinstance(reply, redis_errors.ConnectionError):  # max number of clients, LOADING
-        error = ConnectFailed(name, reply, detail)
+    is_setting = command in ("SELECT", "READONLY")
+    if isinstance(reply, redis_errors.NoPermissionError) and is_setting:  # it has let us in
+        error: ConnectFailed = HandshakeRefused(name, reply, detail)
+    elif isinstance(reply, redis_errors.AuthenticationError | redis_errors.NoPermissionError):
+        error = AuthenticationFailed(name, reply, detail)
+    elif isinstance(reply, redis_errors.ConnectionError) or getattr(reply, "code", "") in PASSING:
+        error = ConnectFailed(name, reply, detail)  # max number of clients, LOADING
     elif command == "AUTH":  # before Redis 6 with no code of its own
         error = AuthenticationFailed(name, reply, detail)
     else:
