@@ -305,6 +305,7 @@ def test_a_wrong_start_is_explained(standalone: Standalone, colour: Any) -> None
         client.execute(strings.get(b"a"))
 
 
+@pytest.mark.timing
 def test_one_live_seed_is_enough_whatever_the_others_do(cluster: Cluster, colour: Any) -> None:
     with unanswering() as (host, port), Scripted(lambda words: b"*0\r\n") as new_node:
         seeds = [f"redis://{host}:{port}", "redis://127.0.0.1:1", new_node.url]
@@ -314,6 +315,7 @@ def test_one_live_seed_is_enough_whatever_the_others_do(cluster: Cluster, colour
             assert client.execute(strings.set(b"a", b"1")) is True
 
 
+@pytest.mark.timing
 def test_dead_seeds_cost_one_connect_timeout_in_all(colour: Any) -> None:
     with unanswering() as (host, port):
         seeds = [f"redis://{host}:{port}", "redis://127.0.0.1:1"]
@@ -323,6 +325,7 @@ def test_dead_seeds_cost_one_connect_timeout_in_all(colour: Any) -> None:
             client.execute(strings.get(b"a"))
 
 
+@pytest.mark.timing
 def test_looking_for_the_cluster_ends_with_the_callers_deadline(colour: Any) -> None:
     with unanswering() as (host, port):
         client = colour.make("ClusterClient", [f"redis://{host}:{port}"], options())
@@ -460,6 +463,7 @@ def test_a_script_follows_a_failover_wherever_reads_go(cluster: Cluster, colour:
     assert cache.incr_many({"n": 1, "m": 1}) == {"n": 4, "m": 3}
 
 
+@pytest.mark.timing
 def test_a_walk_says_which_right_it_lacks(cluster: Cluster, colour: Any) -> None:
     for server in cluster.servers:
         server.command("ACL", "SETUSER", "default", "-cluster|nodes")
@@ -594,6 +598,7 @@ def test_servers_that_send_on_to_each_other_are_not_asked_without_end(
     assert 4 < front.count("MSET") <= 14
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("many", [False, True])
 def test_a_server_that_a_slot_moves_to_and_that_is_gone_is_given_up_on(
     cluster: Cluster, front: Proxies, behind: Any, many: bool
@@ -616,6 +621,7 @@ def test_a_server_that_a_slot_moves_to_and_that_is_gone_is_given_up_on(
     assert front.count("GET") <= 5
 
 
+@pytest.mark.timing
 def test_keys_of_a_half_moved_slot_are_fetched_one_by_one(cluster: Cluster, colour: Any) -> None:
     client = colour.make("ClusterClient", cluster.urls, options())
     source, target, _ = cluster.primaries

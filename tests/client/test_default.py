@@ -318,6 +318,7 @@ def test_a_leased_connection_comes_back_and_after_an_error_does_not(
     client.close()
 
 
+@pytest.mark.timing
 def test_who_waits_for_a_connection_waits_no_longer_than_asked(standalone: Standalone) -> None:
     client = DefaultClient([standalone.url], ClientOptions(pool=PoolOptions(max_size=1)))
     with client.lease():
@@ -378,6 +379,7 @@ def test_tasks_are_not_held_up_by_one_that_blocks(standalone: Standalone, run: A
 # How long it takes
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("timeout", [0.1, 0.4])
 def test_a_call_may_have_a_deadline_of_its_own(behind: Any, front: Proxy, timeout: float) -> None:
     front.half_open()
@@ -409,6 +411,7 @@ def test_an_error_tells_what_the_time_went_for(colour: Any, behind: Any, front: 
     assert late_too.value.written is False
 
 
+@pytest.mark.timing
 def test_many_commands_share_one_deadline(behind: Any, front: Proxy) -> None:
     front.half_open()
     with Pulse() as pulse:
@@ -420,6 +423,7 @@ def test_many_commands_share_one_deadline(behind: Any, front: Proxy) -> None:
     assert len(results) == 5000
 
 
+@pytest.mark.timing
 def test_the_clients_own_deadline_holds_where_a_call_has_none(colour: Any, front: Proxy) -> None:
     client = colour.make("DefaultClient", [front.url], ClientOptions(timeout=0.15))
     client.warm_up()

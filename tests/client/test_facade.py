@@ -40,6 +40,7 @@ def test_redis_py_opens_no_connection_of_its_own(standalone: Standalone, facade:
     assert facade.connection_pool.get_connection_count()[0][0] == 0
 
 
+@pytest.mark.timing
 def test_a_blocking_command_outlasts_the_timeout_by_as_long_as_it_may_block(
     standalone: Standalone,
 ) -> None:
@@ -57,6 +58,7 @@ def test_a_blocking_command_outlasts_the_timeout_by_as_long_as_it_may_block(
     client.close()
 
 
+@pytest.mark.timing
 def test_a_server_that_stopped_ends_a_blocking_command_in_time(standalone: Standalone) -> None:
     client: Any = DefaultClient([standalone.url], ClientOptions(timeout=0.2))
     client.warm_up()
@@ -270,6 +272,7 @@ def test_a_pool_of_one_connection_is_enough(standalone: Standalone, run: Run) ->
     client.close()
 
 
+@pytest.mark.timing
 def test_the_deadline_is_the_clients(standalone: Standalone) -> None:
     client: Any = DefaultClient([standalone.url], ClientOptions(timeout=0.2))
     client.warm_up()

@@ -200,6 +200,7 @@ def test_a_leader_who_is_cancelled_leaves_it_to_the_next(one_place: Any, run: Ru
     run(main())
 
 
+@pytest.mark.timing
 def test_a_leader_who_takes_too_long_is_not_waited_for(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +246,7 @@ def test_a_task_that_leads_too_long_is_not_waited_for(
     run(main())
 
 
+@pytest.mark.timing
 def test_a_callable_may_ask_for_its_own_key(cache: Cache, one_place: Any, run: Run) -> None:
     with lasting(0, 2):
         assert cache.get_or_set("k", lambda: cache.get_or_set("k", lambda: "inner")) == "inner"

@@ -13,7 +13,7 @@ from cachex_client._core.keyslot import SLOTS, slot_of, slots_of
 from cachex_client._core.multikey import Part, hand_out, one_slot, plan
 from cachex_pool.errors import reply_error
 from support import servers
-from support.servers import Cluster
+from support.servers import Cluster, Server
 
 keys = st.binary(max_size=20) | st.lists(st.sampled_from([b"{", b"}", b"a", b"b"])).map(b"".join)
 
@@ -24,11 +24,16 @@ def test_a_slot_is_what_an_independent_calculation_gives(key: bytes) -> None:
     assert slots_of([key, key]) == [slot_of(key)] * 2
 
 
+@pytest.fixture(scope="module")
+def node(session_cluster: Cluster) -> Server:
+    session_cluster.reset()
+    return session_cluster.servers[0]
+
+
 @settings(max_examples=200)
 @given(key=keys)
-def test_a_slot_is_what_a_server_says(session_cluster: Cluster, key: bytes) -> None:
-    server = session_cluster.servers[0]
-    assert slot_of(key) == server.command("CLUSTER", "KEYSLOT", key)
+def test_a_slot_is_what_a_server_says(node: Server, key: bytes) -> None:
+    assert slot_of(key) == node.command("CLUSTER", "KEYSLOT", key)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,7 @@ def test_who_waits_gets_it_when_it_is_released(lock: Callable[..., Lock]) -> Non
     assert order == ["released", "acquired"]
 
 
+@pytest.mark.timing
 def test_patience_is_kept_to_and_the_last_attempt_comes_at_its_end(
     client: Any, lock: Callable[..., Lock]
 ) -> None:

@@ -168,6 +168,7 @@ def test_a_dead_replica_costs_no_read_an_error(make: Any, replicated: Replicated
     assert seen(replicated)[2] > 3 * READS / 2
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("read_from", ["replica_preferred", "any"])
 def test_a_hung_replica_is_waited_for_once_then_asked_last(
     make: Any, replicated: Replicated, read_from: str
@@ -298,6 +299,7 @@ def test_a_primary_that_is_not_preferred_is_not_asked_for_reads(
     assert seen(replicated)[0] == 0
 
 
+@pytest.mark.timing
 def test_a_sick_replica_is_looked_at_by_one_caller_while_the_others_go_elsewhere(
     replicated: Replicated,
 ) -> None:

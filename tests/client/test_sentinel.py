@@ -96,6 +96,7 @@ def test_reads_may_go_to_replicas(colour: Any, sentinels: Sentinels) -> None:
     assert [server.commands_seen()["GET"] for server in sentinels.replicas] == [3, 3]
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("dead", [1, 2])
 def test_dead_sentinels_cost_nothing_visible(colour: Any, sentinels: Sentinels, dead: int) -> None:
     for sentinel in sentinels.sentinels[:dead]:
@@ -105,6 +106,7 @@ def test_dead_sentinels_cost_nothing_visible(colour: Any, sentinels: Sentinels, 
         client.execute(strings.set(b"a", b"1"))
 
 
+@pytest.mark.timing
 def test_sentinels_behind_a_firewall_do_not_delay_the_others(
     colour: Any, sentinels: Sentinels
 ) -> None:
@@ -128,6 +130,7 @@ def test_a_wrong_name_is_said_to_be_wrong(colour: Any, sentinels: Sentinels) -> 
         SentinelMap("name", [])
 
 
+@pytest.mark.timing
 def test_looking_for_the_primary_ends_with_the_callers_deadline(colour: Any) -> None:
     with unanswering() as (host, port):
         map = SentinelMap("any", [Endpoint(host=host, port=port)], listen=False)

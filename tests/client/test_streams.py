@@ -55,6 +55,7 @@ def test_tasks_wait_without_holding_others_up(one_place: Any, run: Run) -> None:
     run(main())
 
 
+@pytest.mark.timing
 def test_waiting_may_take_longer_than_other_calls(colour: Any, standalone: Standalone) -> None:
     from cachex_client import ClientOptions
 

@@ -328,6 +328,7 @@ def test_a_shard_that_is_away_costs_its_own_keys(
             call(strict, verb, argument)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("tasks", [False, True], ids=["threads", "tasks"])
 def test_a_shard_that_hangs_costs_its_own_keys_and_one_deadline(
     make: Make, without_a_shard: Callable[[str], list[str]], run: Any, tasks: bool

@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 
 from djangocache import project
 from djangocache.backends import OneLoop
-from support.servers import Cluster, Sentinels
+from support.servers import Cluster, Replicated, Sentinels, Standalone
 
 if not project.DJANGO_TESTS:
     pytest.skip("CACHEX_DJANGO_TESTS is not set: see dev.py", allow_module_level=True)
@@ -49,10 +49,34 @@ def sleep_well(seconds: float) -> None:
     real_sleep(seconds + 0.003)
 
 
+@pytest.fixture(scope="module")
+def standalone_that_is_well(session_standalone: Standalone) -> Standalone:
+    session_standalone.reset()
+    return session_standalone
+
+
+@pytest.fixture(scope="module")
+def replicated_that_is_well(session_replicated: Replicated) -> Replicated:
+    session_replicated.reset()
+    return session_replicated
+
+
+@pytest.fixture(scope="module")
+def sentinels_that_are_well(session_sentinels: Sentinels) -> Sentinels:
+    session_sentinels.reset()
+    return session_sentinels
+
+
+@pytest.fixture(scope="module")
+def cluster_that_is_well(session_cluster: Cluster) -> Cluster:
+    session_cluster.reset()
+    return session_cluster
+
+
 class OnStandalone(Base):
     """Moves whatever caches a test of Django's has to one server."""
 
-    servers = "session_standalone"
+    servers = "standalone_that_is_well"
     cache_backend = project.BACKEND
 
     def place(self, server: Any) -> tuple[list[str], dict[str, Any]]:
@@ -71,23 +95,11 @@ class OnStandalone(Base):
 class OnReplicated(OnStandalone):
     """The same on a primary and two replicas: who wrote has to find what was written."""
 
-    servers = "session_replicated"
+    servers = "replicated_that_is_well"
 
     def place(self, servers: Any) -> tuple[list[str], dict[str, Any]]:
         servers.primary.command("FLUSHALL")
         return servers.urls, {}
-
-
-@pytest.fixture(scope="module")
-def sentinels_that_are_well(session_sentinels: Sentinels) -> Sentinels:
-    session_sentinels.reset()
-    return session_sentinels
-
-
-@pytest.fixture(scope="module")
-def cluster_that_is_well(session_cluster: Cluster) -> Cluster:
-    session_cluster.reset()
-    return session_cluster
 
 
 class OnSentinel(OnStandalone):

@@ -130,6 +130,7 @@ def test_nothing_is_in_a_cache_that_is_away_for_tasks_either(away: Any, run: Any
     run(ask())
 
 
+@pytest.mark.timing
 def test_a_hanging_server_costs_a_call_its_deadline_and_then_nothing(hanging: Any) -> None:
     with lasting(0, 10 * 1.0):  # the breaker opens long before the end
         for verb, args, kwargs, answer in ANSWERS:
@@ -334,6 +335,7 @@ def test_what_one_key_has_suffered_the_others_do_not(make_cache: Make) -> None:
 # Sessions
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("trouble", ["away", "hanging"])
 def test_a_session_is_not_tried_ten_thousand_times(
     trouble: str, request: pytest.FixtureRequest
@@ -350,6 +352,7 @@ def test_a_session_is_not_tried_ten_thousand_times(
         session.save()
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("trouble", ["away", "hanging"])
 def test_a_session_is_not_tried_ten_thousand_times_by_a_task(
     trouble: str, request: pytest.FixtureRequest, run: Callable[[Awaitable[Any]], Any]

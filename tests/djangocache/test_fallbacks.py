@@ -251,6 +251,7 @@ def took(name: str, started: float) -> float:
     return (time.monotonic() - started) / SEVERAL_CALLS.get(name, 1)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("trouble", HANGING)
 def test_no_method_outlasts_its_deadline(
     trouble: str, in_front: Proxy, make_cache: Make, befall: Callable[[str], None]
@@ -272,6 +273,7 @@ def test_no_method_outlasts_its_deadline(
     assert {name: seconds for name, _, seconds in answers if seconds > limit} == {}
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("trouble", HANGING)
 def test_no_method_outlasts_its_deadline_for_a_task(
     trouble: str, in_front: Proxy, make_cache: Make, befall: Callable[[str], None], run: Any
@@ -295,6 +297,7 @@ def test_no_method_outlasts_its_deadline_for_a_task(
     assert {name: seconds for name, _, seconds in answers if seconds > limit} == {}
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("used_before", [True, False])
 @pytest.mark.parametrize("trouble", TROUBLES[:4])
 def test_a_page_with_fifty_calls_waits_for_one_deadline(
@@ -319,6 +322,7 @@ def test_a_page_with_fifty_calls_waits_for_one_deadline(
     assert sorted(seconds)[len(seconds) // 2] < 0.02 + pulse.worst
 
 
+@pytest.mark.timing
 def test_a_page_with_fifty_calls_of_tasks_waits_for_one_deadline(
     in_front: Proxy, make_cache: Make, befall: Callable[[str], None], run: Any
 ) -> None:
@@ -365,6 +369,7 @@ def test_what_has_no_harmless_answer_raises(
 # Sessions
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_session_is_tried_once(
     trouble: str, in_front: Proxy, make_cache: Make, befall: Callable[[str], None]
@@ -384,6 +389,7 @@ def test_a_session_is_tried_once(
         assert in_front.count("SET") <= 8
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_session_that_is_in_the_database_too_goes_on(
     trouble: str, in_front: Proxy, make_cache: Make, befall: Callable[[str], None]

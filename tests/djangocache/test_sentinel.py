@@ -284,6 +284,7 @@ def test_sentinels_that_are_all_away_are_trouble(
     assert cache.failures.ignored == {"get": 2, "set_many": 1}
 
 
+@pytest.mark.timing
 def test_a_dead_sentinel_costs_nothing(sentinels: Sentinels, make: Make) -> None:
     sentinels.sentinels[0].kill()
     cache = make()

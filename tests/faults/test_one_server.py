@@ -393,6 +393,7 @@ def test_retries_do_not_multiply_the_load_of_an_outage(
         assert 200 <= front.count("GET") <= 200 * 1.1 + 20
 
 
+@pytest.mark.timing
 def test_the_breaker_opens_fails_at_once_and_lets_go_when_the_server_is_back(
     make_client: Any, standalone: Standalone
 ) -> None:

@@ -141,6 +141,7 @@ def test_reads_do_not_fail_while_the_primary_does(make: Any, replicated: Replica
                 client.execute(strings.set(b"other", b"2"))
 
 
+@pytest.mark.timing
 def test_a_dead_replica_costs_reads_next_to_nothing(make: Any, replicated: Replicated) -> None:
     retries: list[int] = []
 
@@ -214,6 +215,7 @@ def test_a_thousand_tasks_at_once_do_not_fail_when_a_replica_dies(
             assert client.loop.run_until_complete(herd()) == [b"1"] * 1000
 
 
+@pytest.mark.timing
 def test_a_hung_replica_costs_one_caller_a_share_of_his_time(
     make: Any, replicated: Replicated
 ) -> None:

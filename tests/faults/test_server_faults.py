@@ -515,6 +515,7 @@ def test_a_server_that_is_full_is_not_stormed(make_client: Any, standalone: Stan
     eventually(lambda: _caught(lambda: client.execute(strings.get(b"k"))) is None, timeout=5)
 
 
+@pytest.mark.timing
 def test_a_script_that_keeps_the_server_busy_costs_nobody_more_than_the_deadline(
     make_client: Any, standalone: Standalone, timed: Any
 ) -> None:

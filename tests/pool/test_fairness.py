@@ -152,6 +152,7 @@ def test_who_waits_is_woken_when_something_comes_free_not_by_the_clock(endpoint:
     pool.close()
 
 
+@pytest.mark.timing
 def test_each_waits_as_long_as_he_said(endpoint: Endpoint) -> None:
     pool = Pool(endpoint, PoolOptions(max_size=1))
     held = pool.acquire(monotonic() + 5)
@@ -172,6 +173,7 @@ def test_each_waits_as_long_as_he_said(endpoint: Endpoint) -> None:
     pool.close()
 
 
+@pytest.mark.timing
 def test_closing_tells_those_who_wait_at_once(endpoint: Endpoint) -> None:
     pool = Pool(endpoint, PoolOptions(max_size=1))
     held = pool.acquire(monotonic() + 5)
@@ -256,6 +258,7 @@ def test_a_dead_server_is_dialled_a_few_times_not_by_everybody() -> None:
         pool.close()
 
 
+@pytest.mark.timing
 def test_a_server_that_comes_back_is_found_soon(standalone: Standalone) -> None:
     options = PoolOptions(breaker=BreakerOptions(max_open_for=0.5))
     pool = Pool(Endpoint(host=standalone.host, port=standalone.port), options)
@@ -275,6 +278,7 @@ def test_a_server_that_comes_back_is_found_soon(standalone: Standalone) -> None:
     pool.close()
 
 
+@pytest.mark.timing
 def test_the_last_word_on_a_dead_server_costs_next_to_nothing(standalone: Standalone) -> None:
     with Scripted(lambda _: None, greet=False) as server:
         pool = Pool(Endpoint(host=server.host, port=server.port))

@@ -386,6 +386,7 @@ def test_a_unix_socket_that_is_not_there_is_named(
         pool.call(say("PING"), say.soon())
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("greeting", [b"", b"+OK\r\n", b"%1\r\n"])
 def test_a_handshake_without_an_end_ends_in_time(
     make_caller: Any, say: Any, greeting: bytes

@@ -137,6 +137,7 @@ def test_a_connection_that_was_lost_is_not_kept_until_it_would_have_been_old(
     play(standalone, scene)
 
 
+@pytest.mark.timing
 def test_who_comes_while_all_connections_are_lent_waits_for_one(
     standalone: Standalone, play: Any
 ) -> None:
@@ -193,6 +194,7 @@ def test_a_cancelled_call_leaves_its_reply_to_nobody(standalone: Standalone, pla
     play(standalone, scene)
 
 
+@pytest.mark.timing
 def test_each_waits_as_long_as_he_said(standalone: Standalone, play: Any) -> None:
     async def scene(shared: AsyncMultiplexer) -> None:
         await shared.warm_up()

@@ -59,6 +59,7 @@ def test_it_is_told_again_and_again_until_the_reply_is_there(
     assert before + 2 <= told.times <= before + 7
 
 
+@pytest.mark.timing
 def test_nothing_is_told_of_replies_that_come(
     standalone: Standalone, make_caller: Any, say: Any
 ) -> None:
@@ -70,6 +71,7 @@ def test_nothing_is_told_of_replies_that_come(
     assert told.times == 0 or pulse.worst > 0.05
 
 
+@pytest.mark.timing
 def test_a_deadline_is_kept_to_all_the_same(
     standalone: Standalone, make_caller: Any, say: Any
 ) -> None:
@@ -116,6 +118,7 @@ def test_who_borrows_a_connection_may_wait(standalone: Standalone, say: Any) -> 
     asyncio.run(main())
 
 
+@pytest.mark.timing
 def test_sockets_that_wait_in_their_own_way_tell_it_too(
     standalone: Standalone, say: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def test_the_connection_used_last_is_lent_first(make_pool: Any, endpoint: Endpoi
     assert pool.acquire(monotonic() + 5) == one
 
 
+@pytest.mark.timing
 def test_who_gets_none_in_time_is_told_so_in_time(
     make_pool: Any, endpoint: Endpoint, say: Any
 ) -> None:
@@ -91,6 +92,7 @@ def test_who_gets_none_in_time_is_told_so_in_time(
     assert pool.stats().idle == 2
 
 
+@pytest.mark.timing
 def test_a_full_queue_lets_nobody_in(make_pool: Any, endpoint: Endpoint) -> None:
     pool = make_pool(endpoint, PoolOptions(max_size=1, max_waiting=0))
     held = pool.acquire(monotonic() + 5)
@@ -267,6 +269,7 @@ def test_a_closed_pool_lends_nothing_and_closes_what_comes_back(
     eventually(lambda: standalone.connected_clients() == 0)
 
 
+@pytest.mark.timing
 def test_a_reply_that_does_not_come_costs_the_connection_not_the_pool(
     make_pool: Any, endpoint: Endpoint, say: Any
 ) -> None:

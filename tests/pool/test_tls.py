@@ -138,6 +138,7 @@ def test_servers_that_are_not_who_they_should_be_are_refused(
             assert make_pool(at(server, lenient)).call(say("PING"), say.soon()) == b"PONG"
 
 
+@pytest.mark.timing
 def test_tls_to_a_server_that_speaks_plain_fails_soon_and_the_other_way_round(
     make_pool: Any, standalone: Standalone, server: TlsServer, authority: Authority, say: Any
 ) -> None:
@@ -150,6 +151,7 @@ def test_tls_to_a_server_that_speaks_plain_fails_soon_and_the_other_way_round(
             pool.call(say("PING"), say.soon())
 
 
+@pytest.mark.timing
 def test_a_silent_server_is_given_up_in_time(
     make_pool: Any, server: TlsServer, authority: Authority, say: Any
 ) -> None:
@@ -164,6 +166,7 @@ def test_a_silent_server_is_given_up_in_time(
             pool.call(say("PING"), say.soon())
 
 
+@pytest.mark.timing
 def test_a_broken_connection_is_told_from_a_slow_one(
     make_pool: Any, server: TlsServer, authority: Authority, say: Any
 ) -> None:

@@ -160,6 +160,7 @@ def test_replies_may_come_byte_by_byte(make_caller: Any, standalone: Standalone,
         assert pool.exchange(say("GET", "a") * 2, 2, say.soon()) == [value] * 2
 
 
+@pytest.mark.timing
 def test_a_trickle_does_not_prolong_the_deadline(make_caller: Any, say: Any) -> None:
     asked, stop = threading.Event(), threading.Event()
 

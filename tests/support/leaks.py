@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -73,7 +74,17 @@ class LeftOpen:
         assert not self.handler.messages, "\n".join(self.handler.messages)
 
     def _running(self) -> list[threading.Thread]:
-        return [one for one in threading.enumerate() if one not in self._threads]
+        known = self._threads | _threads_of_django()
+        return [one for one in threading.enumerate() if one not in known]
+
+
+def _threads_of_django() -> set[threading.Thread]:
+    """Return the thread in which asgiref runs what is not async: it stays until the end."""
+    asgiref = sys.modules.get("asgiref.sync")
+    if asgiref is None:
+        return set()
+    found: set[threading.Thread] = asgiref.SyncToAsync.single_thread_executor._threads
+    return set(found)
 
 
 class _Forgotten(logging.Handler):

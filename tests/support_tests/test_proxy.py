@@ -71,6 +71,7 @@ def test_a_write_of_many_commands_is_one_round_trip(front: Proxy, client: RespCl
     assert (front.count("PING"), front.writes(), front.round_trips()) == (100, 1, 1)
 
 
+@pytest.mark.timing
 def test_delay_holds_requests_but_not_one_after_another(front: Proxy, client: RespClient) -> None:
     front.delay(0.2)
     with lasting(0.2, 0.8):

@@ -11,6 +11,8 @@ from support.server import Server
 from support.waiting import eventually
 from workers.company import CONNECTIONS, Site, Worker, at_work, open_site
 
+pytestmark = pytest.mark.xdist_group("celery")  # its workers take seconds to start
+
 VALUES: list[Any] = ["", "ä" * 2_000, 7, -1.5, None, True, [1, [2]], {"a": {"b": [None]}}]
 
 
