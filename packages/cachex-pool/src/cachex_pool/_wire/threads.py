@@ -190,6 +190,19 @@ class Connection:
         self.busy = False
         return replies
 
+    def push(self, data: Any) -> int:
+        """Send what fits without waiting; return how many bytes that is."""
+        if isinstance(self._sock, ssl.SSLSocket):
+            return self._send(data)  # type: ignore[no-any-return]
+        return self._send(data, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+
+    def fileno(self) -> int:
+        """Return the number of the socket's file."""
+        return -1 if self._sock is None else self._sock.fileno()
+
+    def patience(self, seconds: float) -> None:
+        """Say how long the next send or receive may wait, where the socket keeps time itself."""
+
     def is_alive(self) -> bool:
         """
         Say whether the server still holds the line and has said nothing unasked.
@@ -406,6 +419,13 @@ class CooperativeConnection(Connection):
 
     def _peek(self) -> bytes:
         return self._recv(CHUNK)  # type: ignore[no-any-return]
+
+    def push(self, data: Any) -> int:
+        self._sock.settimeout(SLICE)
+        return self._send(data)  # type: ignore[no-any-return]
+
+    def patience(self, seconds: float) -> None:
+        self._sock.settimeout(seconds)
 
 
 def _later(error: TimeoutError) -> OSError:
