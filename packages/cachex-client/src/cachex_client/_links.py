@@ -7,9 +7,10 @@ share one, and borrow an exclusive one for what would hold the others up.
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from functools import partial
 from typing import Any, TypeAlias
 
-from cachex_client._concurrency import close_now, gather_errors
+from cachex_client._concurrency import beside, close_now, gather_errors
 from cachex_client._core.health import Health
 from cachex_client._core.retry import Budget
 from cachex_client.options import ClientOptions
@@ -17,11 +18,14 @@ from cachex_pool import (
     AsyncConnection,
     AsyncMultiplexer,
     Connection,
+    DeadlineExceeded,
     Endpoint,
+    Exchange,
     Pool,
     PoolError,
     PoolObserver,
     PoolStats,
+    SideBySide,
 )
 
 
@@ -122,17 +126,21 @@ class AsyncLink:
         await self._shared.aclose()
 
 
+IN_TIME = 0.05
+"""Seconds after its deadline in which a thread should have ended what it does for a caller."""
+
 Request: TypeAlias = tuple[Link, bytes, int, float]
 AsyncRequest: TypeAlias = tuple[AsyncLink, bytes, int, float]
 
 
 def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Exception]:
     """
-    Write to every server before reading from any, so that they work side by side.
+    Exchange with several servers side by side: one that hangs keeps only its own connection.
 
     A request is a link, packed commands, the number of their replies and a deadline; each gets its
-    replies, or the PoolError that befell it. Links come in the order of their names: two
-    callers who borrow from the same pools then queue behind each other, not for each other.
+    replies, or the PoolError that befell it. All that is possible without waiting is written
+    before any reply is read; whichever is ready is read, and its connection goes back at once.
+    Who has to connect first, or to wait for a connection, does so in a thread.
     """
     if len(requests) == 1:
         link, data, count, until = requests[0]
@@ -140,41 +148,75 @@ def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Exception]:
             return [link.exchange(data, count, until)]
         except PoolError as error:
             return [error]
-    answers: list[list[Any] | Exception] = []
-    held: list[Connection | None] = []
+    answers: list[Any] = [None] * len(requests)
+    under_way: dict[Exchange, int] = {}
+    waiting: list[int] = []
     try:
-        for link, data, _, until in requests:
-            held.append(None)
-            answers.append([])
+        for at, (link, data, count, until) in enumerate(requests):
             try:
-                connection = held[-1] = link.pool.acquire(until)
-                connection.write(data, until)
+                connection = link.pool.acquire_now()
             except PoolError as error:
-                _give_up(link, held, len(held) - 1, error)
-                answers[-1] = error
-        for at, (link, _, count, until) in enumerate(requests):
-            reading = held[at]
-            if reading is None:
+                answers[at] = error
+                continue
+            if connection is None:
+                waiting.append(at)
                 continue
             try:
-                answers[at] = reading.read(count, until)
-            except PoolError as error:
-                _give_up(link, held, at, error)
-                answers[at] = error
-            else:
-                held[at] = None
-                link.pool.release(reading)
+                exchange = Exchange(connection, data, count, until)
+                under_way[exchange] = at
+            except BaseException as error:
+                link.pool.abandon(connection, error)
+                raise
+        alone = None if under_way or not waiting else waiting.pop()
+        others = [beside(partial(_exchange, requests[at])) for at in waiting]
+        if alone is not None:
+            answers[alone] = _exchange(requests[alone])
+        prompt = True
+        for exchange in list(under_way):
+            prompt = prompt and exchange.read_soon()
+            if exchange.end is not None:
+                _end(exchange, under_way, requests, answers)
+        if under_way:
+            left = SideBySide(under_way)
+            while left:
+                for exchange in left.next_ended():
+                    _end(exchange, under_way, requests, answers)
+        for at, result in zip(waiting, others, strict=True):
+            link, _, _, until = requests[at]
+            try:
+                answers[at] = result(until + IN_TIME)
+            except TimeoutError:  # nobody can say how far it came
+                answers[at] = DeadlineExceeded(link.name, "connecting", written=True)
     except BaseException as error:
-        for at in range(len(held)):
-            _give_up(requests[at][0], held, at, error)
+        for exchange, at in under_way.items():
+            requests[at][0].pool.abandon(exchange.connection, error)
         raise
     return answers
 
 
-def _give_up(link: Link, held: list[Connection | None], at: int, error: BaseException) -> None:
-    connection, held[at] = held[at], None
-    if connection is not None:
-        link.pool.abandon(connection, error)
+def _exchange(request: Request) -> list[Any] | Exception:
+    link, data, count, until = request
+    try:
+        return link.exchange(data, count, until)
+    except PoolError as error:
+        return error
+
+
+def _end(
+    exchange: Exchange,
+    under_way: dict[Exchange, int],
+    requests: Sequence[Request],
+    answers: list[Any],
+) -> None:
+    """Give a connection back, and note what came."""
+    at = under_way[exchange]
+    pool, end = requests[at][0].pool, exchange.end
+    answers[at] = end
+    if isinstance(end, Exception):
+        pool.abandon(exchange.connection, end)
+    else:
+        pool.release(exchange.connection)
+    del under_way[exchange]
 
 
 async def async_exchange_all(requests: Sequence[AsyncRequest]) -> list[list[Any] | Exception]:

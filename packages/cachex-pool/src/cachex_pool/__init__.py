@@ -3,7 +3,7 @@
 from cachex_pool._async.pool import AsyncPool
 from cachex_pool._core.backoff import full_jitter
 from cachex_pool._sync.pool import Pool
-from cachex_pool._wire import AsyncConnection, Connection, pack, pack_many
+from cachex_pool._wire import AsyncConnection, Connection, Exchange, SideBySide, pack, pack_many
 from cachex_pool.endpoint import Credentials, Endpoint, Tls, parse_url
 from cachex_pool.errors import (
     AuthenticationFailed,
@@ -42,6 +42,7 @@ __all__ = [
     "Credentials",
     "DeadlineExceeded",
     "Endpoint",
+    "Exchange",
     "Guard",
     "HandshakeRefused",
     "NodeUnavailable",
@@ -53,6 +54,7 @@ __all__ = [
     "PoolStats",
     "PoolTimeout",
     "ProtocolError",
+    "SideBySide",
     "Tls",
     "TooManyWaiting",
     "full_jitter",

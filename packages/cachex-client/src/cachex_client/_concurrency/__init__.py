@@ -11,6 +11,7 @@ from cachex_client._concurrency.beside import (
     ask_all,
     async_ask_all,
     async_spawn,
+    beside,
     gather_errors,
     spawn,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "async_place",
     "async_sleep",
     "async_spawn",
+    "beside",
     "close_now",
     "gather_errors",
     "identity",

@@ -99,6 +99,38 @@ def _are_enough(answers: Sequence[tuple[int, Any]], enough: Enough) -> bool:
     return len(worked) >= enough if isinstance(enough, int) else enough(worked)
 
 
+def beside(work: Callable[[], T]) -> Callable[[float], T]:
+    """
+    Do the work in a daemon thread; return a function that waits for its result.
+
+    That function takes a time of `time.monotonic()`, raises what the work did, or TimeoutError if
+    it is not done by then. Where there can be no thread the work is done at once.
+    """
+    came: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def guarded() -> None:
+        try:
+            came.put((work(), None))
+        except BaseException as error:
+            came.put((None, error))
+
+    try:
+        threading.Thread(target=guarded, name="cachex-client", daemon=True).start()
+    except RuntimeError:  # no more threads, or the interpreter is ending
+        guarded()
+
+    def result(until: float) -> T:
+        try:
+            found, error = came.get(timeout=max(0.0, until - monotonic()))
+        except queue.Empty:
+            raise TimeoutError from None
+        if error is not None:
+            raise error
+        return found  # type: ignore[return-value]
+
+    return result
+
+
 async def gather_errors(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
     """Do all of it side by side; what raised an Exception has it in its place."""
     results = await asyncio.gather(*work, return_exceptions=True)

@@ -167,6 +167,36 @@ class AsyncPool(AsyncMembers):
             return connection
         return await self._acquire_slowly(deadline)
 
+    def acquire_now(self) -> AsyncConnection | None:
+        """
+        Lend a connection if there is an idle one; None if that takes waiting or connecting.
+
+        Raises NodeUnavailable while the breaker is open, and PoolClosed.
+        """
+        state = self._state
+        while True:
+            try:
+                connection: AsyncConnection = state.idle.pop()
+            except IndexError:
+                break
+            if (
+                connection.generation == state.generation
+                and monotonic() - connection.idle_since < self.options.alive_bypass
+            ):
+                connection.uses += 1
+                connection.idle_since = LENT
+                if self._watched:
+                    self._note_owner(connection)
+                return connection
+            if self._usable(connection):
+                return connection
+        if state.closed:
+            raise PoolClosed(self.endpoint.name)
+        now = monotonic()
+        if state.breaker.remaining(now) > 0:
+            raise self.unavailable(now)
+        return None
+
     def release(self, connection: AsyncConnection) -> None:
         """
         Give a connection back; one that is busy, old or of a past generation is closed.

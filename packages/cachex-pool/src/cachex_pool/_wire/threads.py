@@ -218,12 +218,25 @@ class Connection:
         """Have every command from now on shown to `guard`, which raises to refuse it."""
         send = self._send
 
-        def guarded(data: Any) -> Any:
+        def guarded(data: Any, *flags: int) -> Any:
             if data.__class__ is not memoryview:  # else the rest of what was let through
                 screen(guard, data)
-            return send(data)
+            return send(data, *flags)
 
         self._send = guarded
+
+    def push(self, data: Any) -> int:
+        """Send what fits without waiting; return how many bytes that is."""
+        if isinstance(self._sock, ssl.SSLSocket):
+            return self._send(data)  # type: ignore[no-any-return]
+        return self._send(data, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+
+    def fileno(self) -> int:
+        """Return the number of the socket's file."""
+        return -1 if self._sock is None else self._sock.fileno()
+
+    def patience(self, seconds: float) -> None:
+        """Say how long the next send or receive may wait, where the socket keeps time itself."""
 
     def is_alive(self) -> bool:
         """
@@ -450,6 +463,13 @@ class CooperativeConnection(Connection):
     def _peek(self) -> bytes:
         self._sock.settimeout(0.0)
         return self._recv(CHUNK)  # type: ignore[no-any-return]
+
+    def push(self, data: Any) -> int:
+        self._sock.settimeout(SLICE)
+        return self._send(data)  # type: ignore[no-any-return]
+
+    def patience(self, seconds: float) -> None:
+        self._sock.settimeout(seconds)
 
 
 def _later(error: TimeoutError) -> OSError:
