@@ -208,8 +208,6 @@ def test_a_primary_that_holds_callers_up_and_is_deposed_answers_them_itself(
         counting.run(colour, happening)
     history = counting.history
     assert at["known"] < at["held up"] + 2.0  # nobody was answered yet: it was looked for
-    bad=[e for e in history.events if e.error is not None]
-    if bad: print("DBG", str(bad[0].error), bad[0].error.__cause__, len(bad), bad[0].start-at["held up"], bad[0].end-at["held up"], at["known"]-at["held up"])
     assert not [event for event in history.events if event.error is not None]
 
 
