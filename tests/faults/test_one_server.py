@@ -387,10 +387,12 @@ def test_retries_do_not_multiply_the_load_of_an_outage(
         client.execute(strings.get(b"a"), **PATIENT)
         front.forget()
         front.inject_reply(REJECTIONS[0], to="GET", times=10**6)
+        started = perf_counter()
         for _ in range(200):
             with pytest.raises(redis.exceptions.BusyLoadingError):
                 client.execute(strings.get(b"a"))
-        assert 200 <= front.count("GET") <= 200 * 1.1 + 20
+        earned = 1.0 * (perf_counter() - started)  # a retry a second, besides a tenth of the calls
+        assert 200 <= front.count("GET") <= 200 * 1.1 + 20 + earned
 
 
 @pytest.mark.timing
