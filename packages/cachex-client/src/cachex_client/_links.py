@@ -24,6 +24,9 @@ from cachex_pool import (
     PoolStats,
 )
 
+CLOSED = "closed by its user"
+"""Why connections go that a client's `close()` closes."""
+
 
 class Link:
     """A server's connections for threads."""
@@ -67,6 +70,10 @@ class Link:
         self.left = True
         self.pool.retire("left", sever=True)
         self.pool.close()
+
+    def disconnect(self) -> None:
+        """Close what is idle now, the rest when it comes back; the next call opens again."""
+        self.pool.retire(CLOSED)
 
     def close(self) -> None:
         """Close the pool."""
@@ -116,6 +123,10 @@ class AsyncLink:
         self.left = True
         self.pool.retire("left", sever=True)
         close_now(self._shared)
+
+    def disconnect(self) -> None:
+        """Close what is idle now, the rest when it comes back; the next call opens again."""
+        self._shared.disconnect(CLOSED)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -42,9 +42,12 @@ class Held(Protocol):
 
 
 class Permit:
-    """The right to open one connection, in the place that is kept for it."""
+    """The right to open one connection of a generation, in the place that is kept for it."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "generation")
+
+    def __init__(self, generation: int = 0) -> None:
+        self.generation = generation
 
 
 class Ticket(Protocol):
@@ -234,10 +237,15 @@ class PoolState:
     # -- opening
 
     def opened(self, permit: Permit, connection: Held, now: float) -> None:
-        """Put a new connection in its permit's place; the next in line may dial."""
+        """
+        Put a new connection in its permit's place; the next in line may dial.
+
+        If the pool was retired meanwhile, the connection serves the caller who opened it, and is
+        closed when it comes back.
+        """
         self._members[id(connection)] = ref(connection, self._dead.append)
         self._permits.pop(id(permit), None)
-        connection.generation = self.generation
+        connection.generation = permit.generation
         self.failed_dials, self.dial_error = 0, None
         self.dispatch(now)
 
@@ -352,7 +360,7 @@ class PoolState:
         return self.breaker.lets_through(now)
 
     def _permit(self) -> Permit:
-        permit = Permit()
+        permit = Permit(self.generation)
         self._permits[id(permit)] = ref(permit, self._dead.append)
         return permit
 
