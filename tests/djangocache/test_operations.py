@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import redis.exceptions
-from django.core.cache import CacheKeyWarning, InvalidCacheKey
+from django.core.cache import CacheKeyWarning, InvalidCacheKey, caches
 from django.core.cache.backends.base import BaseCache
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import connection
 
 from cachex_client._concurrency import last_write
+from django_cachex import registry
 from django_cachex.cache import RedisCache, ValkeyCache
 from support.servers import Replicated, Standalone
+from support.waiting import eventually
 
 Make = Callable[..., Any]
 
@@ -410,3 +414,53 @@ def test_a_dead_replica_costs_no_read(replicated: Replicated, make_cache: Make) 
     for replica in replicated.replicas:
         replica.kill()
     assert [cache.get("k") for _ in range(20)] == [1] * 20
+
+
+# Closing
+
+
+def test_a_client_that_is_closed_by_one_caller_serves_all_others(
+    standalone: Standalone, make_cache: Make
+) -> None:
+    cache, other = make_cache(standalone.url), make_cache(standalone.url, "other", KEY_PREFIX="o")
+    cache.set("a", 1)
+    cache.client.get_client().ping()
+    cache.client.close()
+    eventually(lambda: standalone.connected_clients() == 0)
+    assert cache.get("a") == 1
+    assert other.get("a") is None
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(lambda: caches["default"].get("a")).result() == 1
+
+
+def test_a_client_that_is_closed_by_one_task_serves_all_others(cache: Any, run: Any) -> None:
+    async def main() -> list[Any]:
+        await cache.aset("a", 1)
+        readers = [asyncio.ensure_future(cache.aget("a")) for _ in range(20)]
+        await asyncio.sleep(0)
+        await cache.client.aclose()
+        return [*await asyncio.gather(*readers), await cache.aget("a")]
+
+    assert run(main()) == [1] * 21
+
+
+def test_closing_redis_pys_face_changes_nothing(cache: Any, run: Any) -> None:
+    face = cache.client.get_client()
+    with face:
+        face.set("a", "1")
+    face.close()
+    assert face.get("a") == b"1"
+
+    async def main() -> Any:
+        tasks = cache.client.get_async_client()
+        await tasks.aclose()
+        return await tasks.get("a")
+
+    assert run(main()) == b"1"
+
+
+def test_a_cache_that_outlives_the_end_of_all_clients_opens_again(cache: Any) -> None:
+    cache.set("a", 1)
+    registry.close_all()
+    assert cache.get("a") == 1
+    cache.client.close()

@@ -254,6 +254,15 @@ def test_retiring_lets_nothing_that_was_there_be_lent_again() -> None:
     assert state.size == 1
 
 
+def test_a_connection_that_was_being_opened_while_the_pool_was_retired_is_not_kept() -> None:
+    state = PoolState(PoolOptions(max_size=1))
+    permit = state.request(0.0)
+    state.retire(0.0)
+    connection = Connection()
+    state.opened(permit, connection, 0.0)
+    assert not state.keeps(connection, 0.0)
+
+
 def test_closing_tells_everybody_who_waits() -> None:
     state = PoolState(PoolOptions(max_size=1))
     connection = opened(state)

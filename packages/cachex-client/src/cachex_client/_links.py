@@ -28,6 +28,9 @@ from cachex_pool import (
     SideBySide,
 )
 
+CLOSED = "closed by its user"
+"""Why connections go that a client's `close()` closes."""
+
 
 class Link:
     """A server's connections for threads."""
@@ -71,6 +74,10 @@ class Link:
         self.left = True
         self.pool.retire("left", sever=True)
         self.pool.close()
+
+    def disconnect(self) -> None:
+        """Close what is idle now, the rest when it comes back; the next call opens again."""
+        self.pool.retire(CLOSED)
 
     def close(self) -> None:
         """Close the pool."""
@@ -120,6 +127,10 @@ class AsyncLink:
         self.left = True
         self.pool.retire("left", sever=True)
         close_now(self._shared)
+
+    def disconnect(self) -> None:
+        """Close what is idle now, the rest when it comes back; the next call opens again."""
+        self._shared.disconnect(CLOSED)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -103,6 +103,11 @@ class SentinelMap(SharedMap):
         """Return how to connect to a server of the service."""
         return attrs.evolve(self._pattern, host=node.host, port=node.port)
 
+    def listen(self) -> None:
+        """Listen to the Sentinels, unless that is done already."""
+        with self._lock:
+            self._listen()
+
     def may_introduce(self, now: float, patience: float) -> bool:
         """Do as the base class says, and listen."""
         with self._lock:

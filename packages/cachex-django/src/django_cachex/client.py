@@ -70,11 +70,17 @@ class DefaultClient:
         self.executor.warm_up()
 
     def close(self) -> None:
-        """Close the connections of all threads."""
+        """
+        Close the connections of threads that are idle, and those in use when they come back.
+
+        No call fails by that, whoever makes it: the next one opens a connection again.
+        """
+        self._primary.connection_pool.disconnect(inuse_connections=False)
         self.executor.close()
 
     async def aclose(self) -> None:
-        """Close the connections of the running event loop."""
+        """Do as `close` for the connections of the running event loop."""
+        await self._async_primary.connection_pool.disconnect(inuse_connections=False)
         await self.async_executor.aclose()
 
     def __getattr__(self, name: str) -> Any:

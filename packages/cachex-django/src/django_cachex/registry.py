@@ -78,8 +78,9 @@ def close_all() -> None:
     """
     Close the connections of all threads and forget every client.
 
-    For the end of a process and for tests; cache objects that exist keep a closed client.
-    Connections of event loops are closed with their loop.
+    For the end of a process and for tests: settings are read anew afterwards. A cache object that
+    exists keeps its client, which opens connections again if it is used. Connections of event
+    loops are closed with their loop.
     """
     if not same_process[0]:
         run_after_fork()

@@ -91,14 +91,18 @@ class AsyncMultiplexer:
         if self._shared is None:
             await self._share(monotonic() + self.pool.options.connect_timeout)
 
-    def leave(self) -> None:
-        """Close once the replies under way are in; nobody should call any more."""
+    def disconnect(self, reason: str = "closed by its user") -> None:
+        """
+        Close what is idle now, the rest once the replies under way are in.
+
+        The next call opens a connection again.
+        """
         if not same_process[0]:
             run_after_fork()
         shared, self._shared = self._shared, None
         if shared is not None:
-            self._drain(shared, "left")
-        self.pool.retire("left")
+            self._drain(shared, reason)
+        self.pool.retire(reason)
 
     async def aclose(self) -> None:
         """Close the shared connection, those it replaced, and the pool."""

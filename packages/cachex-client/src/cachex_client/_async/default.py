@@ -40,6 +40,10 @@ class AsyncLinks:
     def all(self) -> tuple[AsyncLink, ...]:
         return (self.primary, *self.replicas)
 
+    def disconnect(self) -> None:
+        for link in self.all:
+            link.disconnect()
+
     async def aclose(self) -> None:
         for link in self.all:
             await link.aclose()

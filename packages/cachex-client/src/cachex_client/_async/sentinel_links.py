@@ -59,6 +59,7 @@ class AsyncSentinelLinks:
         self.replicas: tuple[AsyncLink, ...] = ()
         self._options = options
         self._observers = observers
+        self._disconnects = 0
         self._lock = StateLock()
         self._outside = AsyncOutside()
         map.follow(self)
@@ -129,6 +130,17 @@ class AsyncSentinelLinks:
                 return
             await async_sleep(min(STEP, left))
 
+    def disconnect(self) -> None:
+        """
+        Close what is idle now, the rest when it comes back; the next call opens again.
+
+        If no other client follows the service, the threads that listen to Sentinels end, too.
+        """
+        self._disconnects += 1
+        self._opinion = None  # so that the next call follows the service again
+        self.map.forget(self)
+        self._hang_up()
+
     async def aclose(self) -> None:
         self.map.forget(self)
         for link in (*self.links.values(), *self._sentinels):
@@ -141,11 +153,18 @@ class AsyncSentinelLinks:
         """How many seconds a Sentinel has for an answer."""
         return self.map.ask_within or self._options.pool.connect_timeout
 
+    def _hang_up(self) -> None:
+        for link in (*self.links.values(), *self._sentinels):
+            link.disconnect()
+
     def _adopt(self) -> None:
         with self._lock:
             known = self.map.opinion
             if known is None or known is self._opinion:
                 return
+            if self._opinion is None:  # for the first time, or again after `disconnect`
+                self.map.follow(self)
+                self.map.listen()
             wanted = {known.primary, *known.replicas, *known.unwell}
             old, new = self._primary, self._link(known.primary)
             self.replicas = tuple(map(self._link, known.replicas))
@@ -170,10 +189,13 @@ class AsyncSentinelLinks:
         """
         found, led, errors, started = None, True, list[Exception](), monotonic()
         trigger, self.map.trigger = self.map.trigger, "timer"
+        before = self._disconnects
         try:
             found, led, errors = await self._look()
         finally:
             changed = self.map.learn(found, monotonic(), random(), led=led)
+            if self._disconnects != before:  # meanwhile: nothing stays open for this question
+                self._hang_up()
         tell_refreshed(self.map.name, trigger, started, found, errors)
         if changed and found is not None:
             log.info("primary found", service=self.map.service, primary=str(found.primary))

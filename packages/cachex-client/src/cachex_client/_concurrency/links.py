@@ -12,10 +12,14 @@ _inherited: list[Any] = []
 
 
 class Closable(Protocol):
+    def disconnect(self) -> None: ...
+
     def close(self) -> None: ...
 
 
 class AsyncClosable(Protocol):
+    def disconnect(self) -> None: ...
+
     async def aclose(self) -> None: ...
 
 
@@ -39,9 +43,6 @@ class Linked(Generic[L]):
 
     def _all_links(self) -> list[L]:
         return [self._links]
-
-    def _forget_links(self) -> None:
-        """Threads go on sharing the one set there is."""
 
 
 class AsyncLinked(Generic[C]):
@@ -96,14 +97,6 @@ class AsyncLinked(Generic[C]):
         if not same_process[0]:
             run_after_fork()
         return [links for _, links, _ in list(self._by_loop.values())]
-
-    def _forget_links(self) -> None:
-        """Forget the running loop's set, which is being closed; a later use makes a new one."""
-        if not same_process[0]:
-            run_after_fork()
-        with self._lock:
-            self._by_loop.pop(id(asyncio.get_running_loop()), None)
-            self._latest = (_nothing, None)
 
     def after_fork(self) -> None:
         """Start without loops in a child process; the parent's connections stay the parent's."""

@@ -67,6 +67,7 @@ class ClusterLinks:
         self.reads_replicas = options.read_from != "primary"  # then connections say READONLY
         self._options = options
         self._observers = observers
+        self._disconnects = 0
         self._lock = StateLock()
         self._outside = Outside()
         map.follow(self)
@@ -201,6 +202,12 @@ class ClusterLinks:
         """Return where a server is."""
         return Address(link.endpoint.host, link.endpoint.port)
 
+    def disconnect(self) -> None:
+        """Close what is idle now, the rest when it comes back; the next call opens again."""
+        self._disconnects += 1
+        for link in list(self.links.values()):
+            link.disconnect()
+
     def close(self) -> None:
         self.map.forget(self)
         for link in list(self.links.values()):
@@ -237,10 +244,13 @@ class ClusterLinks:
         """Ask nodes of different shards; if they are of no help, everybody else and the seeds."""
         found, errors, started = None, list[Exception](), monotonic()
         trigger, self.map.trigger = self.map.trigger, "timer"
+        before = self._disconnects
         try:
             found, errors = self._look()
         finally:
             changed = self.map.learn(found, monotonic(), random())
+            if self._disconnects != before:  # meanwhile: nothing stays open for this question
+                self.disconnect()
         tell_refreshed(self.map.name, trigger, started, found, errors)
         if changed:
             self.map.spread()

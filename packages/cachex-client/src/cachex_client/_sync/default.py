@@ -40,6 +40,10 @@ class Links:
     def all(self) -> tuple[Link, ...]:
         return (self.primary, *self.replicas)
 
+    def disconnect(self) -> None:
+        for link in self.all:
+            link.disconnect()
+
     def close(self) -> None:
         for link in self.all:
             link.close()

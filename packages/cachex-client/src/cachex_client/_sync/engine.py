@@ -201,10 +201,16 @@ class Engine(Rounds[C]):
         return [link.stats() for link in self._links_in_use()]
 
     def close(self) -> None:
-        """Close the connections (of the running event loop); a later use opens new ones."""
-        links = self._links
-        self._forget_links()
-        links.close()
+        """
+        Close the connections (of the running event loop) that are idle.
+
+        Those in use are closed when they come back, so that no call fails, also none of others
+        who share this client; the next call opens again. A client that is used no more then
+        holds nothing: no connection, no thread.
+        """
+        if self._redis is not None:
+            self._redis.connection_pool.disconnect(inuse_connections=False)
+        self._links.disconnect()
 
     # -- inside
 

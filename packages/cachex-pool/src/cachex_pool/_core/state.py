@@ -42,11 +42,12 @@ class Held(Protocol):
 
 
 class Permit:
-    """The right to open one connection, in the place that is kept for it."""
+    """The right to open one connection of a generation, in the place that is kept for it."""
 
-    __slots__ = ("__weakref__", "probe")
+    __slots__ = ("__weakref__", "generation", "probe")
 
-    def __init__(self, probe: bool = False) -> None:
+    def __init__(self, generation: int = 0, *, probe: bool = False) -> None:
+        self.generation = generation
         self.probe = probe  # whether this connection tells if the node is there
 
 
@@ -235,10 +236,15 @@ class PoolState:
     # -- opening
 
     def opened(self, permit: Permit, connection: Held, now: float) -> None:
-        """Put a new connection in its permit's place; the next in line may dial."""
+        """
+        Put a new connection in its permit's place; the next in line may dial.
+
+        If the pool was retired meanwhile, the connection serves the caller who opened it, and is
+        closed when it comes back.
+        """
         self._members[id(connection)] = ref(connection, self._dead.append)
         self._permits.pop(id(permit), None)
-        connection.generation = self.generation
+        connection.generation = permit.generation
         self.failed_dials, self.dial_error = 0, None
         self.dispatch(now)
 
@@ -357,7 +363,8 @@ class PoolState:
         return self.breaker.lets_through(now, self.options.connect_timeout)
 
     def _permit(self) -> Permit:
-        permit = Permit(probe=self.breaker.suspects or not self.breaker.closed)
+        probe = self.breaker.suspects or not self.breaker.closed
+        permit = Permit(self.generation, probe=probe)
         self._permits[id(permit)] = ref(permit, self._dead.append)
         return permit
 

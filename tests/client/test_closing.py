@@ -1,0 +1,120 @@
+"""Closing a client: what is idle goes, no call fails, and the next call opens again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from cachex_client import DefaultClient, SentinelClient, SentinelMap, commands
+from cachex_pool import Endpoint
+from support.colours import Awaited, own_loop
+from support.servers import Sentinels, Standalone
+from support.waiting import eventually
+
+KEY = b":1:a"
+
+
+def is_quiet(place: Any) -> bool:
+    """Tell whether the client's connections are gone."""
+    servers = getattr(place.servers, "servers", [place.servers])
+    return all(server.connected_clients() == 0 for server in servers)
+
+
+def listeners() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name == "cachex-listener"]
+
+
+@pytest.fixture(params=["sync", "async"])
+def make(request: pytest.FixtureRequest) -> Any:
+    """Make a client of a place; the asynchronous one as if it were for threads."""
+    with own_loop() as loop:
+
+        def of(place: Any) -> Any:
+            if request.param == "sync":
+                return place.client("")
+            return Awaited(place.client("Async"), loop)
+
+        yield of
+
+
+def test_a_closed_client_holds_no_connection_and_opens_one_at_the_next_call(
+    place: Any, make: Any
+) -> None:
+    client = make(place)
+    for _ in range(2):
+        client.execute(commands.set(KEY, b"1"))
+        assert not is_quiet(place)
+        client.close()
+        eventually(lambda: all(one.size == 0 for one in client.stats()))
+        if place.topology != "sentinels":  # where the listening threads go in their own time
+            eventually(lambda: is_quiet(place))
+    assert client.execute(commands.get(KEY)) == b"1"
+    client.close()
+
+
+def test_redis_pys_face_of_a_closed_client_works_on(place: Any, make: Any) -> None:
+    client = make(place)
+    face = client.redis
+    if isinstance(client, Awaited):
+        face = Awaited(face, client.loop)
+    face.set("a", "1")
+    client.close()
+    face.close()
+    assert face.get("a") == b"1"
+    client.close()
+
+
+def test_connections_lent_to_redis_py_are_closed_with_the_client(standalone: Standalone) -> None:
+    client = DefaultClient([standalone.url])
+    pool = client.redis.connection_pool
+    pool.release(pool.get_connection())
+    assert standalone.connected_clients() == 1
+    client.close()
+    eventually(lambda: standalone.connected_clients() == 0)
+
+
+def test_a_call_under_way_is_answered_although_another_thread_closes(place: Any) -> None:
+    client = place.client("")
+    servers = getattr(place.servers, "servers", [place.servers])
+
+    def blocked() -> int:
+        return sum(int(server.info("clients")["blocked_clients"]) for server in servers)
+
+    with ThreadPoolExecutor(1) as threads:
+        popped = threads.submit(client.redis.blpop, "list", 30)
+        eventually(lambda: blocked() == 1)
+        client.close()
+        client.redis.rpush("list", "x")
+        assert popped.result(30) == (b"list", b"x")
+    client.close()
+    eventually(lambda: all(one.size == 0 for one in client.stats()))
+
+
+async def _answers_of_a_closing_client(client: Any) -> list[Any]:
+    await client.execute(commands.set(KEY, b"1"))
+    calls = [asyncio.ensure_future(client.execute(commands.incrby(KEY, 1))) for _ in range(50)]
+    await asyncio.sleep(0)  # they are on their way
+    await client.aclose()
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    await client.aclose()
+    return found
+
+
+def test_calls_under_way_are_answered_although_another_task_closes(place: Any) -> None:
+    found = asyncio.run(_answers_of_a_closing_client(place.client("Async")))
+    assert found == list(range(2, 52))
+
+
+def test_threads_that_listen_to_sentinels_end_and_begin_with_use(sentinels: Sentinels) -> None:
+    eventually(lambda: not listeners())
+    asked = [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
+    client = SentinelClient(SentinelMap(sentinels.name, asked))
+    for _ in range(2):
+        client.execute(commands.set(KEY, b"1"))
+        assert listeners()
+        client.close()
+        eventually(lambda: not listeners())
