@@ -32,6 +32,7 @@ from cachex_client.errors import (
     SentinelRefused,
     SerializerError,
     SlotNotCovered,
+    ValueTooLarge,
 )
 from cachex_client.executor import AsyncExecutor, Executor
 from cachex_client.keys import Keys
@@ -87,6 +88,7 @@ __all__ = [
     "SentinelRefused",
     "SerializerError",
     "SlotNotCovered",
+    "ValueTooLarge",
     "Spec",
     "TopologyView",
     "as_operation",
