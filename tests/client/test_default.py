@@ -24,6 +24,7 @@ from cachex_pool import (
     ConnectionLost,
     DeadlineExceeded,
     Endpoint,
+    NodeUnavailable,
     PoolError,
     PoolOptions,
     PoolTimeout,
@@ -390,7 +391,9 @@ def test_a_call_may_have_a_deadline_of_its_own(behind: Any, front: Proxy, timeou
     for number, call in enumerate(calls):
         with Pulse() as pulse:
             started = time.monotonic()
-            with pytest.raises(redis.TimeoutError):  # the later ones while they connect
+            # The later ones while they connect, or when that is not done in 0.2 s.
+            late = redis.TimeoutError if number == 0 else (redis.TimeoutError, NodeUnavailable)
+            with pytest.raises(late):
                 call()
             took = time.monotonic() - started
         # A machine with much to do is late at every step; the client's own deadline is 5 s.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import ssl
 from traceback import TracebackException
 from typing import Any
@@ -425,3 +427,83 @@ def test_every_name_stands_for_one_option() -> None:
     assert not set(names) & set(REFUSED)
     assert all(name.isupper() for name in [*names, *REFUSED])
     assert all(line["doc"].endswith(".") for line in describe())
+
+
+def test_a_copy_of_a_cache_is_on_the_same_client(make_cache: Any, standalone: Any) -> None:
+    cache = make_cache(standalone.url)
+    cache.set("k", 1)
+    for twin in (copy.copy(cache), copy.deepcopy(cache), copy.deepcopy({"of": cache})["of"]):
+        assert type(twin) is type(cache)
+        assert twin is not cache
+        assert twin.client is cache.client
+        assert twin.get("k") == 1
+        twin.key_prefix = "other"
+        assert twin.get("k") is None
+        assert cache.get("k") == 1
+    assert copy.deepcopy(cache.client) is copy.copy(cache.client) is cache.client
+    for one in (cache, cache.client):
+        with pytest.raises(TypeError, match=r"cannot be pickled: its .* this process; use caches"):
+            pickle.dumps(one)
+
+
+VERIFIED = [
+    *((value, "none") for value in (None, False, 0, "none", "NONE", "CERT_NONE", "false", "0")),
+    *((value, "optional") for value in (ssl.CERT_OPTIONAL, 1, "optional", "ssl.CERT_OPTIONAL")),
+    *((value, "required") for value in (ssl.CERT_REQUIRED, 2, "CERT_REQUIRED", True, "True")),
+]
+
+
+@pytest.mark.parametrize(("value", "meant"), VERIFIED, ids=repr)
+def test_what_ssl_cert_reqs_may_be(value: Any, meant: str) -> None:
+    for config in (
+        read("rediss://h:1/0", {"CONNECTION_POOL_KWARGS": {"ssl_cert_reqs": value}}),
+        read(f"rediss://h:1/0?ssl_cert_reqs={value}"),
+    ):
+        (server,) = config.client.servers
+        assert server.tls is not None
+        assert server.tls.verify == meant
+    assert "expected 'required'" in refused("rediss://h:1/0", {"SSL_CERT_REQS": "CERT_SOME"})
+
+
+def test_what_is_not_said_about_tls_needs_no_tls() -> None:
+    for given in (
+        {"ssl_cert_reqs": None, "ssl_ca_certs": None},
+        {"ssl": False, "ssl_cert_reqs": "none", "ssl_ca_certs": "/nowhere"},
+    ):
+        (server,) = read("redis://h:1/0", {"CONNECTION_POOL_KWARGS": given}).client.servers
+        assert server.tls is None
+    assert "needs a rediss://" in refused("redis://h:1/0", {"SSL_CERT_REQS": "none"})
+
+
+def test_a_database_that_is_none_is_the_first() -> None:
+    for location, db in (("redis://h:1", 0), ("redis://h:1/3", 3)):
+        (server,) = read(location, {"DB": None}).client.servers
+        assert server.db == db
+
+
+def test_sentinel_kwargs_may_say_nothing() -> None:
+    def service(**given: Any) -> Any:
+        options = {
+            "CLIENT_CLASS": "django_cachex.client.SentinelClient",
+            "SENTINELS": [("sentinel-1", 26379)],
+            "SENTINEL_KWARGS": given,
+        }
+        return read("redis://shop/0", options).client.service
+
+    nothing = dict.fromkeys(
+        ("username", "password", "ssl", "ssl_cert_reqs", "ssl_ca_certs", "socket_timeout", "db")
+    )
+    (first,) = service(**nothing).sentinels
+    (second,) = service(ssl=False, ssl_cert_reqs=None, ssl_ca_certs=None, password=None).sentinels
+    (third,) = service(ssl=False, ssl_cert_reqs="required", ssl_check_hostname=True).sentinels
+    (plain,) = service().sentinels
+    assert first == second == third == plain
+    (unchecked,) = service(ssl=True, ssl_cert_reqs=None).sentinels
+    assert unchecked.tls.verify == "none"
+    for wrong, said in (({"nothing": None}, "no such option"), ({"ssl_ca_certs": "x"}, "SSL=True")):
+        options = {
+            "CLIENT_CLASS": "django_cachex.client.SentinelClient",
+            "SENTINELS": [("sentinel-1", 26379)],
+            "SENTINEL_KWARGS": wrong,
+        }
+        assert said in refused("redis://shop/0", options)

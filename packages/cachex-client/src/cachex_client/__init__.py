@@ -33,6 +33,7 @@ from cachex_client.errors import (
     SentinelRefused,
     SerializerError,
     SlotNotCovered,
+    ValueTooLarge,
 )
 from cachex_client.executor import AsyncExecutor, Executor
 from cachex_client.keys import Keys
@@ -89,6 +90,7 @@ __all__ = [
     "SentinelRefused",
     "SerializerError",
     "SlotNotCovered",
+    "ValueTooLarge",
     "Spec",
     "TopologyView",
     "as_operation",

@@ -11,8 +11,10 @@ What is read, in this order, so that formats can be changed while the cache is i
 
 1. `-` or nothing and then digits only are a whole number. No serializer here writes that for
    anything else; if one of your own does, `dumps` refuses rather than give back another value.
-2. The mark of a signature: it is checked and taken off.
-3. What begins like the output of a configured compressor is decompressed, if that succeeds.
+2. The mark of a signature: it is checked and taken off. With a signing key, what has none is
+   refused here if only serializers that `executes` could read it.
+3. What begins like the output of a configured compressor is decompressed, if that succeeds. What
+   would become larger than `max_decompressed` is refused.
 4. The serializers are asked in turn, pickle first for what begins like a pickle. With a signing
    key, one that `executes` sees only what is signed.
 5. A decimal fraction that no serializer could read is a float, as INCRBYFLOAT writes it.
@@ -26,6 +28,7 @@ from pickle import loads as pickle_loads
 from typing import Any, TypeVar
 
 from cachex_client.compressors import (
+    MAX_DECOMPRESSED,
     Bz2Compressor,
     GzipCompressor,
     Lz4Compressor,
@@ -34,7 +37,13 @@ from cachex_client.compressors import (
     ZlibCompressor,
     ZstdCompressor,
 )
-from cachex_client.errors import CompressorError, SerializerError
+from cachex_client.errors import (
+    ClientError,
+    CompressorError,
+    ConfigurationError,
+    SerializerError,
+    ValueTooLarge,
+)
 from cachex_client.resolve import Named, resolve_compressors, resolve_serializers
 from cachex_client.serializers import (
     JsonSerializer,
@@ -70,7 +79,9 @@ class Codec:
 
     `serializers` and `compressors` are one or a list, each as `resolve_serializers` takes them;
     the first of each writes, all of them read. `signing_key` makes pickles trustworthy on a server
-    that others can write to; `signing_fallbacks` are keys that are still accepted.
+    that others can write to; `signing_fallbacks` are keys that are still accepted. No value is
+    decompressed to more than `max_decompressed` bytes, None for any number; what is larger is
+    stored as it is.
     """
 
     def __init__(
@@ -80,16 +91,21 @@ class Codec:
         *,
         signing_key: str | bytes | None = None,
         signing_fallbacks: Sequence[str | bytes] = (),
+        max_decompressed: int | None = MAX_DECOMPRESSED,
     ) -> None:
         self.serializers = resolve_serializers(serializers)
         self.compressors = resolve_compressors(compressors)
         self._signer = None if signing_key is None else Signer(signing_key, signing_fallbacks)
+        self._max_decompressed = sys.maxsize if max_decompressed is None else max_decompressed
+        if self._max_decompressed < 1:
+            raise ConfigurationError(f"max_decompressed is at least 1, not {max_decompressed!r}")
         writer = self.serializers[0]
         self._compress_from = (
             getattr(self.compressors[0], "min_length", 0) if self.compressors else sys.maxsize
         )
         self._signs = self._signer is not None and _executes(writer)
         self._protocol = None if self._signs else _plain_protocol(writer)
+        self._harmless = tuple(one for one in self.serializers if not _executes(one))
         self._unpickle = self._fast_unpickle()
 
     def __repr__(self) -> str:
@@ -140,52 +156,85 @@ class Codec:
         if self._unpickle is not None and stored and stored[0] == PICKLED:
             try:
                 return self._unpickle(stored)
-            except Exception:
-                return self._loads(stored)
+            except Exception as error:  # it may be something else that only looks like a pickle
+                causes = [error]
+            return self._loads(stored, causes)
         return self._loads(stored)
 
-    def loads_found(self, names: Collection[N], found: Sequence[bytes | None]) -> dict[N, Any]:
+    def loads_found(
+        self,
+        names: Collection[N],
+        found: Sequence[bytes | Exception | None],
+        on_error: Callable[[N, Exception], None] | None = None,
+    ) -> dict[N, Any]:
         """Return the values of what is stored, by name, leaving out names with None.
 
-        Raises as `loads` does, at the first value that cannot be read.
+        A value that cannot be read, and an error in the place of one, is raised, or given to
+        `on_error` with its name if there is such.
         """
-        if self._unpickle is not None:
-            unpickle, loads = self._unpickle, self._loads
+        if len(names) != len(found):
+            raise ValueError(f"{len(names)} names for {len(found)} values")
+        unpickle, loads = self._unpickle, self._loads
+        values: dict[N, Any] = {}
+        pairs: Iterator[tuple[N, Any]] = zip(names, found, strict=True)
+        while True:  # goes on after an error: nothing is read twice
             try:
-                return {
-                    name: unpickle(stored) if stored and stored[0] == PICKLED else loads(stored)
-                    for name, stored in zip(names, found, strict=True)
-                    if stored is not None
-                }
-            except Exception:
-                pass  # what looked like a pickle may be something else: look closer
-        return {
-            name: self.loads(stored)
-            for name, stored in zip(names, found, strict=True)
-            if stored is not None
-        }
+                for name, stored in pairs:
+                    if stored is not None:
+                        values[name] = (
+                            unpickle(stored)
+                            if unpickle is not None and stored and stored[0] == PICKLED
+                            else loads(stored)
+                        )
+                return values
+            except Exception as error:
+                causes = [error]
+            try:
+                values[name] = self._read_again(stored, causes)
+            except Exception as error:
+                if on_error is None:
+                    raise
+                on_error(name, error)
 
     def loads_each(self, stored: Sequence[bytes | None]) -> list[Any]:
         """Return the value of each that is stored, None for None; raises as `loads_found` does.
 
         A thousand whole numbers take 0.1 ms, one by one they would take 0.4 ms.
         """
-        if self._unpickle is not None:
-            unpickle, loads = self._unpickle, self._loads
+        unpickle, loads = self._unpickle, self._loads
+        values: list[Any] = []
+        add, rest = values.append, iter(stored)
+        while True:  # goes on after an error: nothing is read twice
             try:
-                return [
-                    None
-                    if one is None
-                    else int(one)
-                    if one.isdigit()
-                    else unpickle(one)
-                    if one and one[0] == PICKLED
-                    else loads(one)
-                    for one in stored
-                ]
-            except Exception:
-                pass  # what looked like a pickle may be something else: look closer
-        return [None if one is None else self.loads(one) for one in stored]
+                for one in rest:
+                    add(
+                        None
+                        if one is None
+                        else int(one)
+                        if one.isdigit()
+                        else unpickle(one)
+                        if unpickle is not None and one and one[0] == PICKLED
+                        else loads(one)
+                    )
+                return values
+            except Exception as error:
+                causes = [error]
+            add(self._read_again(one, causes))
+
+    def _read_again(self, stored: Any, causes: list[Exception]) -> Any:
+        """Read what was not read because of an error, or raise that."""
+        error = causes[0]
+        try:
+            if isinstance(stored, Exception):
+                raise stored
+            if isinstance(error, ClientError):  # everything was tried
+                raise error
+            if self._unpickle is not None and stored[0] == PICKLED:
+                return self._loads(stored, causes)
+            return self._loads(stored)
+        finally:
+            causes.clear()
+            del error
 
     def _written(self, value: Any) -> bytes:
         writer = self.serializers[0]
@@ -201,7 +250,7 @@ class Codec:
         """Check, compress and sign what the serializer has made of a value."""
         if payload and payload[0] in DIGITS and _is_whole_number(payload):
             self._refuse_another_value(payload)
-        if len(payload) >= self._compress_from:
+        if self._compress_from <= len(payload) <= self._max_decompressed:
             compressor = self.compressors[0]
             try:
                 compressed = compressor.compress(payload)
@@ -224,25 +273,39 @@ class Codec:
                 " which is read as a number: let it write something else"
             )
 
-    def _loads(self, stored: bytes) -> Any:
+    def _loads(self, stored: bytes, causes: list[Exception] | None = None) -> Any:
+        """Read what is stored; `causes` has the error of one who tried it as a pickle."""
         if stored and stored[0] in DIGITS and _is_whole_number(stored):
             return self._whole_number(stored)
-        payload, signed = stored, False
-        if stored.startswith(MARK):
-            if self._signer is None:
-                raise SerializerError(f"{_shown(stored)} are signed, but no signing key is set")
-            payload, signed = self._signer.verify(stored), True
-        causes: list[Exception] = []
-        for data in self._decompressed(payload):
-            for serializer in self._readers(signed):
-                try:
-                    return serializer.loads(data)
-                except Exception as error:  # they may raise anything on bytes of another format
-                    likely = data[:1] == PICKLE_START and isinstance(serializer, PickleSerializer)
-                    causes.insert(0 if likely else len(causes), error)
-        if FRACTION.fullmatch(payload):
-            return float(payload)
-        raise self._unreadable(stored, signed, causes)
+        unpickled = causes is not None
+        causes = causes or []
+        try:
+            payload, signed = self._verified(stored)
+            readers = self._readers(signed)
+            for data in self._decompressed(payload) if readers else ():
+                for serializer in readers:
+                    if unpickled and data is stored and type(serializer) is PickleSerializer:
+                        continue
+                    try:
+                        return serializer.loads(data)
+                    except Exception as error:  # they may raise anything on bytes of another format
+                        likely = data[:1] == PICKLE_START and isinstance(
+                            serializer, PickleSerializer
+                        )
+                        causes.insert(0 if likely else len(causes), error)
+            if FRACTION.fullmatch(payload):
+                return float(payload)
+            raise self._unreadable(stored, signed, causes)
+        finally:
+            causes.clear()  # their tracebacks refer to this frame: no cycle keeps the value
+
+    def _verified(self, stored: bytes) -> tuple[bytes, bool]:
+        """Return what is stored without its signature, and whether it has one, which is checked."""
+        if not stored.startswith(MARK):
+            return stored, False
+        if self._signer is None:
+            raise SerializerError(f"{_shown(stored)} are signed, but no signing key is set")
+        return self._signer.verify(stored), True
 
     def _decompressed(self, payload: bytes) -> Iterator[bytes]:
         """Yield what the payload may be when decompressed, and then the payload itself."""
@@ -250,22 +313,40 @@ class Codec:
             magic = getattr(compressor, "magic", None)
             if magic is None or payload.startswith(tuple(magic)):
                 try:
-                    data = compressor.decompress(payload)
+                    data = self._decompress(compressor, payload)
+                except ValueTooLarge:
+                    raise
                 except Exception:  # it only looked like this
                     continue
                 yield data
         yield payload
 
-    def _readers(self, signed: bool) -> Iterator[Serializer]:
-        trusted = signed or self._signer is None
-        return (one for one in self.serializers if trusted or not _executes(one))
+    def _decompress(self, compressor: Any, payload: bytes) -> bytes:
+        limit = self._max_decompressed
+        within = getattr(compressor, "decompress_within", None)
+        if within is not None and limit != sys.maxsize:
+            data: bytes = within(payload, limit)
+        else:
+            data = compressor.decompress(payload)
+        if len(data) > limit:  # of one that knows no limit
+            raise ValueTooLarge(len(payload), limit, type(compressor).__name__)
+        return data
+
+    def _readers(self, signed: bool) -> tuple[Serializer, ...]:
+        """Return the serializers that may see a value, if it is signed or if it is not."""
+        return self.serializers if signed or self._signer is None else self._harmless
 
     def _unreadable(self, stored: bytes, signed: bool, causes: list[Exception]) -> SerializerError:
         if self._signer is not None and not signed and any(map(_executes, self.serializers)):
             return SerializerError(f"{_shown(stored)} are not signed, or in no known format")
         tried = ", ".join(type(one).__name__ for one in self.serializers)
-        error = SerializerError(f"{_shown(stored)} cannot be read by {tried}")
-        error.__cause__ = causes[0] if causes else None
+        if not causes:
+            return SerializerError(f"{_shown(stored)} cannot be read by {tried}")
+        cause = causes[0]
+        error = SerializerError(
+            f"{_shown(stored)} cannot be read by {tried}: {type(cause).__name__}: {cause!s:.200}"
+        )
+        error.__cause__ = cause
         return error
 
     def _whole_number(self, stored: bytes) -> int:

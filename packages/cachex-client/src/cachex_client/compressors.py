@@ -6,6 +6,10 @@ trying (0 if missing); `always`, whether to keep even what became longer, as oth
 `magic`, what its output may begin with; without that, `decompress` is tried on everything and has
 to raise on bytes that `compress` did not write.
 
+A method keeps a small value from becoming a huge one: `decompress_within(data, limit)` stops with
+`ValueTooLarge` once there are more than `limit` bytes, before it has made room for them. Without
+it, the size is looked at when the value has been decompressed.
+
 All of these write the frames that other programs write and read, a checksum or length included.
 """
 
@@ -14,14 +18,22 @@ import gzip
 import lzma
 import sys
 import zlib
+from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
 import attrs
 
-from cachex_client.errors import CompressorError
+from cachex_client.errors import CompressorError, ValueTooLarge
 from cachex_client.serializers import need
 
 MIN_LENGTH = 256
+MAX_DECOMPRESSED = 128 << 20
+"""Bytes a value may have: a quarter of what a server stores, and what a process can stand."""
+
+_DEFLATE, _LZ4 = 1032, 255
+"""How many times as long as its input the output of a format can be."""
+_XZ_NEEDS = 80 << 20
+"""Bytes that the decoder of the highest preset needs besides what it writes."""
 
 
 class Compressor(Protocol):
@@ -43,6 +55,9 @@ class NoCompressor:
     def decompress(self, data: bytes, /) -> bytes:
         return data
 
+    def decompress_within(self, data: bytes, limit: int, /) -> bytes:
+        return data
+
 
 @attrs.frozen
 class ZlibCompressor:
@@ -59,6 +74,11 @@ class ZlibCompressor:
 
     def decompress(self, data: bytes, /) -> bytes:
         return zlib.decompress(data)
+
+    def decompress_within(self, data: bytes, limit: int, /) -> bytes:
+        if len(data) * _DEFLATE <= limit:
+            return zlib.decompress(data)
+        return _frames(self, data, limit, lambda: _ZlibStream(zlib.MAX_WBITS), one=True)
 
 
 @attrs.frozen
@@ -77,6 +97,11 @@ class GzipCompressor:
     def decompress(self, data: bytes, /) -> bytes:
         return gzip.decompress(data)
 
+    def decompress_within(self, data: bytes, limit: int, /) -> bytes:
+        if len(data) * _DEFLATE <= limit:
+            return gzip.decompress(data)
+        return _frames(self, data, limit, lambda: _ZlibStream(_GZIP))
+
 
 @attrs.frozen
 class Bz2Compressor:
@@ -94,6 +119,9 @@ class Bz2Compressor:
     def decompress(self, data: bytes, /) -> bytes:
         return bz2.decompress(data)
 
+    def decompress_within(self, data: bytes, limit: int, /) -> bytes:
+        return _frames(self, data, limit, bz2.BZ2Decompressor)
+
 
 @attrs.frozen
 class LzmaCompressor:
@@ -110,6 +138,12 @@ class LzmaCompressor:
 
     def decompress(self, data: bytes, /) -> bytes:
         return lzma.decompress(data, lzma.FORMAT_XZ)
+
+    def decompress_within(self, data: bytes, limit: int, /) -> bytes:
+        def stream() -> Any:
+            return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=max(limit, _XZ_NEEDS))
+
+        return _frames(self, data, limit, stream)
 
 
 @attrs.frozen
@@ -134,6 +168,13 @@ class Lz4Compressor:
     def decompress(self, data: bytes, /) -> bytes:
         unpacked: bytes = self._frame.decompress(data)
         return unpacked
+
+    def decompress_within(self, data: bytes, limit: int, /) -> bytes:
+        if self._frame.get_frame_info(data)["content_size"] > limit:  # 0 if it does not say
+            raise ValueTooLarge(len(data), limit, type(self).__name__)
+        if len(data) * _LZ4 <= limit:
+            return self.decompress(data)
+        return _frames(self, data, limit, self._frame.LZ4FrameDecompressor, one=True)
 
 
 @attrs.frozen
@@ -165,3 +206,82 @@ class ZstdCompressor:
         if not stream.eof:
             raise CompressorError(f"{len(data)} bytes are not a whole Zstandard frame")
         return content
+
+    def decompress_within(self, data: bytes, limit: int, /) -> bytes:
+        if sys.version_info >= (3, 14):
+            return _frames(self, data, limit, self._zstd.ZstdDecompressor)
+        size = self._zstd.frame_content_size(data)  # -1 if it does not say
+        if size > limit:
+            raise ValueTooLarge(len(data), limit, type(self).__name__)
+        if size >= 0:  # which is checked
+            whole: bytes = self._zstd.ZstdDecompressor().decompress(data)
+            return whole
+        stream = self._zstd.ZstdDecompressor().decompressobj()
+        pieces, left = [], limit
+        for at in range(0, len(data), _ZSTD_STEP):
+            pieces.append(stream.decompress(data[at : at + _ZSTD_STEP]))
+            left -= len(pieces[-1])
+            if left < 0:
+                raise ValueTooLarge(len(data), limit, type(self).__name__)
+            if stream.eof:
+                return b"".join(pieces)
+        raise CompressorError(f"{len(data)} bytes are not a whole Zstandard frame")
+
+
+_GZIP = 31  # what zlib calls a gzip header with a window of any size
+_STEP = 1 << 20  # bytes of output at a time
+_ZSTD_STEP = 64  # bytes of input at a time, of which a frame can make 2 MiB
+
+
+class _ZlibStream:
+    """zlib's stream with the face of those of bz2, lzma and lz4."""
+
+    def __init__(self, bits: int) -> None:
+        self._stream = zlib.decompressobj(bits)
+        self.needs_input = False
+
+    def decompress(self, data: bytes, size: int) -> bytes:
+        stream = self._stream
+        piece = stream.decompress(data or stream.unconsumed_tail, size)
+        self.needs_input = len(piece) < size and not stream.unconsumed_tail
+        return piece
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data.lstrip(b"\0")  # gzip fills up with zeros
+
+
+def _frames(
+    compressor: Any, data: bytes, limit: int, stream: Callable[[], Any], *, one: bool = False
+) -> bytes:
+    """Decompress one frame after the other, step by step, or only `one`.
+
+    What follows a frame of bz2 or lzma and is none is left alone, as their modules do.
+    """
+    pieces: list[bytes] = []
+    rest, left = data, limit
+    while rest and not (one and pieces):
+        frame = stream()
+        try:
+            piece = frame.decompress(rest, min(_STEP, left + 1))
+        except (OSError, lzma.LZMAError):
+            if pieces:
+                break
+            raise
+        while True:
+            left -= len(piece)
+            if left < 0:
+                raise ValueTooLarge(len(data), limit, type(compressor).__name__)
+            pieces.append(piece)
+            if frame.eof:
+                break
+            if frame.needs_input:
+                name = type(compressor).__name__
+                raise CompressorError(f"{len(data)} bytes are not all that {name} has written")
+            piece = frame.decompress(b"", min(_STEP, left + 1))
+        rest = frame.unused_data or b""
+    return b"".join(pieces)

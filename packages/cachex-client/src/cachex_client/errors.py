@@ -4,33 +4,79 @@ An error reply of the server is raised unchanged, as the class of `redis.excepti
 to it; trouble with connections is an error of `cachex_pool`. The rest is here.
 """
 
+import pickle
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from redis import exceptions as redis_errors
 from redis.exceptions import LockError as RedisLockError
 from redis.exceptions import LockNotOwnedError as RedisLockNotOwnedError
 
-from cachex_pool import ConnectFailed
+from cachex_pool import ConfigurationError, ConnectFailed
+from cachex_pool.errors import Portable
 
 if TYPE_CHECKING:
     from cachex_client.limits import RateLimit
 
+__all__ = [
+    "CacheIsReadOnly",
+    "ClientError",
+    "ClusterUnreachable",
+    "CompressorError",
+    "ConfigurationError",
+    "LockError",
+    "LockNotOwnedError",
+    "RateLimitExceeded",
+    "SemaphoreError",
+    "SemaphoreLostError",
+    "SemaphoreTimeoutError",
+    "SentinelRefused",
+    "SerializerError",
+    "SlotNotCovered",
+    "ValueTooLarge",
+]
 
-class ClientError(Exception):
-    """Base of every error that cachex_client raises itself."""
+
+class ClientError(Portable):
+    """Base of the errors that cachex_client raises itself, but for ConfigurationError.
+
+    That one is the pool's: a setting that cannot work is one error, whoever finds it.
+    """
 
 
-class ConfigurationError(ClientError, ValueError):
-    """A setting cannot work; the text says what was given and what was expected."""
+class SerializerError(ClientError, pickle.UnpicklingError):
+    """A value cannot be turned into bytes, or stored bytes into a value.
 
+    `key` is where they are stored, prefix and version included, None where that is not known.
+    """
 
-class SerializerError(ClientError):
-    """A value cannot be turned into bytes, or stored bytes into a value."""
+    key: bytes | None = None
+
+    def at(self, key: bytes | None) -> Self:
+        """Return the error, now saying where the value is stored."""
+        if self.key is None and key is not None:
+            shown = key.decode("utf-8", "backslashreplace")
+            self.key, self.args = key, (f"{shown!r}: {self}", *self.args[1:])
+        return self
 
 
 class CompressorError(ClientError):
     """Bytes cannot be compressed, or are not what the compressor wrote."""
+
+
+class ValueTooLarge(CompressorError, SerializerError):
+    """A stored value would be larger than is allowed once it is decompressed.
+
+    `limit` is how many bytes are allowed, `stored` how many there are compressed.
+    """
+
+    def __init__(self, stored: int, limit: int, compressor: str) -> None:
+        super().__init__(
+            f"{stored} bytes become more than {limit} when {compressor} decompresses them:"
+            " nothing larger is read (MAX_DECOMPRESSED_SIZE)"
+        )
+        self.stored = stored
+        self.limit = limit
 
 
 class LockError(ClientError, RedisLockError):

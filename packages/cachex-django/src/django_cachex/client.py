@@ -1,6 +1,6 @@
 """What CLIENT_CLASS names: the two halves of a client, and redis-py's methods on them."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from cachex_client import AsyncRedis, Redis, TopologyView
 from django_cachex._async.primary import AsyncOnPrimary
@@ -37,6 +37,19 @@ class DefaultClient:
         async_on_primary: Any = AsyncOnPrimary(self.async_executor)
         self._primary = Redis(on_primary)
         self._async_primary = AsyncRedis(async_on_primary)
+
+    def __copy__(self) -> Self:
+        """Return the client itself: there is one for each configuration and process."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} cannot be pickled: its connections belong to this process;"
+            " use caches[alias].client in the other process"
+        )
 
     @property
     def redis(self) -> Redis:

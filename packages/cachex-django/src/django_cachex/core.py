@@ -1,7 +1,8 @@
 """What the two halves of a cache share: settings, keys, the client. No input, no output."""
 
+from copy import copy
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, Self, TypeAlias
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.utils.functional import cached_property
@@ -30,6 +31,9 @@ def held_for(
     return timeout if lease is None else lease
 
 
+_MADE_OF_KEYS = ("_halves", "_cache", "_acache", "_verbatim", "_averbatim")
+
+
 class _PartOfKeys:
     """An attribute of Django's that keys are made of: setting it makes the keys anew."""
 
@@ -41,7 +45,7 @@ class _PartOfKeys:
 
     def __set__(self, cache: Any, value: Any) -> None:
         cache.__dict__[self.name] = value
-        for made_of_keys in ("_halves", "_cache", "_acache", "_verbatim", "_averbatim"):
+        for made_of_keys in _MADE_OF_KEYS:
             cache.__dict__.pop(made_of_keys, None)
 
 
@@ -62,6 +66,23 @@ class CacheCore(BaseCache):
         config = self._shared.config
         self.default_timeout = config.timeout  # Django would cut off the fraction of a second
         self._itersize = config.scan_itersize
+
+    def __copy__(self) -> Self:
+        """Return another cache object on the same client, with keys of its own to change."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        for made_of_keys in _MADE_OF_KEYS:  # they may refer to this object
+            twin.__dict__.pop(made_of_keys, None)
+        return twin
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return copy(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} cannot be pickled: its client belongs to this process;"
+            " use caches[alias] in the other process"
+        )
 
     @property
     def client(self) -> DefaultClient:

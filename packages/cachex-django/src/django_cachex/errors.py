@@ -1,11 +1,12 @@
 """What this package raises itself, besides Django's ImproperlyConfigured."""
 
 from cachex_client.errors import CacheIsReadOnly
+from cachex_pool.errors import Portable
 
 __all__ = ["CacheIsReadOnly", "CacheUnavailable", "CachexError"]
 
 
-class CachexError(Exception):
+class CachexError(Portable):
     """Base of the errors of this package."""
 
 

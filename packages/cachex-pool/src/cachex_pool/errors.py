@@ -6,6 +6,7 @@ it, and says in `written` whether the server may have seen the command: what was
 never written can be sent again without doing anything twice.
 """
 
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,23 +15,48 @@ from redis import exceptions as redis_errors
 from cachex_pool.stats import PoolStats
 
 
-class PoolError(Exception):
-    """Base of every error the pool raises itself."""
+class Portable(Exception):
+    """
+    An error that survives `pickle` and `copy`: type, arguments, attributes, notes and text.
 
-    written = False
+    A worker process that raises it hands it to its parent as it is. An error among its attributes
+    that cannot be pickled itself travels as its text.
+    """
+
+    def __copy__(self) -> Any:
+        return _again(type(self), self.args, self.__dict__)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self.args, self.__dict__)
+        facts = {name: _portable(value) for name, value in self.__dict__.items()}
+        return _again, (type(self), self.args, facts)
 
 
-def _again(kind: type[PoolError], arguments: tuple[Any, ...], facts: dict[str, Any]) -> PoolError:
+def _again(kind: type[Exception], arguments: tuple[Any, ...], facts: dict[str, Any]) -> Any:
     """Make an error as it was: in another process, or as a copy without the traceback."""
-    error = kind.__new__(kind)
+    error = kind.__new__(kind, *arguments)
     error.args = arguments
     error.__dict__.update(facts)
     if "__notes__" in facts:
         error.__notes__ = list(facts["__notes__"])
     return error
+
+
+def _portable(value: Any) -> Any:
+    if isinstance(value, tuple) and any(isinstance(one, Exception) for one in value):
+        return tuple(map(_portable, value))
+    if not isinstance(value, Exception) or isinstance(value, Portable):
+        return value
+    try:
+        pickle.loads(pickle.dumps(value))
+    except Exception:  # whatever its class, or what it holds, raises
+        return RuntimeError(f"{type(value).__name__}: {value}")
+    return value
+
+
+class PoolError(Portable):
+    """Base of every error the pool raises itself."""
+
+    written = False
 
 
 class ConfigurationError(PoolError, ValueError):

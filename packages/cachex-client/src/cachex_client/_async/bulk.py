@@ -11,6 +11,7 @@ from cachex_client._async.verbs import AsyncVerbs
 from cachex_client._audience import audience, tell
 from cachex_client._core.increment import increment
 from cachex_client.command import on_primary
+from cachex_client.errors import SerializerError
 from cachex_client.keys import Version
 from cachex_client.outcomes import OnError, settle
 from cachex_client.timeouts import DEFAULT, Timeout
@@ -41,7 +42,7 @@ class AsyncBulkVerbs(AsyncVerbs):
         if audience.observers:
             return await self._get_many_told(names, wires, on_error)
         found = await self.client.get_many(wires)
-        return self._load_all(names, found, on_error)
+        return self._load_all(names, wires, found, on_error)
 
     async def _get_many_told(
         self, names: list[K], wires: list[bytes], on_error: OnError | None
@@ -54,47 +55,49 @@ class AsyncBulkVerbs(AsyncVerbs):
             tell("looked_up", self.name, "get_many", 0, 0, len(names))
             raise
         if not audience.counters:
-            return self._load_all(names, found, on_error)
-        misses, failed = found.count(None), list[Exception]()
+            return self._load_all(names, wires, found, on_error)
+        misses, failed = found.count(None), 0
 
         def note(name: Any, error: Exception) -> None:
-            failed.append(error)
-            if on_error is None:
+            nonlocal failed
+            failed += 1
+            if on_error is not None:
+                on_error(name, error)
+                return
+            try:
                 raise error
-            on_error(name, error)
+            finally:
+                del error  # its traceback refers to this frame: no cycle keeps it
 
         try:
-            return self._load_all(names, found, note)
+            return self._load_all(names, wires, found, note)
         finally:
-            errors = max(len(failed), sum(isinstance(one, Exception) for one in found))
+            errors = max(failed, sum(isinstance(one, Exception) for one in found))
             hits = len(names) - misses - errors
             tell("looked_up", self.name, "get_many", hits, misses, errors)
 
     def _load_all(
-        self, names: list[K], found: Sequence[Any], on_error: OnError | None
+        self,
+        names: list[K],
+        wires: list[bytes],
+        found: Sequence[Any],
+        on_error: OnError | None,
     ) -> dict[K, Any]:
-        try:
-            return self.codec.loads_found(names, found)
-        except Exception:  # an error in the place of a value, or one that cannot be read
-            return self._load_each(names, found, on_error)
+        where: dict[K, bytes] = {}
 
-    def _load_each(
-        self, names: Iterable[K], found: Iterable[Any], on_error: OnError | None
-    ) -> dict[K, Any]:
-        """Do what `loads_found` does, key by key."""
-        values = {}
-        for name, stored in zip(names, found, strict=True):
-            if stored is None:
-                continue
-            try:
-                if isinstance(stored, Exception):
-                    raise stored
-                values[name] = self.codec.loads(stored)
-            except Exception as error:
-                if on_error is None:
-                    raise
+        def failed(name: K, error: Exception) -> None:
+            if isinstance(error, SerializerError):
+                where.update(() if where else zip(names, wires, strict=True))
+                error.at(where[name])
+            if on_error is not None:
                 on_error(name, error)
-        return values
+                return
+            try:
+                raise error
+            finally:
+                del error
+
+        return self.codec.loads_found(names, found, failed)
 
     async def set_many(
         self,

@@ -9,7 +9,7 @@ command, `rounds` for many; here is what callers see. All decisions are in `_cor
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 import attrs
 from redis.exceptions import ReadOnlyError, RedisError
@@ -47,6 +47,19 @@ class AsyncEngine(AsyncRounds[C]):
     def __init__(self, options: ClientOptions | None) -> None:
         super().__init__(options)
         self._redis: AsyncRedis | None = None
+
+    def __copy__(self) -> Self:
+        """Return the client itself: a copy of what holds it goes on with the same connections."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} cannot be pickled: its connections belong to this process;"
+            " make a client in each process"
+        )
 
     async def execute(self, command: Command[T], *, timeout: float | None = None) -> T:
         """

@@ -2,7 +2,8 @@
 """What all verbs of a cache share."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from copy import copy
+from typing import Any, NoReturn, Self, TypeVar
 
 from cachex_client._async.told import async_as_operation, async_told
 from cachex_client._audience import all_asleep, audience
@@ -10,6 +11,7 @@ from cachex_client._core.routes import wait_of
 from cachex_client._telling import Origins, together
 from cachex_client.codec import Codec
 from cachex_client.command import Command
+from cachex_client.errors import SerializerError
 from cachex_client.executor import AsyncExecutor
 from cachex_client.keys import Keys
 from cachex_client.observer import Operation
@@ -43,6 +45,21 @@ class AsyncVerbs:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.keyspace!r} on {self.client!r}>"
 
+    def __copy__(self) -> Self:
+        """Return another cache on the same client."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return copy(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} cannot be pickled: its client belongs to this process;"
+            " make a cache in each process"
+        )
+
     def _px(self, timeout: Timeout) -> int | None:
         """Return a timeout in milliseconds: None for ever, 0 if it is over."""
         if timeout is DEFAULT:
@@ -56,10 +73,14 @@ class AsyncVerbs:
         """
         if audience.observers:
             command.origin = self._origins[operation]
-        if command.spec.blocking:
-            deadline = self.client.options.timeout + wait_of(command.arguments)
-            return await self.client.execute(command, timeout=deadline)
-        return await self.client.execute(command)
+        try:
+            if command.spec.blocking:
+                deadline = self.client.options.timeout + wait_of(command.arguments)
+                return await self.client.execute(command, timeout=deadline)
+            return await self.client.execute(command)
+        except SerializerError as error:
+            error.at(command.key)
+            raise
 
     async def _whole(self, operation: str, work: Any, *arguments: Any) -> Any:
         """Do what takes several calls, and tell observers of it as one."""

@@ -19,6 +19,7 @@ from cachex_client._audience import audience, tell
 from cachex_client._concurrency import monotonic
 from cachex_client.command import Command, on_primary
 from cachex_client.defaults import value_of
+from cachex_client.errors import SerializerError
 from cachex_client.keys import Key, Version
 from cachex_client.structures.terms import exclusive
 from cachex_client.timeouts import DEFAULT, Timeout
@@ -56,7 +57,11 @@ class Cache(
             if audience.counters:
                 return self._get_counted("get", command, default)
         stored = self.client.execute(command)
-        return default if stored is None else self.codec.loads(stored)
+        try:
+            return default if stored is None else self.codec.loads(stored)
+        except SerializerError as error:
+            error.at(command.key)
+            raise
 
     def _get_counted(
         self, operation: str, command: Command[bytes | None], default: Any
@@ -65,8 +70,10 @@ class Cache(
         try:
             stored = self.client.execute(command)
             value = default if stored is None else self.codec.loads(stored)
-        except Exception:
+        except Exception as error:
             tell("looked_up", self.name, operation, 0, 0, 1)
+            if isinstance(error, SerializerError):
+                error.at(command.key)
             raise
         if stored is None:
             tell("looked_up", self.name, operation, 0, 1, 0)
@@ -123,6 +130,13 @@ class Cache(
             return self._whole("get_or_set", self._get_or_set, key, default, timeout, version)
         return self._get_or_set(key, default, timeout, version)
 
+    def _loads(self, wire: bytes, stored: bytes) -> Any:
+        try:
+            return self.codec.loads(stored)
+        except SerializerError as error:
+            error.at(wire)
+            raise
+
     def _get_or_set(
         self, key: Key, default: Any, timeout: Timeout, version: Version | None
     ) -> Any:
@@ -132,7 +146,7 @@ class Cache(
             value = self._get_counted("get_or_set", commands.get(wire), NOTHING)
         else:
             stored = self.client.execute(commands.get(wire))
-            value = NOTHING if stored is None else self.codec.loads(stored)
+            value = NOTHING if stored is None else self._loads(wire, stored)
         if value is not NOTHING:
             return value
         made: list[Any] = []
@@ -158,9 +172,9 @@ class Cache(
 
         if not callable(default):
             stored = make()
-            return made[0] if made else self.codec.loads(stored)
+            return made[0] if made else self._loads(wire, stored)
         stored = flights.bring(self.client, wire, since, look, make)
-        return made[0] if made else self.codec.loads(stored)
+        return made[0] if made else self._loads(wire, stored)
 
     def delete(self, key: Key, version: Version | None = None) -> bool:
         """Remove a key; return False if there was none."""

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from cachex_client._sync.verbs import Verbs
 from cachex_client.command import Command
+from cachex_client.errors import SerializerError
 from cachex_client.keys import Key, Version
 
 T = TypeVar("T")
@@ -43,7 +44,12 @@ class ScanVerbs(Verbs):
         steps = self._walk("sscan_iter", self.commands._sscan, key, match, count, version)
         for found in steps:
             for member in found:
-                yield self.codec.loads(member)
+                try:
+                    value = self.codec.loads(member)
+                except SerializerError as error:
+                    error.at(self.keyspace.wire(key, version))
+                    raise
+                yield value
 
     def zscan_iter(
         self,

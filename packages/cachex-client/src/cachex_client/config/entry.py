@@ -10,6 +10,7 @@ import attrs
 
 from cachex_client.cluster_map import ClusterMap
 from cachex_client.codec import Codec
+from cachex_client.compressors import MAX_DECOMPRESSED
 from cachex_client.config import locations, readers
 from cachex_client.config.classes import named
 from cachex_client.config.given import Options, convert, kind_of, nearest, refuse
@@ -197,6 +198,7 @@ def _codec(cache: dict[str, Any], options: Options, secret_keys: Sequence[str | 
         cache.pop("compressors", ()),
         signing_key=keys[0],
         signing_fallbacks=keys[1:],
+        max_decompressed=cache.pop("max_decompressed", MAX_DECOMPRESSED),
     )
 
 

@@ -18,11 +18,12 @@ GROUPS = ("cache", "client", "topology", "endpoint", "tls", "pool")
 
 @attrs.frozen
 class Given:
-    """One value of one option, and the place it was found at."""
+    """One value of one option, and the place it was found at; `is_none` if None was given."""
 
     option: Option
     value: Any
     where: str
+    is_none: bool = False
 
 
 class Options:
@@ -73,18 +74,21 @@ class Options:
                 )
 
     def about_tls(self) -> str:
-        """Name the options given that only make sense with TLS."""
+        """Name the options given that only make sense with TLS, unless SSL=False turns it off."""
+        if "SSL" in self.given and self.given["SSL"].value is False:
+            return ""
         return ", ".join(
             name
             for name, given in self.given.items()
-            if given.option.goes.startswith("tls.") or (name == "SSL" and given.value)
+            if (given.option.goes.startswith("tls.") and not given.is_none)
+            or (name == "SSL" and given.value)
         )
 
 
 def read(name: Any, value: Any, where: str) -> Given:
     """Return an option and its value; ConfigurationError if there is none such."""
     option = find(name, where)
-    return Given(option, convert(option, value, where), where)
+    return Given(option, convert(option, value, where), where, value is None)
 
 
 def find(name: Any, where: str) -> Option:

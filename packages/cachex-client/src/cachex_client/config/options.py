@@ -122,7 +122,9 @@ _LOGIN = Topic(
             "CREDENTIALS",
             secret=True,
         ),
-        option("DB", "endpoint.db", read.COUNT, "0", "Database number, unless the URL has one."),
+        option(
+            "DB", "endpoint.db", read.COUNT_OR_NONE, "0", "Database number, unless the URL has one."
+        ),
         option("CLIENT_NAME", "endpoint.client_name", read.TEXT, "", "Name shown by CLIENT LIST."),
         option("PROTOCOL", "endpoint.protocol", read.PROTOCOL, "3", "RESP version to ask for."),
     ),
@@ -279,6 +281,14 @@ _VALUES = Topic(
             "none",
             "zlib, gzip, bz2, lzma, lz4, zstd, a path, class or object; of a list the first writes"
             " and all may read.",
+        ),
+        option(
+            "MAX_DECOMPRESSED_SIZE",
+            "cache.max_decompressed",
+            read.SIZE,
+            "134217728 (128 MiB)",
+            "Bytes that a value may have once it is decompressed; what would be larger is not read,"
+            " and is stored uncompressed. None for no limit.",
         ),
         option(
             "PICKLE_VERSION",

@@ -10,6 +10,12 @@ from collections.abc import Iterator, Mapping
 _DJANGO_JSON = "cachex_client.config.peers.django_json"
 _PICKLE = "cachex_client.config.peers.default_pickle"
 
+
+def _django_cachex(module: str, names: str) -> Iterator[str]:
+    """Yield the paths of a class of django-cachex, by each of its names."""
+    return (f"django_cachex.{module}.{name}" for name in names.split())
+
+
 SERIALIZERS: Mapping[str, str] = {
     "django.core.cache.backends.redis.RedisSerializer": "pickle",
     **{
@@ -21,6 +27,19 @@ SERIALIZERS: Mapping[str, str] = {
             "msgpack.MSGPackSerializer": "msgpack",
         }.items()
     },
+    # Those of django-cachex as it is on PyPI, by the names that they have had.
+    "django_cachex.serializers.pickle.PickleSerializer": _PICKLE,
+    **dict.fromkeys(
+        _django_cachex("serializers.json", "JSONSerializer JsonSerializer"), _DJANGO_JSON
+    ),
+    **dict.fromkeys(
+        _django_cachex(
+            "serializers.msgpack",
+            "MSGPackSerializer MessagePackSerializer MsgPackSerializer MsgpackSerializer",
+        ),
+        "msgpack",
+    ),
+    "django_cachex.serializers.orjson.OrjsonSerializer": "orjson",
 }
 """Serializers, each with the name or the path of ours that reads and writes the same."""
 
@@ -38,11 +57,19 @@ COMPRESSORS: Mapping[str, str] = {
         }.items()
     },
     "django_valkey.compressors.bz2.Bz2Compressor": "bz2",
+    "django_cachex.compressors.zlib.ZlibCompressor": "zlib",
+    "django_cachex.compressors.gzip.GzipCompressor": "gzip",
+    "django_cachex.compressors.lzma.LzmaCompressor": "lzma",
+    "django_cachex.compressors.lz4.Lz4Compressor": "lz4",
+    **dict.fromkeys(_django_cachex("compressors.zstd", "ZStdCompressor ZstdCompressor"), "zstd"),
 }
 """Compressors, each with the name of ours that reads and writes the same."""
 
 _SHORTEST = 16
-_LONGER = {"django_redis.compressors.lzma.LzmaCompressor": 101}
+_LONGER = {
+    "django_redis.compressors.lzma.LzmaCompressor": 101,
+    **dict.fromkeys((path for path in COMPRESSORS if path.startswith("django_cachex.")), 257),
+}
 
 
 def compressed_from(path: str) -> int:
@@ -136,6 +163,9 @@ REFUSED: Mapping[str, str] = {
     "django_valkey.serializers.msgspec.MsgSpecMsgPackSerializer": (
         "write 'msgpack', which reads the same values and writes what MessagePack has words for"
     ),
+    "django_cachex.serializers.ormsgpack.OrmsgpackSerializer": (
+        "write 'msgpack', which reads the same values and writes what MessagePack has words for"
+    ),
     "django_valkey.compressors.brotli.BrotliCompressor": (
         "write ['zstd', 'your.BrotliCompressor'], the latter a class of your own with compress()"
         " and decompress(), for as long as there are values that Brotli has compressed"
@@ -143,12 +173,20 @@ REFUSED: Mapping[str, str] = {
 }
 """Classes that nothing here corresponds to, and what to write instead."""
 
+_PEERS = (
+    "django_redis.",
+    "django_valkey.",
+    "django.core.cache.backends.",
+    "django_cachex.serializers.",
+    "django_cachex.compressors.",
+)
+
 EVERY: Mapping[str, str] = {**SERIALIZERS, **COMPRESSORS, **CLASSES, **REFUSED}
 
 
 def belongs_to_a_peer(path: str) -> bool:
     """Tell whether a dotted path leads into another backend."""
-    return path.startswith(("django_redis.", "django_valkey.", "django.core.cache.backends."))
+    return path.startswith(_PEERS)
 
 
 def why_not(path: str) -> str:

@@ -6,10 +6,11 @@ variables: a number or a flag may be given as text.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -18,6 +19,8 @@ from cachex_client.errors import ConfigurationError
 from cachex_client.options import RetryOptions
 from cachex_client.resolve import resolve_compressors, resolve_serializers
 from cachex_pool import BreakerOptions, PoolOptions
+
+T = TypeVar("T")
 
 
 class Unreadable(ValueError):
@@ -82,6 +85,14 @@ def _whole(least: int) -> Callable[[Any], int]:
     return convert
 
 
+def _or_none(convert: Callable[[Any], T]) -> Callable[[Any], T | None]:
+    return lambda value: None if value is None else convert(value)
+
+
+def _size(value: Any) -> int:
+    return sys.maxsize if value is None else _whole(1)(value)
+
+
 def _text(value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise TypeError
@@ -142,7 +153,9 @@ SECONDS = Reader("a number of seconds above 0, or None for the default", _second
 SECONDS_OR_OFF = Reader("a number of seconds, or 0", _number)
 LOOK_AFTER = Reader(SECONDS_OR_OFF.expects, _look_after)  # redis-py's 30 s would be no protection
 COUNT = Reader("a whole number, 0 or above", _whole(0))
+COUNT_OR_NONE = Reader(COUNT.expects, _or_none(_whole(0)))
 POSITIVE = Reader("a whole number above 0", _whole(1))
+SIZE = Reader("a whole number of bytes above 0, or None for no limit", _size)
 TEXT = Reader("a str", _text)
 CLASS = Reader("a class or the dotted path of one", _class)
 NAMED_CLASS = Reader(CLASS.expects, _named_class)  # that need not be there to be imported
@@ -233,16 +246,24 @@ CREDENTIALS = Reader(
     "a redis-py CredentialProvider, a function, or the dotted path of one", _credentials
 )
 
-_REQUIREMENTS = {None: "none", 0: "none", 1: "optional", 2: "required"}  # ssl.CERT_NONE, ...
+_REQUIREMENTS = {0: "none", 1: "optional", 2: "required"}  # ssl.CERT_NONE, ...
 
 
 def _verify(value: Any) -> str:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+    """Read what redis-py takes, ssl's constants and their names, and a flag."""
+    if value is None or isinstance(value, bool):
+        return "required" if value else "none"
+    if isinstance(value, int):
         return _REQUIREMENTS[value]
-    return _one_of("required", "optional", "none")(value)
+    word = str(value).lower().rpartition(".")[2].removeprefix("cert_")
+    if word in ("0", "1", "2"):
+        return _REQUIREMENTS[int(word)]
+    if word in ("true", "false"):
+        return "required" if word == "true" else "none"
+    return _one_of("required", "optional", "none")(word)
 
 
-VERIFY = Reader("'required', 'optional' or 'none'", _verify)
+VERIFY = Reader("'required', 'optional' or 'none', or ssl's constant for one", _verify)
 
 
 def _named(module: str, name: str) -> Callable[[Any], Any]:

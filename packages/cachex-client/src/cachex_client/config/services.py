@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from cachex_client.config.given import Options, refuse
+from cachex_client.config.given import Options, find, refuse
 from cachex_client.config.locations import Server
 from cachex_pool import ConfigurationError, Endpoint, Tls
 
@@ -56,10 +56,17 @@ def read_service(servers: list[Server], topology: dict[str, Any], options: Optio
 _OF_SENTINELS = ("endpoint.", "tls.", "client.timeout", "pool.connect_timeout", "pool.keepalive")
 
 
+def _said(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Leave out what is None, the default; but that of SSL_CERT_REQS says not to check."""
+    names = {name: find(name, f"{where}[{name!r}]").name for name in given}
+    kept = ("SSL_CERT_REQS",)
+    return {name: one for name, one in given.items() if one is not None or names[name] in kept}
+
+
 def _login(given: Mapping[str, Any], where: str) -> tuple[dict[str, Any], float | None]:
     """Read SENTINEL_KWARGS: fields of an Endpoint, and the seconds a Sentinel may take."""
     options = Options()
-    options.take_all(given, where)
+    options.take_all(_said(given, where), where)
     for one in options.given.values():
         goes = one.option.goes
         if (goes and not goes.startswith(_OF_SENTINELS)) or goes == "endpoint.db":

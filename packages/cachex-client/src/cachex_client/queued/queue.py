@@ -6,6 +6,7 @@ from typing import Any, Self, TypeAlias
 import attrs
 
 from cachex_client.command import Command
+from cachex_client.errors import SerializerError
 from cachex_client.structures import CacheCommands
 
 Instead: TypeAlias = Callable[[str, Exception, tuple[Any, ...]], Any]
@@ -65,5 +66,7 @@ class Queue:
             if self.instead is not None:
                 return self.instead(queued.verb, reply, queued.arguments)
         except Exception as error:
+            if isinstance(error, SerializerError):
+                error.at(queued.command.key)
             return Failed(error)
         return Failed(reply)

@@ -10,6 +10,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 from cachex_client import commands
 from cachex_client.command import on_primary
 from cachex_client.defaults import async_value_of
+from cachex_client.errors import SerializerError
 from cachex_client.flights import async_flights
 from cachex_client.limits import RateLimit
 from cachex_client.scripting import PostHook, PreHook
@@ -137,4 +138,8 @@ class AsyncCoordination(CacheCore):
 
         full = self._keys.full(key, version)
         stored = await async_flights.bring(self.client, full, since, look, make)
-        return made[0] if made else self.codec.loads(stored)
+        try:
+            return made[0] if made else self.codec.loads(stored)
+        except SerializerError as error:
+            error.at(self._keys.wire(key, version))
+            raise

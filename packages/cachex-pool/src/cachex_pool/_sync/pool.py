@@ -395,11 +395,14 @@ class Pool(Members):
         def dial() -> Connection:
             return self._dial(permit, math.inf)
 
-        seconds = min(self._patience(), deadline - monotonic())
+        patience, left = self._patience(), deadline - monotonic()
         try:
-            return in_background(dial, self.release, seconds)
+            return in_background(dial, self.release, min(patience, left))
         except OutOfTime:
-            self._silent_again(seconds)
+            if left < patience:
+                reason = f"not connected within {left:.3f} s"
+                raise ConnectTimeout(self.endpoint.name, reason) from None
+            self._silent_again(patience)
             raise self.unavailable(monotonic()) from None
 
     def _patience(self) -> float:
@@ -410,6 +413,6 @@ class Pool(Members):
 
     def _silent_again(self, seconds: float) -> None:
         """Open the breaker, as a call and then a new connection were not answered in time."""
-        if self._state.breaker.closed and seconds >= DIAL_PATIENCE:
+        if self._state.breaker.closed:
             error = ConnectTimeout(self.endpoint.name, f"no answer within {seconds:.3f} s")
             self._failed(error, monotonic(), dial=True)
