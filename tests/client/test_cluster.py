@@ -377,6 +377,38 @@ def test_a_remapped_cluster_is_reached_by_its_outside_addresses(
         assert all(proxies[server].count("SET") for server in cluster.primaries)
 
 
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("kind", ["unknown-endpoint", "hostname", "mixed"])
+def test_nodes_that_are_announced_without_a_host_are_reached(
+    cluster: Cluster, colour: Any, kind: str, protocol: int
+) -> None:
+    """By the host that answered, by their IPs, and one by its name."""
+    preferred = "unknown-endpoint" if kind == "unknown-endpoint" else "hostname"
+    with contextlib.ExitStack() as stack:
+        for server in cluster.servers:
+            server.command("CONFIG", "SET", "cluster-preferred-endpoint-type", preferred)
+            stack.callback(server.command, "CONFIG", "SET", "cluster-preferred-endpoint-type", "ip")
+        if kind == "mixed":
+            named = cluster.primaries[1]
+            named.command("CONFIG", "SET", "cluster-announce-hostname", "localhost")
+            stack.callback(named.command, "CONFIG", "SET", "cluster-announce-hostname", "")
+            hosts = [entry[2][0] for entry in named.command("CLUSTER", "SLOTS")]
+            assert sorted(hosts) == [b"?", b"?", b"localhost"]
+        url = f"{cluster.urls[0]}?protocol={protocol}"
+        client = colour.make("ClusterClient", [url], options())
+        names = [f"key-{n}".encode() for n in range(60)]
+        assert client.execute_many([strings.set(name, name) for name in names]) == [True] * 60
+        source, target, _ = cluster.primaries
+        key = next(cluster.keys_of_shard(0, "moving")).encode()
+        client.execute(strings.set(key, b"moved"))
+        cluster.begin_migration(slot_of(key), source, target)
+        cluster.finish_migration(slot_of(key), source, target)
+        stack.callback(cluster.finish_migration, slot_of(key), target, source)
+        stack.callback(cluster.begin_migration, slot_of(key), target, source)
+        assert client.execute(strings.get(key)) == b"moved"
+        assert client.get_many(names) == names
+
+
 class Moving:
     """An address behind which a server is replaced by another."""
 

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cachex_client import ClusterMap
 from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.refresh import COOLDOWN, LONGEST, PERIOD, RefreshSchedule
 from cachex_client._core.sentinel import Opinion, believed, majority, opinion
 from cachex_client._core.topology import (
     Address,
     Topology,
+    address_of,
     agreed,
     from_slots_reply,
     recognised,
@@ -55,6 +57,50 @@ def test_slots_that_nobody_holds_are_known_to_be() -> None:
 def test_an_empty_host_is_the_one_that_was_asked(host: Any) -> None:
     found = from_slots_reply([[0, 16383, [host, 7001, b"id"]]], ASKED)
     assert owner(found, 0) == Address("asked", 7001)
+
+
+def beside(resp: int, **more: str) -> Any:
+    if resp == 3:
+        return {name.encode(): value.encode() for name, value in more.items()}
+    return [text.encode() for pair in more.items() for text in pair]
+
+
+@pytest.mark.parametrize("resp", [2, 3])
+def test_nodes_without_a_host_are_reached_by_what_else_the_reply_has(resp: int) -> None:
+    def members(*hosts: Any, ports: tuple[int, ...] = (7001, 7002, 7003)) -> list[Address]:
+        rows = []
+        for number, host in enumerate(hosts):
+            more = beside(resp, hostname="a.test", ip=f"10.0.0.{number}")
+            node = [host, ports[number], b"id%d" % number, more]
+            rows.append([number * 10, number * 10 + 9, node])
+        return from_slots_reply(rows, ASKED).nodes()
+
+    def at(*hosts: str, ports: tuple[int, ...] = (7001, 7002, 7003)) -> list[Address]:
+        return [Address(host, port) for host, port in zip(hosts, ports, strict=False)]
+
+    assert members(b"?", "?", b"b.test") == at("10.0.0.0", "10.0.0.1", "b.test")
+    assert members(None, b"", b"?") == at("asked", "asked", "10.0.0.2")
+    same = (7001, 7001, 7001)
+    assert members(None, None, None, ports=same) == at(
+        "10.0.0.0", "10.0.0.1", "10.0.0.2", ports=same
+    )
+    assert members(b"b.test", b"", b"c.test", ports=same) == at(
+        "b.test", "asked", "c.test", ports=same
+    )
+
+
+@pytest.mark.parametrize("more", [[], {}, None, [b"ip"], [b"ip", b""], {b"ip": b"?"}, [b"x", b"y"]])
+def test_a_node_of_which_nothing_else_is_told_is_at_the_host_that_was_asked(more: Any) -> None:
+    found = from_slots_reply([[0, 16383, [b"?", 7001, b"id", more]]], ASKED)
+    assert owner(found, 0) == Address("asked", 7001)
+
+
+def test_a_redirect_without_a_host_leads_to_the_node_with_its_port() -> None:
+    known = [Address("a.test", 1), Address("b.test", 2), Address("c.test", 2)]
+    assert address_of("?", 1, ASKED, None, known) == known[0]
+    assert address_of("", 2, ASKED, None, known) == Address("asked", 2)
+    assert address_of("", 3, ASKED, None, known) == Address("asked", 3)
+    assert address_of("d.test", 1, ASKED, None, known) == Address("d.test", 1)
 
 
 def test_addresses_are_remapped() -> None:
@@ -266,6 +312,25 @@ def test_a_node_is_replaced_if_its_address_has_another_id() -> None:
 def test_an_id_that_is_news_is_news() -> None:
     assert not cluster_of(1, 2).same_as(cluster_of(1, 3))
     assert cluster_of(1, 2).same_as(cluster_of(1, 2))
+
+
+# What is remembered of nodes
+
+
+def test_nodes_that_came_and_went_are_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pods get new addresses at each restart, and a process lives for months."""
+    clock = [0.0]
+    monkeypatch.setattr("cachex_client.cluster_map.monotonic", lambda: clock[0])
+    map = ClusterMap(["redis://seed:7000"])
+    for restart in range(100):
+        clock[0] = now = restart * 60.0
+        leader, follower = Address("10.0.0.1", 2 * restart), Address("10.0.0.1", 2 * restart + 1)
+        map.learn(topology(row(0, SLOTS - 1, leader, follower)), now, 0.5)
+        assert map.may_probe(str(leader), now, 0.1)
+        assert not map.may_probe(str(leader), now, 0.1)
+        assert map.overdue(leader, now)
+        assert map.promoted(leader, follower)
+    assert len(map._probed) == len(map._news) == len(map._silent) == 1
 
 
 # When

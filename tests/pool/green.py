@@ -19,9 +19,11 @@ import gevent  # noqa: E402
 from cachex_pool import (  # noqa: E402
     DeadlineExceeded,
     Endpoint,
+    Exchange,
     Pool,
     PoolOptions,
     PoolTimeout,
+    SideBySide,
     Tls,
     pack,
 )
@@ -92,6 +94,26 @@ def large_values_pass_both_ways_at_once(endpoint: Endpoint) -> None:
     pool.close()
 
 
+def exchanges_go_side_by_side(endpoint: Endpoint) -> None:
+    pool = Pool(endpoint)
+    until = monotonic() + 20
+    late = []
+    for position, command in enumerate((("BLPOP", "later", 0), ("ECHO", "e" * 1_000_000))):
+        connection, data = pool.acquire(until), pack(command)
+        late.append(Exchange(connection, data, connection.start(data), 1, until, [], position))
+    pusher = gevent.spawn_later(0.2, lambda: pool.call(pack(("RPUSH", "later", "x")), until))
+    left = SideBySide(late)
+    ended = []
+    while left:
+        ended += [(one.position, one.end) for one in left.next_ended()]
+    assert ended == [(1, [b"e" * 1_000_000]), (0, [[b"later", b"x"]])], ended
+    assert pusher.get(timeout=20) == 1
+    for one in late:
+        pool.release(one.connection)
+    assert pool.stats().idle == pool.stats().size, pool
+    pool.close()
+
+
 def greenlets_killed_at_any_point_lose_nothing(endpoint: Endpoint, kills: int) -> None:
     limit = 3
     pool = Pool(endpoint, PoolOptions(max_size=limit, backoff=0.001, max_backoff=0.001))
@@ -138,6 +160,7 @@ def main() -> None:
         endpoints.append(Endpoint(host=host, port=int(tls[1]), tls=Tls(ca_certs=tls[0])))
     for endpoint in endpoints:
         greenlets_share_the_pool(endpoint)
+        exchanges_go_side_by_side(endpoint)
         waiting_blocks_nobody_else(endpoint)
         waiting_ends_in_time(endpoint)
         large_values_pass_both_ways_at_once(endpoint)

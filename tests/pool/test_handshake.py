@@ -22,6 +22,7 @@ from cachex_pool import (
     HandshakeRefused,
     PoolOptions,
 )
+from cachex_pool._wire.dial import REMEMBERED, _answering, answering, remember
 from cachex_pool._wire.protocol import PASSING
 from support.proxy import Proxy
 from support.scripted import Scripted
@@ -430,3 +431,43 @@ def test_the_next_address_of_a_name_is_tried_when_the_first_is_silent(
         monkeypatch.setattr(socket, "getaddrinfo", lookup)
         pool = make_pool(Endpoint(host="two-addresses.example"), PoolOptions(connect_timeout=2.0))
         assert pool.call(say("PING"), say.soon()) == b"PONG"
+
+
+def test_the_address_that_answered_when_another_did_not_is_tried_first_from_then_on(
+    make_pool: Any, standalone: Standalone, say: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with unanswering() as hole, Proxy(standalone) as well, Proxy(standalone) as other:
+        leads_to = [hole, well.address]
+
+        def lookup(*_: Any, **__: Any) -> Any:
+            kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+            return [(*kind, address) for address in leads_to]
+
+        def connected() -> tuple[int, int]:
+            pool.retire()
+            assert pool.call(say("PING"), say.soon()) == b"PONG"
+            return len(well.connections), len(other.connections)
+
+        monkeypatch.setattr(socket, "getaddrinfo", lookup)
+        name = f"several-addresses-{well.port}.example"
+        pool = make_pool(Endpoint(host=name), PoolOptions(connect_timeout=2.0))
+        assert connected() == (1, 0)
+        leads_to[:] = [other.address, well.address]
+        assert connected() == (2, 0)
+        leads_to[:] = [other.address]  # a name may lead elsewhere
+        assert connected() == (2, 1)
+        leads_to[:] = [other.address, well.address]
+        well.refuse()  # and what answered may do so no more
+        assert connected() == (2, 2)
+        well.heal()
+        assert connected()[1] == 3
+
+
+def test_only_so_many_names_are_remembered() -> None:
+    for number in range(3 * REMEMBERED):
+        remember(Endpoint(host=f"{number}.example"), ("10.0.0.1", 6379))
+        assert answering(Endpoint(host=f"{number}.example")) == ("10.0.0.1", 6379)
+        assert len(_answering) <= REMEMBERED
+    remember(Endpoint(host="again.example"), ("10.0.0.1", 6379))
+    remember(Endpoint(host="again.example"), None)
+    assert answering(Endpoint(host="again.example")) is None

@@ -5,7 +5,7 @@ Written by hand for both colours: threads take an exclusive connection for each 
 share one, and borrow an exclusive one for what would hold the others up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import partial
 from typing import Any, TypeAlias
@@ -160,49 +160,59 @@ def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Exception]:
         except PoolError as error:
             return [error]
     answers: list[Any] = [None] * len(requests)
-    under_way: dict[Exchange, int] = {}
+    held: list[Connection | None] = []
+    unsent: dict[int, int] = {}
     waiting: list[int] = []
+    late: list[Exchange] = []
     try:
-        for at, (link, data, count, until) in enumerate(requests):
+        for at, (link, data, _, _) in enumerate(requests):
+            held.append(None)
             try:
-                connection = link.pool.acquire_now()
+                connection = held[at] = link.pool.acquire_now()
+                if connection is None:
+                    waiting.append(at)
+                elif (sent := connection.start(data)) != len(data):
+                    unsent[at] = sent
             except PoolError as error:
-                answers[at] = error
-                continue
-            if connection is None:
-                waiting.append(at)
-                continue
-            try:
-                exchange = Exchange(connection, data, count, until)
-                under_way[exchange] = at
-            except BaseException as error:
-                link.pool.abandon(connection, error)
-                raise
-        alone = None if under_way or not waiting else waiting.pop()
+                answers[at] = _give_up(link, held, at, error)
+        alone = waiting.pop() if len(waiting) == len(requests) else None
         others = [beside(partial(_exchange, requests[at])) for at in waiting]
         if alone is not None:
             answers[alone] = _exchange(requests[alone])
-        prompt = True
-        for exchange in list(under_way):
-            prompt = prompt and exchange.read_soon()
-            if exchange.end is not None:
-                _end(exchange, under_way, requests, answers)
-        if under_way:
-            left = SideBySide(under_way)
-            while left:
-                for exchange in left.next_ended():
-                    _end(exchange, under_way, requests, answers)
-        for at, result in zip(waiting, others, strict=True):
-            link, _, _, until = requests[at]
+        for at, (link, data, count, until) in enumerate(requests):
+            connection = held[at]
+            if connection is None:
+                continue
+            replies: list[Any] = []
             try:
-                answers[at] = result(until + IN_TIME)
-            except TimeoutError:  # nobody can say how far it came
-                answers[at] = DeadlineExceeded(link.name, "connecting", written=True)
+                if late or unsent or not connection.read_soon(count, replies):
+                    sent = unsent.get(at, len(data))
+                    late.append(Exchange(connection, data, sent, count, until, replies, at))
+                    continue
+            except PoolError as error:
+                answers[at] = _give_up(link, held, at, error)
+            else:
+                held[at] = None
+                link.pool.release(connection)
+                answers[at] = replies
+        if late:
+            _await(late, requests, held, answers)
+        for at, result in zip(waiting, others, strict=True):
+            answers[at] = _in_time(result, requests[at])
     except BaseException as error:
-        for exchange, at in under_way.items():
-            requests[at][0].pool.abandon(exchange.connection, error)
+        for at in range(len(held)):
+            _give_up(requests[at][0], held, at, error)
         raise
     return answers
+
+
+def _give_up(
+    link: Link, held: list[Connection | None], at: int, error: BaseException
+) -> BaseException:
+    connection, held[at] = held[at], None
+    if connection is not None:
+        link.pool.abandon(connection, error)
+    return error
 
 
 def _exchange(request: Request) -> list[Any] | Exception:
@@ -213,21 +223,31 @@ def _exchange(request: Request) -> list[Any] | Exception:
         return error
 
 
-def _end(
-    exchange: Exchange,
-    under_way: dict[Exchange, int],
+def _in_time(result: Callable[[float], Any], request: Request) -> Any:
+    link, _, _, until = request
+    try:
+        return result(until + IN_TIME)
+    except TimeoutError:  # nobody can say how far it came
+        return DeadlineExceeded(link.name, "connecting", written=True)
+
+
+def _await(
+    late: Sequence[Exchange],
     requests: Sequence[Request],
+    held: list[Connection | None],
     answers: list[Any],
 ) -> None:
-    """Give a connection back, and note what came."""
-    at = under_way[exchange]
-    pool, end = requests[at][0].pool, exchange.end
-    answers[at] = end
-    if isinstance(end, Exception):
-        pool.abandon(exchange.connection, end)
-    else:
-        pool.release(exchange.connection)
-    del under_way[exchange]
+    """Wait for exchanges, whichever is ready; give back each connection at once."""
+    left = SideBySide(late)
+    while left:
+        for exchange in left.next_ended():
+            at, end = exchange.position, exchange.end
+            answers[at] = end
+            if isinstance(end, Exception):
+                _give_up(requests[at][0], held, at, end)
+            else:
+                held[at] = None
+                requests[at][0].pool.release(exchange.connection)
 
 
 async def async_exchange_all(requests: Sequence[AsyncRequest]) -> list[list[Any] | Exception]:

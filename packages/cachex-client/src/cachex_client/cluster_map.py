@@ -10,6 +10,7 @@ from cachex_client._audience import audience, tell
 from cachex_client._concurrency import monotonic
 from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.topology import (
+    NO_HOST,
     Address,
     Remap,
     Topology,
@@ -138,7 +139,7 @@ class ClusterMap(SharedMap):
 
     def moved(self, slot: int, host: str, port: int, by: Address) -> tuple[Address, Topology]:
         """Learn of `MOVED slot host:port` that the node `by` replied."""
-        node = address_of(host, port, by, self._remap)
+        node = self.address(host, port, by)
         with self._lock:
             before = self.topology
             if before is None:
@@ -175,7 +176,9 @@ class ClusterMap(SharedMap):
     def _note_news(self, before: Topology) -> None:
         if self.topology is not None and self.topology.shards is not before.shards:
             now = monotonic()
-            self._news |= {new: (old, now) for old, new in promotions(before, self.topology)}
+            lately = {new: one for new, one in self._news.items() if now - one[1] < HEARSAY}
+            fresh = {new: (old, now) for old, new in promotions(before, self.topology)}
+            self._news = lately | fresh
 
     def _is_outdated(self, topology: Topology, now: float) -> bool:
         """Say whether it takes a promotion back that its nodes may not have heard of."""
@@ -192,7 +195,8 @@ class ClusterMap(SharedMap):
 
     def address(self, host: str, port: int, by: Address) -> Address:
         """Return the address a node meant in a redirect."""
-        return address_of(host, port, by, self._remap)
+        known = () if host not in NO_HOST or self.topology is None else self.topology.nodes()
+        return address_of(host, port, by, self._remap, known)
 
     def want(self, now: float, chance: float) -> None:
         """Note a reason to look at the topology again."""
@@ -210,6 +214,7 @@ class ClusterMap(SharedMap):
         with self._lock:
             if now - self._probed.get(primary, -pause) < pause:
                 return False
+            self._probed = {one: at for one, at in self._probed.items() if now - at < pause}
             self._probed[primary] = now
             return True
 
@@ -223,6 +228,9 @@ class ClusterMap(SharedMap):
     def overdue(self, primary: Address, now: float) -> bool:
         """Note that somebody waits for a primary in vain; say whether he is the one to watch it."""
         with self._lock:
+            for node, one in list(self._silent.items()):
+                if now - one.heard > SILENT_FOR and now >= one.watched_until:
+                    del self._silent[node]  # its watcher died with its loop
             silence = self._silent.setdefault(primary, Silence(now, 0.0))
             silence.heard = now
             if now < silence.watched_until:

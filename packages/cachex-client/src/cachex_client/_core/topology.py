@@ -1,7 +1,7 @@
 """Which server holds which slot. A frozen picture; a new one replaces it whole."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -116,17 +116,20 @@ def from_slots_reply(
     """
     Read the reply of CLUSTER SLOTS that `asked` gave.
 
-    An empty or missing host stands for the host that was asked, as in MOVED. Raises ValueError
-    for anything that is not such a reply.
+    Hosts may be missing. `?` is a node without a name of its own: it is reached by the IP that the
+    reply has beside. An empty host, or none, stands for the host that was asked, as in MOVED,
+    unless several nodes with one port would be the same then: these are reached by their IPs, too.
+    Raises ValueError for anything that is not such a reply.
     """
     owners = [-1] * SLOTS
     shards: dict[Address, list[Address]] = {}
     order: dict[Address, int] = {}
     ids: dict[Address, set[str]] = {}
     try:
+        crowded = _crowded_ports(reply)
         for first, last, *members in reply:
             primary, *replicas = nodes = [
-                address_of(one[0], one[1], asked, remap) for one in members
+                address_of(_host_of(one, crowded), one[1], asked, remap) for one in members
             ]
             for node, one in zip(nodes, members, strict=True):
                 ids.setdefault(node, set()).add(node_id(one[2]) if len(one) > 2 else "")
@@ -153,13 +156,58 @@ def node_id(told: Any) -> str:
     return told if isinstance(told, str) else ""
 
 
-def address_of(host: Any, port: Any, asked: Address, remap: Remap | None = None) -> Address:
-    """Read an address from a reply of `asked`, and remap it."""
-    text = host.decode() if isinstance(host, bytes) else host
-    if text in (None, "", "?"):
+def _crowded_ports(reply: Sequence[Any]) -> set[int]:
+    """Return the ports that several nodes without a host have."""
+    ids: dict[int, set[str]] = {}
+    for _, _, *members in reply:
+        for one in members:
+            if _text(one[0]) in NO_HOST and len(one) > 2:
+                ids.setdefault(int(one[1]), set()).add(node_id(one[2]))
+    return {port for port, several in ids.items() if len(several) > 1}
+
+
+def _host_of(member: Sequence[Any], crowded: Collection[int]) -> str | None:
+    """Return the host by which to reach a node, None for the host that was asked."""
+    host = _text(member[0])
+    if host not in NO_HOST:
+        return host
+    if host != "?" and int(member[1]) not in crowded:
+        return None
+    more = member[3] if len(member) > 3 else ()
+    if not isinstance(more, dict):  # RESP2 has it flat
+        pairs = iter(more or ())
+        more = dict(zip(pairs, pairs, strict=False))
+    ip = next((_text(value) for name, value in more.items() if _text(name) == "ip"), None)
+    return None if ip in NO_HOST else ip
+
+
+def _text(told: Any) -> str | None:
+    return told.decode() if isinstance(told, bytes) else told
+
+
+NO_HOST = (None, "", "?")
+
+
+def address_of(
+    host: Any,
+    port: Any,
+    asked: Address,
+    remap: Remap | None = None,
+    known: Collection[Address] = (),
+) -> Address:
+    """
+    Read an address from a reply of `asked`, and remap it.
+
+    Where a host is missing it is that of the only node that is `known` to have the port, or else
+    the host that was asked.
+    """
+    text = _text(host)
+    if text in NO_HOST:
         text = asked.host
         if remap is None:
-            return Address(text, int(port) or asked.port)
+            found = Address(text, int(port) or asked.port)
+            same = [one for one in known if one.port == found.port]
+            return same[0] if len(same) == 1 else found
     if remap is not None:
         text, port = remap(text, int(port))
     return Address(str(text), int(port))

@@ -17,6 +17,26 @@ from cachex_pool.errors import (
     PoolError,
 )
 
+REMEMBERED = 256
+"""Names of which we know the address that answers; more are not worth remembering."""
+
+_answering: dict[tuple[str, int], tuple[Any, ...]] = {}
+
+
+def remember(endpoint: Endpoint, address: tuple[Any, ...] | None) -> None:
+    """Note which of a name's addresses answered where another did not; None: it does no more."""
+    if address is None:
+        _answering.pop((endpoint.host, endpoint.port), None)
+        return
+    if len(_answering) >= REMEMBERED:
+        _answering.clear()
+    _answering[endpoint.host, endpoint.port] = address
+
+
+def answering(endpoint: Endpoint) -> tuple[Any, ...] | None:
+    """Return the address of a name to try first; None as long as none was in vain."""
+    return _answering.get((endpoint.host, endpoint.port))
+
 
 def dial(
     endpoint: Endpoint,
@@ -77,11 +97,15 @@ def open_socket(endpoint: Endpoint, deadline: float, *, keepalive: bool = True) 
     tls = None if endpoint.tls is None else endpoint.tls.ssl_context()
     failure: OSError = OSError(f"{endpoint.host} has no address")
     found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    if (first := answering(endpoint)) is not None:
+        found.sort(key=lambda one: one[4] != first)
     for tried, (family, kind, protocol, _, address) in enumerate(found):
         now = monotonic()
         share = (deadline - now) / (len(found) - tried)  # a silent one leaves time for the others
         try:
             sock = _connected(socket.socket(family, kind, protocol), address, now + share)
+            if tried:
+                remember(endpoint, address)
             break
         except OSError as error:
             if error.errno is None and monotonic() < now + share - 0.01:

@@ -1,8 +1,8 @@
 """
 Exchanges with several servers at once, for threads: whichever is ready goes on.
 
-Replies that are there within a moment are taken with as many system calls as one exchange after
-the other would need. Who has not answered by then is waited for together with all others.
+For those that are not over within a moment: `Connection.start` and `read_soon` need no more system
+calls than one exchange after the other would.
 """
 
 import math
@@ -15,7 +15,6 @@ from cachex_pool._wire.protocol import BROKEN, MAX_REPLY, NOT_READY, OVERDUE_AFT
 from cachex_pool._wire.threads import (
     _EOF,
     _LATER,
-    CHUNK,
     Connection,
     CooperativeConnection,
     _raise_if_foreign,
@@ -29,42 +28,44 @@ TURN = 0.005
 
 
 class Exchange:
-    """Commands on one connection, sent and answered bit by bit; `end` is what came of them."""
+    """
+    Commands on one connection, sent and answered bit by bit; `end` is what came of them.
 
-    __slots__ = ("_received", "_sent", "connection", "count", "data", "deadline", "end", "replies")
+    `sent` bytes of them have left, and `replies` of the `count` replies have come already.
+    `position` is for whoever has several of them.
+    """
 
-    def __init__(self, connection: Connection, data: bytes, count: int, deadline: float) -> None:
+    __slots__ = (
+        "_received",
+        "_sent",
+        "connection",
+        "count",
+        "data",
+        "deadline",
+        "end",
+        "position",
+        "replies",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        data: bytes,
+        sent: int,
+        count: int,
+        deadline: float,
+        replies: list[Any],
+        position: int = 0,
+    ) -> None:
         self.connection = connection
         self.data = data
         self.count = count
         self.deadline = deadline
-        self.replies: list[Any] = []
+        self.replies = replies
+        self.position = position
         self.end: list[Any] | PoolError | None = None
         self._received = 0  # bytes since the last whole reply
-        self._sent = 0
-        connection.busy = True
-        try:
-            self._send()
-        except PoolError as error:
-            self.end = error
-
-    def read_soon(self) -> bool:
-        """Read what comes within a moment; say whether it was worth waiting for."""
-        connection = self.connection
-        if self.end is not None or self._sent < len(self.data):
-            return True
-        for _ in range(AT_ONCE):
-            try:
-                chunk = connection._recv(CHUNK)
-            except _LATER:
-                return False
-            except OSError as error:
-                _raise_if_foreign(error)
-                self._lost(error)
-                return True
-            if self._take(chunk):
-                return True
-        return True
+        self._sent = sent
 
     def advance(self) -> bool:
         """Send and read as much as is possible without waiting; say whether anything came."""

@@ -7,6 +7,7 @@ and never reaches anybody else. One timer per connection watches all deadlines.
 """
 
 import asyncio
+import contextlib
 import select
 import socket
 import warnings
@@ -17,7 +18,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from cachex_pool._wire.dial import peer_of, set_options
+from cachex_pool._wire.dial import answering, peer_of, remember, set_options
 from cachex_pool._wire.protocol import (
     BROKEN,
     MAX_REPLY,
@@ -384,6 +385,9 @@ class AsyncConnection(asyncio.Protocol):
             self._transport = None
 
 
+HEAD_START = 0.25
+"""Seconds that one of a name's addresses is tried before the next is tried beside it."""
+
 _inherited: list[Any] = []  # transports of the parent process: closing one would disturb its loop
 
 
@@ -402,7 +406,7 @@ async def async_dial(
     connection.on_overdue = on_overdue
     try:
         async with asyncio.timeout(deadline - monotonic()):
-            await _open(loop, connection, endpoint, keepalive)
+            await _open(loop, connection, endpoint, keepalive, deadline)
     except TimeoutError as error:
         connection.close()
         raise ConnectTimeout(endpoint.name, "no answer before the deadline") from error
@@ -431,7 +435,11 @@ async def async_dial(
 
 
 async def _open(
-    loop: asyncio.AbstractEventLoop, connection: AsyncConnection, endpoint: Endpoint, alive: bool
+    loop: asyncio.AbstractEventLoop,
+    connection: AsyncConnection,
+    endpoint: Endpoint,
+    alive: bool,
+    deadline: float,
 ) -> None:
     if endpoint.path is not None:
         await loop.create_unix_connection(lambda: connection, endpoint.path)
@@ -441,19 +449,47 @@ async def _open(
     one_address = ":" in endpoint.host or endpoint.host.replace(".", "").isdigit()
     racing: dict[str, Any] = {}
     if isinstance(loop, asyncio.BaseEventLoop) and not one_address:
-        racing["happy_eyeballs_delay"] = 0.25
-    transport, _ = await loop.create_connection(
+        racing["happy_eyeballs_delay"] = HEAD_START
+    connect = partial(
+        loop.create_connection,
         lambda: connection,
-        endpoint.host,
-        endpoint.port,
         ssl=tls,
         server_hostname=endpoint.host if tls is not None else None,
-        **racing,
     )
+    transport = None
+    if not one_address and (first := answering(endpoint)) is not None:
+        transport = await _open_at(loop, connect, endpoint, first, deadline)
+    if transport is None:
+        started = monotonic()
+        transport, _ = await connect(endpoint.host, endpoint.port, **racing)
+        if not one_address and monotonic() - started >= HEAD_START:
+            with contextlib.suppress(OSError, AttributeError):
+                remember(endpoint, transport.get_extra_info("socket").getpeername())
     connection.peer = peer_of(partial(transport.get_extra_info, "peername"))
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
         set_options(sock, keepalive=alive)
+
+
+async def _open_at(
+    loop: asyncio.AbstractEventLoop,
+    connect: Callable[..., Any],
+    endpoint: Endpoint,
+    address: tuple[Any, ...],
+    deadline: float,
+) -> Any:
+    """Connect to one of a name's addresses; None if it does not answer, or is none any more."""
+    found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    if address not in [one[4] for one in found]:
+        return None
+    now = monotonic()
+    try:
+        async with asyncio.timeout((deadline - now) / 2):  # leaves time for the others
+            transport, _ = await connect(address[0], address[1])
+    except OSError:  # TimeoutError among them
+        remember(endpoint, None)
+        return None
+    return transport
 
 
 async def _login(endpoint: Endpoint, deadline: float) -> tuple[str | None, str] | None:

@@ -225,6 +225,45 @@ class Connection:
 
         self._send = guarded
 
+    def start(self, data: bytes) -> int:
+        """Send packed commands as far as that goes within a moment; return how many bytes went."""
+        self.busy = True
+        try:
+            return self._send(data)  # type: ignore[no-any-return]
+        except _LATER:
+            return 0
+        except OSError as error:
+            _raise_if_foreign(error)
+            raise ConnectionLost(self.name, error, written=False) from error
+
+    def read_soon(self, count: int, replies: list[Any]) -> bool:
+        """Add the next replies to `replies`, if they come within a moment; say whether all did."""
+        try:
+            chunk = self._recv(CHUNK)
+            if not chunk:
+                raise ConnectionLost(self.name, _EOF, written=True)
+            self._feed(chunk)
+            gets = self._gets
+            while (reply := gets()) is not NOT_READY:
+                if reply.__class__ is Push:
+                    continue
+                replies.append(reply)
+                if len(replies) == count:
+                    break
+            else:
+                return False
+        except _LATER:
+            return False
+        except OSError as error:
+            _raise_if_foreign(error)
+            raise ConnectionLost(self.name, error, written=True) from error
+        except BROKEN as error:
+            raise ProtocolError(self.name, error) from error
+        if self._pending():
+            self._expect_nothing()
+        self.busy = False
+        return True
+
     def push(self, data: Any) -> int:
         """Send what fits without waiting; return how many bytes that is."""
         if isinstance(self._sock, ssl.SSLSocket):
@@ -443,6 +482,10 @@ class CooperativeConnection(Connection):
     def _keep_time(self) -> None:
         if self._sock is not None:
             self._sock.settimeout(SLICE)
+
+    def start(self, data: bytes) -> int:
+        self._sock.settimeout(SLICE)
+        return super().start(data)
 
     def _wait_long(self, events: int, seconds: float) -> int:
         if self.on_overdue is None or events & select.POLLOUT:
