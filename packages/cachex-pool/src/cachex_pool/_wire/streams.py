@@ -43,8 +43,6 @@ STUCK_AFTER = 1.0
 """Seconds without a byte from the server after which a missed deadline ends the connection."""
 SILENT_AFTER = 0.25
 """Seconds of silence after which a missed deadline says something about the server."""
-LOOK_COSTS = 1e-6
-"""Seconds from one look for late callers to the next, for each who waits: what a look takes."""
 _NEVER = float("inf")
 
 
@@ -303,8 +301,7 @@ class AsyncConnection(asyncio.Protocol):
                     self.on_overdue()
             following = min(following, due)
         if following != _NEVER and self._end is None:
-            # Looking through thousands for each that is late would make all of them later still.
-            self._set_alarm(max(following, now + LOOK_COSTS * len(self._pending)))
+            self._set_alarm(following)
 
     # -- the end
 
