@@ -171,6 +171,10 @@ def test_a_reply_that_nobody_asked_for_ends_the_connection(servers: Servers) -> 
     assert servers.links[2].stats().size == 0
 
 
+def test_of_no_servers_there_are_no_replies() -> None:
+    assert exchange_all([]) == []
+
+
 def test_servers_that_are_well_need_no_threads(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,7 +175,7 @@ def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Exception]:
                     unsent[at] = sent
             except PoolError as error:
                 answers[at] = _give_up(link, held, at, error)
-        alone = waiting.pop() if len(waiting) == len(requests) else None
+        alone = waiting.pop() if waiting and len(waiting) == len(requests) else None
         others = [beside(partial(_exchange, requests[at])) for at in waiting]
         if alone is not None:
             answers[alone] = _exchange(requests[alone])

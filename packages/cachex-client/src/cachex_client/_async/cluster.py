@@ -28,7 +28,7 @@ from cachex_client._live import born
 from cachex_client._telling import announced, settle
 from cachex_client.cluster_map import ClusterMap
 from cachex_client.command import Command, Spec, as_is
-from cachex_client.errors import SlotNotCovered
+from cachex_client.errors import AddressReused, SlotNotCovered
 from cachex_client.observer import Origin
 from cachex_client.options import ClientOptions
 from cachex_client.view import NodeView, TopologyView, node_view
@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 NOT_LOCAL = "non local key in a cluster node"
 """What a script is told that may not write where it runs, or names a key of another server."""
+REFRESHED_WITHIN = 1.0
+"""Seconds that a caller waits for a newer map when the one there is leads to servers of others."""
 PROBE_EVERY = 0.1
 """Seconds between two looks whether a silent primary's replica was promoted, for each shard."""
 
@@ -269,6 +271,8 @@ class AsyncClusterClient(AsyncClusterBulk):
     ) -> None:
         if verdict.blame or verdict.demoted or verdict.patient:
             self._links.want()
+        if isinstance(error, AddressReused):  # as often as it is tried, it is refused
+            await self._links.refreshed(min(deadline, monotonic() + REFRESHED_WITHIN))
 
     def _promoted(self, command: Command[Any], aim: Aim) -> None:
         """Note that a replica answered in its primary's stead: it leads the shard now."""

@@ -15,6 +15,7 @@ from cachex_client._async.introduction import async_introduce
 from cachex_client._concurrency import (
     AsyncOutside,
     async_ask_all,
+    async_sleep,
     async_spawn,
     monotonic,
 )
@@ -178,6 +179,17 @@ class AsyncClusterLinks:
         """Have the map looked at beside the callers, if it is time to."""
         if self.map.may_refresh(monotonic()):
             async_spawn(self._refresh, needed=True)
+
+    async def refreshed(self, until: float) -> None:
+        """Wait for the end of the refresh that is under way or due at once, if there is one."""
+        schedule, pause = self.map.schedule, 0.001
+        count = schedule.count
+        while schedule.count == count and monotonic() < until:
+            if schedule.running_since is None and schedule.due_at > until:
+                return
+            self.look_again()
+            await async_sleep(pause)
+            pause = min(2 * pause, 0.02)
 
     # -- who waits in vain
 

@@ -139,6 +139,8 @@ class Pursuit(Topology[C]):
             if verdict.blame:
                 aim.link.health.failed(now)
             self._learn(verdict, error, aim.link, deadline)
+        if now >= deadline:  # thousands may end here at once: nobody asks where they would go next
+            return None
         if isinstance(error, PoolClosed) and aim.link.left and not aim.fixed:
             # the map changed meanwhile, and may do so again
             more = may_repeat(ON_THE_MOVE, attempt, self.options.retry.attempts)

@@ -175,6 +175,7 @@ class AsyncMembers:
         started = monotonic()
         cap = started + self.options.connect_timeout
         until = async_dial_until(cap, deadline)
+        reached = False
         try:
             connection = await async_dial(
                 self.endpoint,
@@ -184,6 +185,7 @@ class AsyncMembers:
                 on_overdue=self.on_overdue,
                 questions=self.questions,
             )
+            reached = True
             if self.on_opened is not None:
                 await self._vet(self.on_opened, connection, until)
         except BaseException as error:
@@ -193,7 +195,7 @@ class AsyncMembers:
             if isinstance(error, PoolError) and not ours:
                 with self._lock:
                     state.dial_failed(permit, copy(error), now, random())
-                self._dial_failed(error, now, now - started)
+                self._dial_failed(error, now, now - started, blame=not reached)
             else:
                 with self._lock:
                     state.surrender(permit, now)
@@ -330,10 +332,11 @@ class AsyncMembers:
             self._close_all(idle, "breaker")
             self._tell_breaker("open", error=str(error))
 
-    def _dial_failed(self, error: Exception, now: float, took: float) -> None:
+    def _dial_failed(self, error: Exception, now: float, took: float, *, blame: bool) -> None:
         self._dial_failures += 1
         tell(self.observers, "dial_failed", self.endpoint, took=took, error=error)
-        self._failed(error, now, dial=True)
+        if blame:
+            self._failed(error, now, dial=True)
 
     def _tell_breaker(self, state: str, **facts: str) -> None:
         log.warning("breaker " + state, server=self.endpoint.name, **facts)
