@@ -7,7 +7,7 @@ from typing import Any, NoReturn, Self, TypeAlias
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.utils.functional import cached_property
 
-from cachex_client import AsyncCache, Cache, Codec
+from cachex_client import AsyncCache, Cache, Codec, Redis
 from cachex_client.keys import Keys
 from django_cachex import registry
 from django_cachex.client import DefaultClient
@@ -88,6 +88,11 @@ class CacheCore(BaseCache):
     def client(self) -> DefaultClient:
         """The client of this cache; `client.get_client()` has redis-py's methods."""
         return self._shared.client
+
+    @property
+    def _client(self) -> Redis:
+        """A `redis.Redis`, where django-rq without django-redis looks for it."""
+        return self.client.get_client()
 
     @property
     def failures(self) -> Failures:

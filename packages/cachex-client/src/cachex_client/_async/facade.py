@@ -14,7 +14,7 @@ from redis.exceptions import MovedError, PubSubError, ResponseError, TryAgainErr
 from cachex_client._async.lock import AsyncLock
 from cachex_client._async.pipeline import AsyncPipeline
 from cachex_client._async.scripts import AsyncScript
-from cachex_client._concurrency import monotonic
+from cachex_client._concurrency import async_know_servers, monotonic
 from cachex_client._core.everywhere import EVERYWHERE, KEY_BY_KEY
 from cachex_client._core.replies import as_resp2, decoded, hgetall
 from cachex_client._core.routes import CURSORS, Way, route_of, wait_of
@@ -73,11 +73,21 @@ class AsyncReadyPool(AsyncRedisPyPool):
 
     def __init__(self, backing: AsyncBacking, **settings: Any) -> None:
         super().__init__(backing.primary_pool, **settings)
-        self._backing = backing
+        self.backing = backing
+        self.in_use = False  # before, redis-py looks at settings, and no server is needed
+
+    def _endpoint(self) -> Endpoint | None:
+        if not self.in_use:
+            return None
+        if self.backing.clustered:  # the pools take turns, but who compares wants one answer
+            guarded = self.backing.options.pool.guard is not None
+            return None if guarded else self.backing.address
+        async_know_servers(self.backing)
+        return super()._endpoint()
 
     async def get_connection(self, command_name: object = None, *_: object, **__: object) -> Any:
         """Lend a connected connection."""
-        await self._backing.ready()
+        await self.backing.ready()
         return await super().get_connection(command_name)
 
 
@@ -96,18 +106,34 @@ class AsyncRedis(redis.asyncio.Redis):
     connections, which count against the limit of the primary's pool.
 
     Closing it does nothing: the connections belong to `client`.
+
+    Libraries make clients of the class of one they were given, for another process or server:
+    with anything but one of our clients or its `connection_pool`, what comes is redis-py's own.
+    A copy shares the client.
     """
 
     response_callbacks: Any
 
+    def __new__(cls, client: Any = None, *args: Any, **settings: Any) -> Any:
+        """Make one of ours for a client of ours, else redis-py's own."""
+        pool = settings.get("connection_pool")
+        if hasattr(client, "execute_atomic") or isinstance(pool, AsyncReadyPool):
+            return super().__new__(cls)
+        given = args if client is None else (client, *args)
+        return redis.asyncio.Redis(*given, **settings)
+
     def __init__(
         self,
-        client: AsyncBacking,
+        client: AsyncBacking | None = None,
         *,
+        connection_pool: AsyncReadyPool | None = None,
         decode_responses: bool = False,
         encoding: str = "utf-8",
         encoding_errors: str = "strict",
     ) -> None:
+        if client is None:
+            assert connection_pool is not None  # else `__new__` has made something else
+            client = connection_pool.backing
         self.backing = client
         self.timeout = client.options.timeout
         coding: dict[str, Any] = {
@@ -117,6 +143,7 @@ class AsyncRedis(redis.asyncio.Redis):
         }
         pool = AsyncReadyPool(client, timeout=self.timeout, **coding)
         super().__init__(connection_pool=pool)
+        pool.in_use = True
         self._listening = AsyncReadyPool(
             client,
             timeout=self.timeout,
@@ -132,6 +159,17 @@ class AsyncRedis(redis.asyncio.Redis):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} on {self.backing!r}>"
+
+    def __copy__(self) -> Any:
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.__copy__()
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"{self!r} has connections of this process: it cannot be pickled")
 
     # -- commands
 

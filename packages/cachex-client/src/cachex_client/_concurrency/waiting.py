@@ -122,3 +122,12 @@ class AsyncArrival:
                 await self._event.wait()
         except TimeoutError:
             return
+
+
+def know_servers(backing: Any) -> None:
+    """Have a client find its servers, if it does not know them."""
+    backing.ready()
+
+
+def async_know_servers(backing: Any) -> None:
+    """Leave it at what a client knows: a property cannot wait."""

@@ -69,8 +69,9 @@ class SentinelLinks:
 
     @property
     def primary(self) -> Link:
-        """The link to the primary; there has to be an opinion."""
-        assert self._primary is not None
+        """The link to the primary; LookupError if there is no opinion yet."""
+        if self._primary is None:
+            raise LookupError(f"the primary of {self.map.name} is not known yet")
         return self._primary
 
     @property

@@ -16,6 +16,8 @@ from cachex_pool._sync.pool import Pool
 from cachex_pool._concurrency import monotonic
 from cachex_pool._wire import pack
 from cachex_pool._wire.redis_py import RedisPyConnection, Loan, here, session_registry
+from cachex_pool._wire.redis_py_settings import connection_class, connection_settings
+from cachex_pool.endpoint import Endpoint
 
 _HELLO_2 = pack(("HELLO", "2"))
 
@@ -34,9 +36,12 @@ class RedisPyPool(redis.ConnectionPool):
 
     `pool` may be a function that returns the pool to borrow from at that moment. Of redis-py's
     ConnectionPool only the name is inherited, for those who ask for one; all of it is done here.
+
+    `connection_class` and `connection_kwargs` are those of a plain pool of redis-py for the same
+    server, login and TLS included: libraries compare them, and build clients for other processes
+    of them. Those of a pool with a guard name no server, as nothing would guard such a client.
     """
 
-    connection_class = RedisPyConnection
     cache = None
 
     def __init__(
@@ -50,13 +55,12 @@ class RedisPyPool(redis.ConnectionPool):
         encoding_errors: str = "strict",
         decode_responses: bool = False,
     ) -> None:  # redis-py's own is not called: it would set up what is not used
-        endpoint = pool.endpoint if isinstance(pool, Pool) else None
         self._pool = (lambda: pool) if isinstance(pool, Pool) else pool
         self._keep = keep
         self._timeout = timeout
         self._idle: WeakKeyDictionary[Any, deque[RedisPyConnection]] = WeakKeyDictionary()
         self._lent: set[RedisPyConnection] = set()
-        self.connection_kwargs: dict[str, Any] = {
+        self._kwargs: dict[str, Any] = {
             "protocol": 2,
             "encoding": encoding,
             "encoding_errors": encoding_errors,
@@ -65,17 +69,41 @@ class RedisPyPool(redis.ConnectionPool):
             "retry": retry or Retry(NoBackoff(), 0),
             **session_registry(),
         }
-        if endpoint is not None:
-            self.connection_kwargs |= {
-                "host": endpoint.path or endpoint.host,
-                "port": endpoint.port,
-                "db": endpoint.db,
-            }
-        self.himport_registry = self.connection_kwargs.get("himport_registry")
+        self._own = tuple(self._kwargs)
+        self._address: dict[str, Any] = {}
+        self.himport_registry = self._kwargs.get("himport_registry")
         self._encoder = self.make_connection().encoder
 
     def __repr__(self) -> str:
         return f"<RedisPyPool: {len(self._lent)} lent>"
+
+    # -- what libraries look at
+
+    @property
+    def connection_class(self) -> type[Any]:
+        """The class of redis-py's connections to the server, as it is known now."""
+        endpoint = self._endpoint()
+        return RedisPyConnection if endpoint is None else connection_class(endpoint)
+
+    @property  # type: ignore[misc]
+    def connection_kwargs(self) -> dict[str, Any]:
+        """The settings of redis-py's connections to the server, as it is known now."""
+        endpoint = self._endpoint()
+        address = {} if endpoint is None else connection_settings(endpoint)
+        if address != self._address:  # what others have set stays as they set it
+            for name in self._address:
+                self._kwargs.pop(name, None)
+            self._kwargs |= address
+            self._address = address
+        return self._kwargs
+
+    def _endpoint(self) -> Endpoint | None:
+        """Return the server, None while there is none, or if only guarded commands may go there."""
+        try:
+            pool = self._pool()
+        except (LookupError, RuntimeError):  # it is not known yet, or no event loop is running
+            return None
+        return None if pool.options.guard is not None else pool.endpoint
 
     # -- what redis-py's clients call
 
@@ -127,7 +155,8 @@ class RedisPyPool(redis.ConnectionPool):
 
     def make_connection(self) -> RedisPyConnection:
         """Return a connection that is not connected yet."""
-        return self.connection_class(self._borrow, **self.connection_kwargs)
+        settings = {name: self._kwargs[name] for name in self._own if name in self._kwargs}
+        return RedisPyConnection(self._borrow, **settings)
 
     def get_protocol(self) -> int:
         """Return the version of RESP that these connections speak."""
@@ -139,7 +168,7 @@ class RedisPyPool(redis.ConnectionPool):
 
     def set_retry(self, retry: Retry) -> None:
         """Set the retries of connections made from now on, and of those that are lent."""
-        self.connection_kwargs["retry"] = retry
+        self._kwargs["retry"] = retry
         for connection in list(self._lent):
             connection.retry = retry
 
