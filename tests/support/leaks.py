@@ -67,7 +67,7 @@ class LeftOpen:
 
     def check(self) -> None:
         """Raise AssertionError with what is left, after a short while for what is ending."""
-        if _sockets() - self._sockets or _tasks_of_closed_loops():
+        if _sockets() - self._sockets or _tasks_of_closed_loops() or self._running():
             gc.collect()
         with contextlib.suppress(AssertionError):
             eventually(lambda: not self._running(), 5.0)
