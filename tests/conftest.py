@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tell processes that share the tests which of them have to run alone."""
+    """Say, in one of several processes, which tests have to run alone."""
     if config.getoption("loadgroup", default=False):
-        from support.scheduling import group_timing_tests  # Needs pytest-xdist.
+        from support.scheduling import tell_groups  # Needs pytest-xdist.
 
-        group_timing_tests(items)
+        tell_groups(config, items)
 
 
 @pytest.hookimpl(optionalhook=True)

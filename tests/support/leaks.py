@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -50,10 +51,10 @@ def no_leaks(timeout: float = 2.0) -> Iterator[None]:
 class LeftOpen:
     """Finds out what a test leaves open, so that this test fails and not a later one.
 
-    Looking for garbage takes too long to do it after each test: it is done if there are more open
-    sockets or event loops than before. What is found then is a ResourceWarning, an error of the
-    test. `asyncio` only logs that a task is forgotten while it runs, or that nobody looks at its
-    error: both are kept by `handler`.
+    Looking for garbage takes too long to do it after each test: it is done if there are other open
+    sockets or event loops than before, or a task whose loop is closed. What is found then is a
+    ResourceWarning, an error of the test. `asyncio` only logs that a task is forgotten while it
+    runs, or that nobody looks at its error: both are kept by `handler`.
     """
 
     def __init__(self) -> None:
@@ -66,7 +67,7 @@ class LeftOpen:
 
     def check(self) -> None:
         """Raise AssertionError with what is left, after a short while for what is ending."""
-        if _sockets() - self._sockets:
+        if _sockets() - self._sockets or _tasks_of_closed_loops() or self._running():
             gc.collect()
         with contextlib.suppress(AssertionError):
             eventually(lambda: not self._running(), 5.0)
@@ -76,6 +77,18 @@ class LeftOpen:
     def _running(self) -> list[threading.Thread]:
         known = self._threads | _threads_of_django()
         return [one for one in threading.enumerate() if one not in known]
+
+
+def _tasks_of_closed_loops() -> bool:
+    """Tell whether there are tasks that can never end."""
+    name = "_scheduled_tasks" if hasattr(asyncio.tasks, "_scheduled_tasks") else "_all_tasks"
+    for _ in range(100):
+        try:
+            tasks = list(getattr(asyncio.tasks, name, ()))
+        except RuntimeError:  # another thread has made one meanwhile
+            continue
+        return any(not task.done() and task.get_loop().is_closed() for task in tasks)
+    return True
 
 
 def _threads_of_django() -> set[threading.Thread]:
@@ -99,8 +112,10 @@ class _Forgotten(logging.Handler):
 
 
 def _sockets() -> set[str]:
-    """Return which sockets and event loops are open."""
-    found = set()
+    """Return which sockets and event loops are open, on Linux."""
+    found: set[str] = set()
+    if not os.path.isdir("/proc/self/fd"):
+        return found
     for entry in os.scandir("/proc/self/fd"):
         with contextlib.suppress(OSError):
             found.add(os.readlink(entry.path))

@@ -7,7 +7,8 @@ waits for long has the replicas of that shard looked at, by one watcher in the p
 as somebody waits. A slow server is watched too; nothing comes of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cachex_client._concurrency import async_ask_all, async_sleep, monotonic
@@ -30,7 +31,9 @@ GRACE = 0.03
 LAST_WORD = 0.08
 """Seconds in which a primary that was demoted may show that it is alive after all, at least."""
 AS_OTHERS = 10
-"""How many times as long as another primary it may take for that."""
+"""How many times as long as another primary it may take for that, ..."""
+LONGEST_WORD = 1.0
+"""... but no more than so many seconds."""
 INFO = pack(("INFO", "replication"))  # ROLE says the same, but few users may ask for that
 NODES = pack(("CLUSTER", "NODES"))
 PING = pack(("PING",))
@@ -99,22 +102,25 @@ async def _is_alive(link: AsyncLink, links: "AsyncClusterLinks") -> bool:
     """
     Ask a server whether it is alive; how long it may take depends on how long others take.
 
-    It has to be connected to, which a busy machine or a long way can make slow.
+    It may have to be connected to, which a busy machine or a long way can make slow.
     """
-    other = next((one for one in links.tables.replicas if one.health.ok), None)
-    took = 0.0 if other is None else await _time_of_ping(other)
+    took = await _quickest_ping(list(links.tables.replicas))
+    patience = min(max(LAST_WORD, AS_OTHERS * took), LONGEST_WORD)
+    return await _answers(link, monotonic() + patience)
+
+
+async def _quickest_ping(links: Sequence[AsyncLink]) -> float:
+    """Return after how many seconds one of the servers answers; not much over ASK_WITHIN."""
+    started = monotonic()
+    until = started + ASK_WITHIN
+    work = [partial(_answers, link, until) for link in links]
+    await async_ask_all(work, any, ASK_WITHIN)
+    return monotonic() - started
+
+
+async def _answers(link: AsyncLink, deadline: float) -> bool:
     try:
-        await link.call_alone(PING, monotonic() + max(LAST_WORD, AS_OTHERS * took))
+        await link.call_alone(PING, deadline)
     except PoolError:
         return False
     return True
-
-
-async def _time_of_ping(link: AsyncLink) -> float:
-    """Return how many seconds a server takes to answer, 0 if it does not."""
-    started = monotonic()
-    try:
-        await link.call_alone(PING, started + ASK_WITHIN)
-    except PoolError:
-        return 0.0
-    return monotonic() - started

@@ -7,7 +7,8 @@ waits for long has the replicas of that shard looked at, by one watcher in the p
 as somebody waits. A slow server is watched too; nothing comes of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cachex_client._concurrency import ask_all, sleep, monotonic
@@ -30,7 +31,9 @@ GRACE = 0.03
 LAST_WORD = 0.08
 """Seconds in which a primary that was demoted may show that it is alive after all, at least."""
 AS_OTHERS = 10
-"""How many times as long as another primary it may take for that."""
+"""How many times as long as another primary it may take for that, ..."""
+LONGEST_WORD = 1.0
+"""... but no more than so many seconds."""
 INFO = pack(("INFO", "replication"))  # ROLE says the same, but few users may ask for that
 NODES = pack(("CLUSTER", "NODES"))
 PING = pack(("PING",))
@@ -99,22 +102,25 @@ def _is_alive(link: Link, links: "ClusterLinks") -> bool:
     """
     Ask a server whether it is alive; how long it may take depends on how long others take.
 
-    It has to be connected to, which a busy machine or a long way can make slow.
+    It may have to be connected to, which a busy machine or a long way can make slow.
     """
-    other = next((one for one in links.tables.replicas if one.health.ok), None)
-    took = 0.0 if other is None else _time_of_ping(other)
+    took = _quickest_ping(list(links.tables.replicas))
+    patience = min(max(LAST_WORD, AS_OTHERS * took), LONGEST_WORD)
+    return _answers(link, monotonic() + patience)
+
+
+def _quickest_ping(links: Sequence[Link]) -> float:
+    """Return after how many seconds one of the servers answers; not much over ASK_WITHIN."""
+    started = monotonic()
+    until = started + ASK_WITHIN
+    work = [partial(_answers, link, until) for link in links]
+    ask_all(work, any, ASK_WITHIN)
+    return monotonic() - started
+
+
+def _answers(link: Link, deadline: float) -> bool:
     try:
-        link.call_alone(PING, monotonic() + max(LAST_WORD, AS_OTHERS * took))
+        link.call_alone(PING, deadline)
     except PoolError:
         return False
     return True
-
-
-def _time_of_ping(link: Link) -> float:
-    """Return how many seconds a server takes to answer, 0 if it does not."""
-    started = monotonic()
-    try:
-        link.call_alone(PING, started + ASK_WITHIN)
-    except PoolError:
-        return 0.0
-    return monotonic() - started
