@@ -173,6 +173,8 @@ class AsyncPool(AsyncMembers):
 
         Raises NodeUnavailable while the breaker is open, and PoolClosed.
         """
+        if not same_process[0]:
+            run_after_fork()
         state = self._state
         while True:
             try:
@@ -181,7 +183,7 @@ class AsyncPool(AsyncMembers):
                 break
             if (
                 connection.generation == state.generation
-                and monotonic() - connection.idle_since < self.options.alive_bypass
+                and monotonic() - connection.idle_since < self._alive_bypass
             ):
                 connection.uses += 1
                 connection.idle_since = LENT
