@@ -21,8 +21,8 @@ NAME = "costs"
 SET_UP = frozenset("HELLO AUTH SELECT CLIENT READONLY PING".split())
 """What is said when connections are made."""
 
-UPKEEP = frozenset(("CLUSTER SLOTS", "CLUSTER INFO", "ROLE"))
-"""What is asked to know the servers: beside calls, now and then."""
+UPKEEP = frozenset(("CLUSTER SLOTS", "CLUSTER INFO", "CLUSTER MYID", "ROLE"))
+"""What is asked to know the servers: beside calls, now and then; MYID by each new connection."""
 
 KEYS = [f"k{number}" for number in range(12)]
 NUMBERS = dict.fromkeys(KEYS, 1)
