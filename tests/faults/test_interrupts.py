@@ -17,7 +17,7 @@ from cachex_client import (
     ClusterClient,
     DefaultClient,
 )
-from cachex_client._concurrency import StateLock
+from cachex_pool.forks import StateLock
 from cachex_client.commands import strings
 from cachex_pool import PoolOptions, PoolStats
 from support.alarms import KINDS, alarm
