@@ -67,14 +67,18 @@ class Exchange:
         self._received = 0  # bytes since the last whole reply
         self._sent = sent
 
-    def advance(self) -> bool:
-        """Send and read as much as is possible without waiting; say whether anything came."""
+    def advance(self, patience: float = 0.0) -> bool:
+        """
+        Send and read as much as is possible without waiting; say whether anything came.
+
+        Where there is no `poll`, the first bytes are waited for, for `patience` seconds.
+        """
         came = False
         try:
             if self._sent < len(self.data):
                 self._send()
             for _ in range(AT_ONCE):
-                chunk = self.connection._peek()
+                chunk = self.connection.peek(0.0 if came else patience)
                 came = True
                 if self._take(chunk):
                     break
@@ -199,8 +203,7 @@ class SideBySide:
             return
         if self._in_turn:
             for number, one in self._left.items():
-                one.connection.patience(TURN)
-                self._advance(number, one)
+                self._advance(number, one, TURN)
             return
         until = min(min(one.deadline, self._overdue_at[at]) for at, one in self._left.items())
         for number, _ in self._poller.poll(max(0, math.ceil((until - monotonic()) * 1000))):
@@ -210,6 +213,6 @@ class SideBySide:
             if one.events() != before:
                 self._poller.modify(number, one.events())
 
-    def _advance(self, number: int, one: Exchange) -> None:
-        if one.advance():
+    def _advance(self, number: int, one: Exchange, patience: float = 0.0) -> None:
+        if one.advance(patience):
             self._overdue_at[number] = monotonic() + OVERDUE_AFTER

@@ -275,9 +275,6 @@ class Connection:
         """Return the number of the socket's file."""
         return -1 if self._sock is None else self._sock.fileno()
 
-    def patience(self, seconds: float) -> None:
-        """Say how long the next send or receive may wait, where the socket keeps time itself."""
-
     def is_alive(self) -> bool:
         """
         Say whether the server still holds the line and has said nothing unasked.
@@ -393,15 +390,15 @@ class Connection:
 
     def _take_in(self) -> None:
         try:
-            chunk = self._peek()
+            chunk = self.peek()
         except _LATER:
             return
         if not chunk:
             raise ConnectionLost(self.name, _EOF, written=True)
         self._feed(chunk)
 
-    def _peek(self) -> bytes:
-        """Receive what is there, without waiting for more."""
+    def peek(self, patience: float = 0.0) -> bytes:
+        """Receive what is there; only a socket without `poll` waits for it, `patience` seconds."""
         if isinstance(self._sock, ssl.SSLSocket):
             return self._recv(CHUNK)  # type: ignore[no-any-return]
         return self._recv(CHUNK, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
@@ -428,7 +425,7 @@ class Connection:
     def _is_quiet(self) -> bool:
         if not isinstance(self._sock, ssl.SSLSocket) and not self._wait(select.POLLIN, 0.0):
             return not self._pending()
-        chunk = self._peek()
+        chunk = self.peek()
         if not chunk:
             return False
         self._feed(chunk)
@@ -504,16 +501,13 @@ class CooperativeConnection(Connection):
         self._sock.settimeout(patience)  # the next send or receive waits that long
         return events
 
-    def _peek(self) -> bytes:
-        self._sock.settimeout(0.0)
+    def peek(self, patience: float = 0.0) -> bytes:
+        self._sock.settimeout(patience)
         return self._recv(CHUNK)  # type: ignore[no-any-return]
 
     def push(self, data: Any) -> int:
         self._sock.settimeout(SLICE)
         return self._send(data)  # type: ignore[no-any-return]
-
-    def patience(self, seconds: float) -> None:
-        self._sock.settimeout(seconds)
 
 
 def _later(error: TimeoutError) -> OSError:
