@@ -20,6 +20,7 @@ from cachex_otel.attributes import DURATION_BUCKETS, LOOKUPS
 from cachex_otel.metrics import Counts
 from cachex_pool import PoolError, PoolOptions
 from otel.receiver import Receiver, id_of
+from support.proxy import MakeProxy
 from support.servers import Standalone
 from support.waiting import eventually
 
@@ -106,11 +107,14 @@ def test_an_error_is_counted_as_a_lookup_that_failed(
 # Connections
 
 
-def test_connections_are_counted_idle_and_used(standalone: Standalone, receiver: Receiver) -> None:
+def test_connections_are_counted_idle_and_used(
+    standalone: Standalone, proxy: MakeProxy, receiver: Receiver
+) -> None:
+    server = proxy(standalone)  # with an address that no other pool of this process has
     options = ClientOptions(pool=PoolOptions(max_size=7, min_size=1))
-    client = DefaultClient([standalone.url], options)
+    client = DefaultClient([server.url], options)
     receiver.instrument()
-    name = f"127.0.0.1:{standalone.port}/0"
+    name = f"127.0.0.1:{server.port}/0"
     with client.lease():
         client.execute(commands.ping())
         found = receiver.metrics()
@@ -152,18 +156,21 @@ def test_connections_that_end_are_counted_by_reason(
     client.execute(commands.ping())
     client.close()
     closes = receiver.metric("cachex.connection.closes")
-    assert closes.value(cachex_close_reason="pool closed") == 1
+    assert closes.value(cachex_close_reason="closed by its user") == 1
 
 
-def test_two_pools_of_one_server_are_one_series(standalone: Standalone, receiver: Receiver) -> None:
-    clients = [DefaultClient([standalone.url]) for _ in range(2)]
+def test_two_pools_of_one_server_are_one_series(
+    standalone: Standalone, proxy: MakeProxy, receiver: Receiver
+) -> None:
+    server = proxy(standalone)
+    clients = [DefaultClient([server.url]) for _ in range(2)]
     receiver.instrument()
     for client in clients:
         client.execute(commands.ping())
     count = receiver.metric("db.client.connection.count")
-    here = [at for at in count.points if any(f":{standalone.port}/" in str(v) for _, v in at)]
+    here = [at for at in count.points if any(f":{server.port}/" in str(v) for _, v in at)]
     assert len(here) == 2  # idle and used
-    assert count.value(db_client_connection_pool_name=f"127.0.0.1:{standalone.port}/0") == 2
+    assert count.value(db_client_connection_pool_name=f"127.0.0.1:{server.port}/0") == 2
     for client in clients:
         client.close()
 
