@@ -43,7 +43,9 @@ def test_a_client_rebuilt_from_the_settings_of_connections_reaches_the_same_serv
     with plain(client.redis) as rebuilt:
         port = rebuilt.connection_pool.connection_kwargs["port"]
         assert port in {one.port for one in servers}
-        assert rebuilt.role()[0] == b"master"
+        assert rebuilt.ping() is True
+        if not client.clustered:  # there, it is the node that the client was given first
+            assert rebuilt.role()[0] == b"master"
         rebuilt.connection_pool.disconnect()
     client.close()
 

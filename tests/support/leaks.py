@@ -82,7 +82,8 @@ class LeftOpen:
         assert not self.handler.messages, "\n".join(self.handler.messages)
 
     def _running(self) -> list[threading.Thread]:
-        new = (one for one in threading.enumerate() if one not in self._threads)
+        # Python keeps a thread whose `start` a signal handler left; that is not alive.
+        new = (one for one in threading.enumerate() if one not in self._threads and one.is_alive())
         return [one for one in new if not one.name.startswith(EXECUTOR)]
 
 

@@ -198,7 +198,9 @@ def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Exception]:
         if late:
             _await(late, requests, held, answers)
         for at, result in zip(waiting, others, strict=True):
-            answers[at] = _in_time(result, requests[at])
+            link, _, _, until = requests[at]
+            unseen = DeadlineExceeded(link.name, "connecting", written=True)  # as far as is known
+            answers[at] = result(until + IN_TIME, unseen)
     except BaseException as error:
         for at in range(len(held)):
             _give_up(requests[at][0], held, at, error)
@@ -221,14 +223,6 @@ def _exchange(request: Request) -> list[Any] | Exception:
         return link.exchange(data, count, until)
     except PoolError as error:
         return error
-
-
-def _in_time(result: Callable[[float], Any], request: Request) -> Any:
-    link, _, _, until = request
-    try:
-        return result(until + IN_TIME)
-    except TimeoutError:  # nobody can say how far it came
-        return DeadlineExceeded(link.name, "connecting", written=True)
 
 
 def _await(

@@ -99,12 +99,12 @@ def _are_enough(answers: Sequence[tuple[int, Any]], enough: Enough) -> bool:
     return len(worked) >= enough if isinstance(enough, int) else enough(worked)
 
 
-def beside(work: Callable[[], T]) -> Callable[[float], T]:
+def beside(work: Callable[[], T]) -> Callable[[float, T], T]:
     """
     Do the work in a daemon thread; return a function that waits for its result.
 
-    That function takes a time of `time.monotonic()`, raises what the work did, or TimeoutError if
-    it is not done by then. Where there can be no thread the work is done at once.
+    That function takes a time of `time.monotonic()` and what to return if the work is not done by
+    then; it raises what the work did. Where there can be no thread the work is done at once.
     """
     came: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 
@@ -118,12 +118,14 @@ def beside(work: Callable[[], T]) -> Callable[[float], T]:
         threading.Thread(target=guarded, name="cachex-client", daemon=True).start()
     except RuntimeError:  # no more threads, or the interpreter is ending
         guarded()
+    except KeyError as error:  # Python's, if a signal handler raises while a thread starts
+        raise error.__context__ or error from None
 
-    def result(until: float) -> T:
+    def result(until: float, otherwise: T) -> T:
         try:
             found, error = came.get(timeout=max(0.0, until - monotonic()))
         except queue.Empty:
-            raise TimeoutError from None
+            return otherwise
         if error is not None:
             raise error
         return found  # type: ignore[return-value]
