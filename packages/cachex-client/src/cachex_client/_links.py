@@ -5,7 +5,7 @@ Written by hand for both colours: threads take an exclusive connection for each 
 share one, and borrow an exclusive one for what would hold the others up.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import partial
 from typing import Any, TypeAlias
