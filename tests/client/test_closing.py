@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -118,3 +119,17 @@ def test_threads_that_listen_to_sentinels_end_and_begin_with_use(sentinels: Sent
         assert listeners()
         client.close()
         eventually(lambda: not listeners())
+
+
+def test_a_look_that_goes_on_after_closing_makes_nobody_listen(sentinels: Sentinels) -> None:
+    eventually(lambda: not listeners())
+    asked = [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
+    map = SentinelMap(sentinels.name, asked)
+    client = SentinelClient(map)
+    client.execute(commands.set(KEY, b"1"))
+    client.close()
+    eventually(lambda: not listeners())
+    map.want(time.monotonic())
+    eventually(lambda: map.may_check(time.monotonic()))
+    assert map.finder(lambda: False) is None
+    assert not listeners()

@@ -182,6 +182,6 @@ def test_whoever_looks_for_the_primary_in_the_background_has_the_clients_options
 ) -> None:
     client = make_client.of("SentinelClient", map_of(sentinels), OPTIONS)
     client.execute(strings.get(b"k"))
-    finder = client.map.finder()
+    finder = client.map.finder(lambda: True)
     assert {link.pool.options for link in finder._sentinels} == {OPTIONS.pool}
     assert finder._question_time == CONNECT

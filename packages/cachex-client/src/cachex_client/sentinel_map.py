@@ -111,7 +111,8 @@ class SentinelMap(SharedMap):
     def may_introduce(self, now: float, patience: float) -> bool:
         """Do as the base class says, and listen."""
         with self._lock:
-            self._listen()
+            if self._used():
+                self._listen()
         return super().may_introduce(now, patience)
 
     def learn(
@@ -147,7 +148,8 @@ class SentinelMap(SharedMap):
     def may_check(self, now: float) -> bool:
         """Say whether the caller is the one to look, now."""
         with self._lock:
-            self._listen()
+            if self._used():  # and not by a look that goes on after the last client was closed
+                self._listen()
             if now < self._earliest:
                 return False
             if self.schedule.may_start(now):
@@ -164,7 +166,7 @@ class SentinelMap(SharedMap):
         """Tell it nothing any more; when nobody is left, stop listening."""
         with self._lock:
             self._followers.discard(follower)
-            if len(self._followers) > (self._finder in self._followers):
+            if self._used():
                 return
             finder, self._finder = self._finder, None
             if self._listeners is not None:
@@ -186,22 +188,27 @@ class SentinelMap(SharedMap):
         ):
             if self.leaderless:  # a Sentinel takes a second to notice whom it has promoted
                 self.want(now, "announced")
-            if self.may_check(now):
-                self.finder().check()
+            finder = self.finder(listening)
+            if finder is not None and self.may_check(now):
+                finder.check()
             else:
                 sleep(0.01)
             now = monotonic()
         for follower in self._all_followers():
             follower.follow()
 
-    def finder(self) -> Any:
-        """Return the links with which the listening threads look for the primary."""
+    def finder(self, listening: Callable[[], bool]) -> Any:
+        """Return the links with which the listening threads look for the primary, if they do."""
         with self._lock:
-            if self._finder is None:
+            if self._finder is None and listening():
                 from cachex_client._sync.sentinel_links import SentinelLinks
 
                 self._finder = SentinelLinks(self, self._options, ())
             return self._finder
+
+    def _used(self) -> bool:
+        """Say whether anybody follows but the map's own links."""
+        return len(self._followers) > (self._finder in self._followers)
 
     def _listen(self) -> None:
         if self._listeners is not None:
