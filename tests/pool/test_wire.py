@@ -18,6 +18,7 @@ from cachex_pool import (
     Endpoint,
     PoolOptions,
     ProtocolError,
+    ReplyTooLarge,
     pack,
 )
 from cachex_pool.options import LOOK_AFTER
@@ -351,3 +352,37 @@ def test_a_lost_connection_says_whether_the_command_may_have_arrived(
             if not caught.value.written:
                 assert front.count("INCR") == 0
     assert standalone.command("GET", "n") is None
+
+
+@pytest.mark.parametrize("unasked", [b"$9\r\nnot", b"*2\r\n$1\r\na\r\n"])
+def test_the_start_of_a_reply_nobody_asked_for_ends_the_connection(
+    make_caller: Any, standalone: Standalone, say: Any, unasked: bytes
+) -> None:
+    with Proxy(standalone) as front:
+        pool = make_caller(front)
+        pool.call(say("PING"), say.soon())
+        front.inject_reply(b"$5\r\nright\r\n" + unasked, to="GET")
+        assert pool.call(say("GET", "a"), say.soon()) == b"right"
+        assert pool.call(say("ECHO", 1), say.soon()) == b"1"
+        assert len(front.connections) == 2
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(
+    "announced",
+    [
+        b"*1000000000\r\n",
+        b"%1000000000\r\n",
+        b">1000000000\r\n",
+        b"$600000000\r\n",
+        b"*2\r\n:1\r\n~1000000000\r\n",
+    ],
+)
+def test_a_reply_that_announces_too_much_is_refused_at_once(
+    make_caller: Any, say: Any, announced: bytes, many: bool
+) -> None:
+    with Scripted(lambda words: announced) as server:
+        pool = make_caller(server)
+        data, soon = say("GET", "a"), say.soon(60)
+        with pytest.raises(ReplyTooLarge):
+            pool.exchange(data, 1, soon) if many else pool.call(data, soon)

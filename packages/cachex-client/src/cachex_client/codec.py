@@ -44,6 +44,7 @@ from cachex_client.serializers import (
     Serializer,
 )
 from cachex_client.signing import MARK, Signer
+from cachex_pool import ProtocolError
 
 N = TypeVar("N")
 
@@ -137,11 +138,11 @@ class Codec:
 
         `SerializerError` if it cannot be read with these settings, or is signed by somebody else.
         """
-        if self._unpickle is not None and stored and stored[0] == PICKLED:
-            try:
+        try:
+            if self._unpickle is not None and stored[0] == PICKLED:
                 return self._unpickle(stored)
-            except Exception:
-                return self._loads(stored)
+        except Exception:
+            pass  # nothing is stored, it only looked like a pickle, or it is no value at all
         return self._loads(stored)
 
     def loads_found(self, names: Collection[N], found: Sequence[bytes | None]) -> dict[N, Any]:
@@ -159,6 +160,7 @@ class Codec:
                 }
             except Exception:
                 pass  # what looked like a pickle may be something else: look closer
+        _check_list(found, len(names))
         return {
             name: self.loads(stored)
             for name, stored in zip(names, found, strict=True)
@@ -185,6 +187,7 @@ class Codec:
                 ]
             except Exception:
                 pass  # what looked like a pickle may be something else: look closer
+        _check_list(stored, None)
         return [None if one is None else self.loads(one) for one in stored]
 
     def _written(self, value: Any) -> bytes:
@@ -225,6 +228,8 @@ class Codec:
             )
 
     def _loads(self, stored: bytes) -> Any:
+        if not isinstance(stored, bytes):
+            raise ProtocolError("the server", f"{type(stored).__name__} in place of a value")
         if stored and stored[0] in DIGITS and _is_whole_number(stored):
             return self._whole_number(stored)
         payload, signed = stored, False
@@ -297,6 +302,12 @@ def _plain_protocol(writer: Serializer) -> int | None:
 
 def _executes(serializer: Serializer) -> bool:
     return getattr(serializer, "executes", False)
+
+
+def _check_list(replies: Any, count: int | None) -> None:
+    if not isinstance(replies, list | tuple) or count not in (None, len(replies)):
+        size = len(replies) if isinstance(replies, list | tuple) else type(replies).__name__
+        raise ProtocolError("the server", f"{size} in place of {count} values")
 
 
 def _is_whole_number(stored: bytes) -> bool:

@@ -21,6 +21,7 @@ from cachex_pool import (
     PoolClosed,
     PoolError,
     PoolTimeout,
+    ReplyTooLarge,
 )
 
 
@@ -74,8 +75,8 @@ def judge(error: Exception, spec: Spec) -> Verdict:
         return ON_THE_MOVE
     if not isinstance(error, PoolError):
         return PAUSE if is_rejection(error) else FINAL
-    if isinstance(error, PoolClosed | ConfigurationError):
-        return FINAL
+    if isinstance(error, PoolClosed | ConfigurationError | ReplyTooLarge):
+        return FINAL  # what is too large now will be so again
     if isinstance(error, PoolTimeout):  # our own crowd: the node did nothing wrong
         return CROWDED
     if isinstance(error, NodeUnavailable | AuthenticationFailed | HandshakeRefused):
