@@ -8,16 +8,20 @@ in this package may import `threading` or `asyncio`.
 import asyncio
 import atexit
 import contextvars
+import heapq
 import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from copy import copy
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+FORK_PATIENCE = 0.1
+"""Seconds for which a fork waits until the thread of the timers has ended."""
 SLICE = 0.05
 """Seconds after which who waits looks again for what came free unnoticed."""
 
@@ -107,9 +111,10 @@ async def async_outlive(
     """
     Do the work in a task that goes on when the caller is cancelled or out of time.
 
-    Its result then goes to `rescue`. OutOfTime after `seconds`.
+    Its result then goes to `rescue`. OutOfTime after `seconds`. The context is an empty one: what
+    is made here, connections for instance, keeps its context for as long as it lives.
     """
-    task = asyncio.get_running_loop().create_task(work())
+    task = asyncio.get_running_loop().create_task(work(), context=contextvars.Context())
     try:
         done, _ = await asyncio.wait((task,), timeout=max(0.0, seconds))
     except BaseException:
@@ -136,11 +141,12 @@ class AsyncOnce:
         """
         Do the work, or join those who wait for it; OutOfTime after `seconds`.
 
-        If it fails, each caller gets an exception of his own.
+        The work has an empty context. If it fails, each caller gets an exception of his own.
         """
         task = self._task
         if task is None or task.done():
-            task = self._task = asyncio.get_running_loop().create_task(work())
+            loop, context = asyncio.get_running_loop(), contextvars.Context()
+            task = self._task = loop.create_task(work(), context=context)
             task.add_done_callback(_look)
         done, _ = await asyncio.wait((task,), timeout=max(0.0, seconds))
         if not done:
@@ -154,6 +160,63 @@ class AsyncOnce:
 def _look(task: "asyncio.Task[Any]") -> None:
     if not task.cancelled():
         task.exception()  # callers who left must not leave a complaint behind
+
+
+def later(seconds: float, what: Callable[..., object], *arguments: Any) -> None:
+    """Call something later, in a daemon thread that all of the process share."""
+    _timers.add(monotonic() + max(0.0, seconds), partial(what, *arguments))
+
+
+class _Timers:
+    """Calls things when it is time, in a thread that is there while something is to be called."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._due: list[tuple[float, int, Callable[[], object]]] = []
+        self._count = 0
+        self._paused = False
+        self._thread: threading.Thread | None = None
+
+    def add(self, when: float, what: Callable[[], object]) -> None:
+        with self._changed:
+            self._count += 1
+            heapq.heappush(self._due, (when, self._count, what))
+            if self._thread is None:
+                self._start()
+            elif self._due[0][1] == self._count:
+                self._changed.notify()
+
+    def pause(self) -> None:
+        """Have no thread while the process forks: Python warns of those that have one."""
+        with self._changed:
+            thread, self._paused = self._thread, True
+            self._changed.notify()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(FORK_PATIENCE)
+
+    def resume(self) -> None:
+        with self._changed:
+            self._paused = False
+            if self._due and self._thread is None:
+                self._start()
+
+    def _start(self) -> None:
+        self._thread = spawn(self._run)
+        if self._thread is None:
+            self._due.clear()  # the process has no thread to spare, or is ending
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while self._due and (left := self._due[0][0] - monotonic()) > 0:
+                    if self._paused:
+                        break
+                    self._changed.wait(left)
+                if not self._due or self._paused:
+                    self._thread = None
+                    return
+                what = heapq.heappop(self._due)[2]
+            what()
 
 
 def async_later(seconds: float, what: Callable[..., object], *arguments: Any) -> None:
@@ -170,12 +233,14 @@ def _rescuer(rescue: Callable[[T], None]) -> Callable[["asyncio.Task[T]"], None]
     return done
 
 
-def spawn(work: Callable[[], object]) -> None:
-    """Do the work beside the caller, in a daemon thread, if there can be one more."""
+def spawn(work: Callable[[], object]) -> threading.Thread | None:
+    """Do the work beside the caller, in a daemon thread, which is returned if there can be one."""
+    thread = threading.Thread(target=work, name="cachex-pool", daemon=True)
     try:
-        threading.Thread(target=work, name="cachex-pool", daemon=True).start()
+        thread.start()
     except RuntimeError:  # no more threads, or the interpreter is ending: the caller has his reply
-        return
+        return None
+    return thread
 
 
 _tasks: set["asyncio.Task[Any]"] = set()
@@ -208,7 +273,12 @@ def survive_fork(one: Any) -> None:
     _forkable.add(one)
 
 
+_timers = _Timers()
+
+
 def _in_child() -> None:
+    global _timers
+    _timers = _Timers()  # the thread of the old ones is the parent's
     for one in list(_forkable):
         one.after_fork()
 
@@ -219,7 +289,11 @@ def _at_exit() -> None:
 
 
 atexit.register(_at_exit)
-os.register_at_fork(after_in_child=_in_child)
+os.register_at_fork(
+    before=lambda: _timers.pause(),
+    after_in_parent=lambda: _timers.resume(),
+    after_in_child=_in_child,
+)
 
 __all__ = [
     "SLICE",
@@ -235,6 +309,7 @@ __all__ = [
     "async_owner",
     "async_spawn",
     "dial_until",
+    "later",
     "monotonic",
     "outlive",
     "owner",

@@ -159,7 +159,8 @@ class AsyncPool(AsyncMembers):
         """
         Give a connection back; one that is busy, old or of a past generation is closed.
 
-        To give one back twice, or after it was closed, changes nothing.
+        To give one back after it was closed, or twice in a row, changes nothing. As soon as
+        somebody else has it, it is theirs: prefer `connection()`, which gives back once.
         """
         if connection.idle_since != LENT:
             return
@@ -193,6 +194,7 @@ class AsyncPool(AsyncMembers):
         if isinstance(error, DeadlineExceeded):
             self._failed(error, now)
             self._end(connection, "timeout", now)
+            self._end_unproven(now)
         else:
             self._end(connection, "lost" if isinstance(error, Exception) else "killed", now)
             if isinstance(error, ConnectionLost):

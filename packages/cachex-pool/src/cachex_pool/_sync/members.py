@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from random import random
+from weakref import ref
 
 from attrs import evolve
 
 from cachex_pool._concurrency import (
     StateLock,
     dial_until,
+    later,
     owner,
     spawn,
     monotonic,
@@ -38,6 +40,8 @@ log = logger("cachex_pool")
 UPKEEP_EVERY = 1.0
 TOO_SHORT = 0.05
 """Seconds: a dial that was given less by its caller says nothing of the node when it fails."""
+PROVEN_FOR = 0.25
+"""Seconds for which a reply on a connection is taken as proof that it still leads to the server."""
 LENT = 0.0
 """What `idle_since` is while a connection is lent."""
 
@@ -61,6 +65,7 @@ class Members:
         self._opened = self._waits = self._timeouts = self._dial_failures = 0
         self._wait_time = self._dial_time = 0.0
         self._upkeep_at = 0.0
+        self._watches_idle = False
         self._under_way: set[Connection] = set()
         self._peer = self.endpoint.peer
 
@@ -182,6 +187,7 @@ class Members:
         if state.closed:
             self._end(connection, "pool closed", now)
             raise PoolClosed(self.endpoint.name)
+        self._watch_idle()
         self._note_peer()
         self._succeeded()
         tell(self.observers, "opened", self.endpoint, took=now - started)
@@ -241,6 +247,24 @@ class Members:
         for connection in lost:
             self._end(connection, "lost", now)
 
+    def _end_unproven(self, now: float) -> None:
+        """
+        Close what was idle when the server did not answer in time on another connection.
+
+        A network that forgets connections forgets all that were idle for as long; each of them
+        would cost a deadline to find out. What was used a moment ago is kept.
+        """
+        state = self._state
+        unproven = []
+        with self._lock:
+            for connection in state.take_idle():
+                if now - connection.idle_since < PROVEN_FOR:
+                    state.give(connection, now)
+                else:
+                    unproven.append(connection)
+        for connection in unproven:
+            self._end(connection, "timeout", now)
+
     def _look_again(self, now: float) -> None:
         """See to who queued, or what was retired, just while a connection came back."""
         with self._lock:
@@ -262,7 +286,9 @@ class Members:
 
     def report(self, error: Exception) -> None:
         """Count a timeout against the node though no connection came back with it."""
-        self._failed(error, monotonic())
+        now = monotonic()
+        self._failed(error, now)
+        self._end_unproven(now)
 
     def answered(self) -> None:
         """Note that the node answered; `release` does so by itself."""
@@ -319,6 +345,28 @@ class Members:
         if short and not self._state.closed:
             spawn(self._fill)
 
+    def _watch_idle(self) -> None:
+        """See to it that what stays idle is closed, also if nobody uses the pool any more."""
+        if not self._watches_idle:
+            self._watches_idle = True
+            later(self.options.max_idle, _close_idle, ref(self))
+
+    def close_idle(self) -> None:
+        """Close what has been idle for too long, and look again when the next one will be."""
+        now, state = monotonic(), self._state
+        self._watches_idle = False
+        with self._lock:
+            past = state.prune(now)
+            since = [one.idle_since for one in state.idle.copy() if one.idle_since != LENT]
+            more = state.size > 0 and not state.closed
+        for connection, reason in past:
+            self._close_all((connection,), reason)
+        if more:
+            self._watches_idle = True
+            rest = min(since, default=now) + self.options.max_idle - now
+            seconds = rest if rest > 0 else self.options.max_idle  # `min_size` keeps some
+            later(seconds + 0.001, _close_idle, ref(self))
+
     def _fill(self) -> None:
         while True:
             with self._lock:
@@ -342,6 +390,11 @@ class Members:
                 "connection leaked", server=self.endpoint.name, owner=owner, seconds=lent_for
             )
             tell(self.observers, "leaked", self.endpoint, owner=owner, lent_for=lent_for)
+
+
+def _close_idle(pool: "ref[Members]") -> None:
+    if (one := pool()) is not None:
+        one.close_idle()
 
 
 _CANNOT = "cannot connect to {0.name}: "

@@ -12,6 +12,7 @@ import socket
 import warnings
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from copy import copy
 from functools import partial
 from time import monotonic
@@ -69,6 +70,7 @@ class AsyncConnection(asyncio.Protocol):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
         self._loop = loop
+        self._context = Context()  # what it does is done for nobody in particular
         self._reader = new_reader()
         self._feed = self._reader.feed
         self._gets = self._reader.gets
@@ -134,7 +136,7 @@ class AsyncConnection(asyncio.Protocol):
         self._unsent += 1
         out = self._out
         if not out:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush, context=self._context)
         out.append(data)
         if deadline < self._alarm_at:
             self._wait_for(deadline)
@@ -292,7 +294,7 @@ class AsyncConnection(asyncio.Protocol):
             now = monotonic()  # the server had nothing to say until now
             if now - self.quiet_since > LOOK_AFTER and self._has_unread():
                 # What came unasked is read first, so that it is not taken for a reply.
-                self._loop.call_later(0, self._flush)
+                self._loop.call_later(0, self._flush, context=self._context)
                 return
             self.quiet_since = now
             if not self._whole and self._greeted:
@@ -318,7 +320,7 @@ class AsyncConnection(asyncio.Protocol):
             self._alarm = None
             return
         delay = max(0.0, when - monotonic())
-        self._alarm = self._loop.call_later(delay, self._on_alarm)
+        self._alarm = self._loop.call_later(delay, self._on_alarm, context=self._context)
 
     def _on_alarm(self) -> None:
         """Tell those who are out of time; end a connection that is stuck."""
