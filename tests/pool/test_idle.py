@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cachex_pool import AsyncMultiplexer, DeadlineExceeded, Endpoint, Pool, PoolOptions, pack
+from support.leaks import no_leaks
 from support.scripted import HELLO, Scripted
 from support.servers import Standalone
 from support.waiting import eventually
@@ -62,6 +63,16 @@ def test_a_pool_that_is_forgotten_is_not_kept_by_its_timer(standalone: Standalon
     del pool
     gc.collect()
     assert gone() is None
+
+
+def test_a_pool_that_is_closed_leaves_no_thread(standalone: Standalone) -> None:
+    endpoint = Endpoint(host=standalone.host, port=standalone.port)
+    with no_leaks(timeout=10):
+        pools = [Pool(endpoint) for _ in range(3)]
+        for pool in pools:
+            hold(pool, 2)
+        for pool in pools:
+            pool.close()
 
 
 def test_idle_connections_are_closed_on_both_sides_of_a_fork(standalone: Standalone) -> None:

@@ -8,15 +8,16 @@ in this package may import `threading` or `asyncio`.
 import asyncio
 import atexit
 import contextvars
-import heapq
 import os
 import threading
 import weakref
+from bisect import insort
 from collections.abc import Callable, Coroutine
 from copy import copy
 from functools import partial
+from operator import itemgetter
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -162,9 +163,21 @@ def _look(task: "asyncio.Task[Any]") -> None:
         task.exception()  # callers who left must not leave a complaint behind
 
 
-def later(seconds: float, what: Callable[..., object], *arguments: Any) -> None:
-    """Call something later, in a daemon thread that all of the process share."""
-    _timers.add(monotonic() + max(0.0, seconds), partial(what, *arguments))
+def later(seconds: float, what: Callable[..., object], *arguments: Any) -> Callable[[], object]:
+    """
+    Call something later, in a daemon thread that all of the process share.
+
+    Returns what takes it back.
+    """
+    timers = _timers
+    entry = (monotonic() + max(0.0, seconds), object(), partial(what, *arguments))
+    timers.add(entry)
+    return partial(timers.remove, entry)
+
+
+_Entry: TypeAlias = tuple[float, object, Callable[[], object]]
+"""When, something that no other entry has, and what to call."""
+_WHEN = itemgetter(0)
 
 
 class _Timers:
@@ -172,18 +185,22 @@ class _Timers:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._due: list[tuple[float, int, Callable[[], object]]] = []
-        self._count = 0
+        self._due: list[_Entry] = []
         self._paused = False
         self._thread: threading.Thread | None = None
 
-    def add(self, when: float, what: Callable[[], object]) -> None:
+    def add(self, entry: "_Entry") -> None:
         with self._changed:
-            self._count += 1
-            heapq.heappush(self._due, (when, self._count, what))
+            insort(self._due, entry, key=_WHEN)
             if self._thread is None:
                 self._start()
-            elif self._due[0][1] == self._count:
+            elif self._due[0] is entry:
+                self._changed.notify()
+
+    def remove(self, entry: "_Entry") -> None:
+        with self._changed:
+            if entry in self._due:
+                self._due.remove(entry)
                 self._changed.notify()
 
     def pause(self) -> None:
@@ -215,14 +232,21 @@ class _Timers:
                 if not self._due or self._paused:
                     self._thread = None
                     return
-                what = heapq.heappop(self._due)[2]
+                what = self._due.pop(0)[2]
             what()
 
 
-def async_later(seconds: float, what: Callable[..., object], *arguments: Any) -> None:
-    """Call something later on the running loop, in an empty context: it is nobody's."""
+def async_later(
+    seconds: float, what: Callable[..., object], *arguments: Any
+) -> Callable[[], object]:
+    """
+    Call something later on the running loop, in an empty context: it is nobody's.
+
+    Returns what takes it back.
+    """
     loop = asyncio.get_running_loop()
-    loop.call_later(max(0.0, seconds), what, *arguments, context=contextvars.Context())
+    context = contextvars.Context()
+    return loop.call_later(max(0.0, seconds), what, *arguments, context=context).cancel
 
 
 def _rescuer(rescue: Callable[[T], None]) -> Callable[["asyncio.Task[T]"], None]:

@@ -65,7 +65,7 @@ class Members:
         self._opened = self._waits = self._timeouts = self._dial_failures = 0
         self._wait_time = self._dial_time = 0.0
         self._upkeep_at = 0.0
-        self._watches_idle = False
+        self._unwatch_idle: Callable[[], object] | None = None
         self._under_way: set[Connection] = set()
         self._peer = self.endpoint.peer
 
@@ -347,14 +347,13 @@ class Members:
 
     def _watch_idle(self) -> None:
         """See to it that what stays idle is closed, also if nobody uses the pool any more."""
-        if not self._watches_idle:
-            self._watches_idle = True
-            later(self.options.max_idle, _close_idle, ref(self))
+        if self._unwatch_idle is None:
+            self._unwatch_idle = later(self.options.max_idle, _close_idle, ref(self))
 
     def close_idle(self) -> None:
         """Close what has been idle for too long, and look again when the next one will be."""
         now, state = monotonic(), self._state
-        self._watches_idle = False
+        self._unwatch_idle = None
         with self._lock:
             past = state.prune(now)
             since = [one.idle_since for one in state.idle.copy() if one.idle_since != LENT]
@@ -362,10 +361,9 @@ class Members:
         for connection, reason in past:
             self._close_all((connection,), reason)
         if more:
-            self._watches_idle = True
             rest = min(since, default=now) + self.options.max_idle - now
             seconds = rest if rest > 0 else self.options.max_idle  # `min_size` keeps some
-            later(seconds + 0.001, _close_idle, ref(self))
+            self._unwatch_idle = later(seconds + 0.001, _close_idle, ref(self))
 
     def _fill(self) -> None:
         while True:
