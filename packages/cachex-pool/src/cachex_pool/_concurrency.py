@@ -117,7 +117,7 @@ async def async_outlive(
     """
     task = asyncio.get_running_loop().create_task(work(), context=contextvars.Context())
     try:
-        done, _ = await asyncio.wait((task,), timeout=max(0.0, seconds))
+        done = await _done_within(task, seconds)
     except BaseException:
         task.add_done_callback(_rescuer(rescue))
         raise
@@ -149,13 +149,36 @@ class AsyncOnce:
             loop, context = asyncio.get_running_loop(), contextvars.Context()
             task = self._task = loop.create_task(work(), context=context)
             task.add_done_callback(_look)
-        done, _ = await asyncio.wait((task,), timeout=max(0.0, seconds))
-        if not done:
+        if not await _done_within(task, seconds):
             raise OutOfTime
         error = None if task.cancelled() else task.exception()
         if error is not None:
             raise copy(error) from error.__cause__
         return task.result()  # type: ignore[no-any-return]
+
+
+async def _done_within(task: "asyncio.Task[Any]", seconds: float) -> bool:
+    """
+    Wait until a task is done, for at most `seconds`; say whether it is.
+
+    A loop keeps timers until their time, cancelled ones too, and with them their context: that of
+    the timer of `asyncio.wait` would be the caller's.
+    """
+    loop, context = asyncio.get_running_loop(), contextvars.Context()
+    waiter = loop.create_future()
+
+    def wake(*_: object) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    timer = loop.call_later(max(0.0, seconds), wake, context=context)
+    task.add_done_callback(wake, context=context)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+        task.remove_done_callback(wake)
+    return task.done()
 
 
 def _look(task: "asyncio.Task[Any]") -> None:
