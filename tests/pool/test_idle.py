@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import os
+import threading
 import weakref
 from time import monotonic
 from typing import Any
@@ -70,7 +71,11 @@ def test_a_pool_that_is_closed_leaves_no_thread(standalone: Standalone) -> None:
     with no_leaks(timeout=10):
         pools = [Pool(endpoint) for _ in range(3)]
         for pool in pools:
-            hold(pool, 2)
+            dials = [threading.Thread(target=hold, args=(pool, 2)) for _ in range(8)]
+            for dial in dials:
+                dial.start()
+            for dial in dials:
+                dial.join()
         for pool in pools:
             pool.close()
 

@@ -232,7 +232,7 @@ class AsyncPool(AsyncMembers):
         """Stop lending, close what is idle now and the rest when it comes back."""
         with self._lock:
             idle = self._state.close(monotonic())
-        unwatch, self._unwatch_idle = self._unwatch_idle, None
+            unwatch, self._unwatch_idle = self._unwatch_idle, None
         if unwatch is not None:
             unwatch()
         self._close_all(idle, "pool closed")

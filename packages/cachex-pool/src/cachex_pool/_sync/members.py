@@ -347,23 +347,23 @@ class Members:
 
     def _watch_idle(self) -> None:
         """See to it that what stays idle is closed, also if nobody uses the pool any more."""
-        if self._unwatch_idle is None:
-            self._unwatch_idle = later(self.options.max_idle, _close_idle, ref(self))
+        with self._lock:
+            if self._unwatch_idle is None and not self._state.closed:
+                self._unwatch_idle = later(self.options.max_idle, _close_idle, ref(self))
 
     def close_idle(self) -> None:
         """Close what has been idle for too long, and look again when the next one will be."""
         now, state = monotonic(), self._state
-        self._unwatch_idle = None
         with self._lock:
+            self._unwatch_idle = None
             past = state.prune(now)
             since = [one.idle_since for one in state.idle.copy() if one.idle_since != LENT]
-            more = state.size > 0 and not state.closed
+            if state.size > 0 and not state.closed:
+                rest = min(since, default=now) + self.options.max_idle - now
+                seconds = rest if rest > 0 else self.options.max_idle  # `min_size` keeps some
+                self._unwatch_idle = later(seconds + 0.001, _close_idle, ref(self))
         for connection, reason in past:
             self._close_all((connection,), reason)
-        if more:
-            rest = min(since, default=now) + self.options.max_idle - now
-            seconds = rest if rest > 0 else self.options.max_idle  # `min_size` keeps some
-            self._unwatch_idle = later(seconds + 0.001, _close_idle, ref(self))
 
     def _fill(self) -> None:
         while True:
