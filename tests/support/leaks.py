@@ -52,6 +52,9 @@ def no_leaks(timeout: float = 2.0) -> Iterator[None]:
 EXECUTOR = "ThreadPoolExecutor-"
 """What threads of executors are called: Django has some, which end when nobody knows them."""
 
+TIMERS = "cachex-pool timers"
+"""The thread that closes idle connections: there while any pool of any test has one."""
+
 
 class LeftOpen:
     """Finds out what a test leaves open, so that this test fails and not a later one.
@@ -83,7 +86,7 @@ class LeftOpen:
 
     def _running(self) -> list[threading.Thread]:
         new = (one for one in threading.enumerate() if one not in self._threads)
-        return [one for one in new if not one.name.startswith(EXECUTOR)]
+        return [one for one in new if not one.name.startswith((EXECUTOR, TIMERS))]
 
 
 def _tasks_of_closed_loops() -> bool:

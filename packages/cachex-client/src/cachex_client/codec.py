@@ -53,6 +53,7 @@ from cachex_client.serializers import (
     Serializer,
 )
 from cachex_client.signing import MARK, Signer
+from cachex_pool import ProtocolError
 
 N = TypeVar("N")
 
@@ -153,13 +154,14 @@ class Codec:
 
         `SerializerError` if it cannot be read with these settings, or is signed by somebody else.
         """
-        if self._unpickle is not None and stored and stored[0] == PICKLED:
-            try:
+        try:
+            if self._unpickle is not None and stored and stored[0] == PICKLED:
                 return self._unpickle(stored)
-            except Exception as error:  # it may be something else that only looks like a pickle
-                causes = [error]
-            return self._loads(stored, causes)
-        return self._loads(stored)
+        except Exception as error:  # it may be something else that only looks like a pickle
+            causes = [error]
+        else:
+            return self._loads(stored)
+        return self._loads(stored, causes)
 
     def loads_found(
         self,
@@ -172,8 +174,7 @@ class Codec:
         A value that cannot be read, and an error in the place of one, is raised, or given to
         `on_error` with its name if there is such.
         """
-        if len(names) != len(found):
-            raise ValueError(f"{len(names)} names for {len(found)} values")
+        _check_list(found, len(names))
         unpickle, loads = self._unpickle, self._loads
         values: dict[N, Any] = {}
         pairs: Iterator[tuple[N, Any]] = zip(names, found, strict=True)
@@ -201,6 +202,7 @@ class Codec:
 
         A thousand whole numbers take 0.1 ms, one by one they would take 0.4 ms.
         """
+        _check_list(stored, None)
         unpickle, loads = self._unpickle, self._loads
         values: list[Any] = []
         add, rest = values.append, iter(stored)
@@ -227,8 +229,10 @@ class Codec:
         try:
             if isinstance(stored, Exception):
                 raise stored
-            if isinstance(error, ClientError):  # everything was tried
+            if isinstance(error, ClientError | ProtocolError):  # everything was tried
                 raise error
+            if not isinstance(stored, bytes):
+                return self._loads(stored)  # which says what it is
             if self._unpickle is not None and stored[0] == PICKLED:
                 return self._loads(stored, causes)
             return self._loads(stored)
@@ -275,6 +279,10 @@ class Codec:
 
     def _loads(self, stored: bytes, causes: list[Exception] | None = None) -> Any:
         """Read what is stored; `causes` has the error of one who tried it as a pickle."""
+        if not isinstance(stored, bytes):
+            if causes is not None:
+                causes.clear()
+            raise ProtocolError("the server", f"{type(stored).__name__} in place of a value")
         if stored and stored[0] in DIGITS and _is_whole_number(stored):
             return self._whole_number(stored)
         unpickled = causes is not None
@@ -378,6 +386,13 @@ def _plain_protocol(writer: Serializer) -> int | None:
 
 def _executes(serializer: Serializer) -> bool:
     return getattr(serializer, "executes", False)
+
+
+def _check_list(replies: Any, count: int | None) -> None:
+    if not isinstance(replies, list | tuple) or count not in (None, len(replies)):
+        size = len(replies) if isinstance(replies, list | tuple) else type(replies).__name__
+        wanted = "a list of values" if count is None else f"{count} values"
+        raise ProtocolError("the server", f"{size} in place of {wanted}")
 
 
 def _is_whole_number(stored: bytes) -> bool:
