@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from cachex_pool import (
+    AsyncMultiplexer,
     AsyncPool,
     ConnectionLost,
     DeadlineExceeded,
@@ -428,3 +429,24 @@ def test_a_reply_that_comes_while_its_command_is_sent_is_not_followed_by_another
         pool.release(connection)
         assert pool.call(say("ECHO", "mine"), say.soon()) == b"mine"
         assert pool.stats().closed == {"busy": 1}
+
+
+def test_who_shares_a_connection_with_too_large_a_reply_is_told_that_it_is_lost(say: Any) -> None:
+    """Their own replies are as small as ever: they may ask again, on another connection."""
+
+    async def main(endpoint: Endpoint) -> None:
+        shared = AsyncMultiplexer(endpoint, PoolOptions(connect_timeout=5.0))
+        await shared.call(say("GET", "small"), say.soon())
+        calls = [shared.call(say("GET", key), say.soon()) for key in ("large", "small", "small")]
+        large, *others = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(large, ReplyTooLarge)
+        for other in others:
+            assert isinstance(other, ConnectionLost)
+            assert other.written
+        await shared.aclose()
+
+    def reply(words: tuple[bytes, ...]) -> bytes:
+        return b"$1\r\na\r\n" if words[1] == b"small" else b"*1000000000\r\n"
+
+    with Scripted(reply) as server:
+        asyncio.run(main(Endpoint(host=server.host, port=server.port)))

@@ -27,6 +27,7 @@ from pickle import dumps as pickle_dumps
 from pickle import loads as pickle_loads
 from typing import Any, TypeVar
 
+from cachex_client._core.replies import wrong_list
 from cachex_client.compressors import (
     MAX_DECOMPRESSED,
     Bz2Compressor,
@@ -174,7 +175,8 @@ class Codec:
         A value that cannot be read, and an error in the place of one, is raised, or given to
         `on_error` with its name if there is such.
         """
-        _check_list(found, len(names))
+        if (wrong := wrong_list(found, len(names))) is not None:
+            raise wrong
         unpickle, loads = self._unpickle, self._loads
         values: dict[N, Any] = {}
         pairs: Iterator[tuple[N, Any]] = zip(names, found, strict=True)
@@ -202,7 +204,8 @@ class Codec:
 
         A thousand whole numbers take 0.1 ms, one by one they would take 0.4 ms.
         """
-        _check_list(stored, None)
+        if (wrong := wrong_list(stored)) is not None:
+            raise wrong
         unpickle, loads = self._unpickle, self._loads
         values: list[Any] = []
         add, rest = values.append, iter(stored)
@@ -386,13 +389,6 @@ def _plain_protocol(writer: Serializer) -> int | None:
 
 def _executes(serializer: Serializer) -> bool:
     return getattr(serializer, "executes", False)
-
-
-def _check_list(replies: Any, count: int | None) -> None:
-    if not isinstance(replies, list | tuple) or count not in (None, len(replies)):
-        size = len(replies) if isinstance(replies, list | tuple) else type(replies).__name__
-        wanted = "a list of values" if count is None else f"{count} values"
-        raise ProtocolError("the server", f"{size} in place of {wanted}")
 
 
 def _is_whole_number(stored: bytes) -> bool:

@@ -26,6 +26,7 @@ _COUNTED = AGGREGATES | {BULK}
 _NOTED_DIGITS = 5
 _HEADER = re.compile(rb"\n([*~%>|][0-9]{5,}|\$[0-9]{9,})\r")
 _FIRST = re.compile(rb"([*~%>|][0-9]{5,}|\$[0-9]{9,})\r")
+_LONG = re.compile(rb"\$[0-9]{9,}\r")
 _UNFINISHED = re.compile(rb"[*~%>|$][0-9]*\r?\Z")
 _MIN_BYTES = 3  # of an element: a type, CR, LF
 
@@ -74,14 +75,15 @@ class Lengths:
                 chunk = chunk[: tail.start()]
                 if not chunk:
                     return ()
-        first = _FIRST.match(chunk, start)
+        first, rest = _FIRST.match(chunk, start), start + 1
         if (
             first is not None
-            or chunk.find(b"*", start) >= 0  # one by one is what is quickest
-            or chunk.find(b"~", start) >= 0
-            or chunk.find(b"%", start) >= 0
-            or chunk.find(b">", start) >= 0
-            or chunk.find(b"|", start) >= 0
+            or chunk.find(b"*", rest) >= 0  # one by one is what is quickest
+            or chunk.find(b"~", rest) >= 0
+            or chunk.find(b"%", rest) >= 0
+            or chunk.find(b">", rest) >= 0
+            or chunk.find(b"|", rest) >= 0
+            or _LONG.match(chunk, chunk.rfind(b"$", rest)) is not None
         ):
             return self._looked_through(chunk, start, first)
         return (chunk,)

@@ -403,7 +403,9 @@ class AsyncConnection(asyncio.Protocol):
                 continue
             sent = position < first_unsent
             error = copy(why)
-            if isinstance(why, ConnectionLost) or not sent:
+            # One whose reply is too large is not to ask again; those behind him know nothing of it.
+            others = isinstance(why, ReplyTooLarge) and position > 0
+            if isinstance(why, ConnectionLost) or not sent or others:
                 cause = str(why).partition(": ")[2]
                 error = ConnectionLost(self.name, cause, written=sent)
                 error.replies = batch.replies if batch is not None else ()
