@@ -75,7 +75,13 @@ class Lengths:
                 chunk = chunk[: tail.start()]
                 if not chunk:
                     return ()
-        first, rest = _FIRST.match(chunk, start), start + 1
+        fifth = chunk[start + _NOTED_DIGITS : start + _NOTED_DIGITS + 1]
+        first = _FIRST.match(chunk, start) if fifth.isdigit() else None  # as it rarely is one
+        rest = start + 1
+        if len(chunk) <= _LARGE:
+            if first is not None or _HEADER.search(chunk, start) is not None:
+                return self._looked_through(chunk, start, first)
+            return (chunk,)
         if (
             first is not None
             or chunk.find(b"*", rest) >= 0  # one by one is what is quickest

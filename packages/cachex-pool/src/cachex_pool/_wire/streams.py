@@ -20,7 +20,7 @@ from time import monotonic
 from typing import Any
 
 from cachex_pool._wire.dial import answering, peer_of, remember, set_options
-from cachex_pool._wire.lengths import BULK, Lengths
+from cachex_pool._wire.lengths import AGGREGATES, Lengths
 from cachex_pool._wire.protocol import (
     BROKEN,
     MAX_REPLY,
@@ -237,7 +237,7 @@ class AsyncConnection(asyncio.Protocol):
         pending = self._pending
         try:
             if (
-                data[0] == BULK
+                data[0] not in AGGREGATES
                 and self._whole
                 and len(pending) == 1
                 and pending[0][2] is None
@@ -282,9 +282,9 @@ class AsyncConnection(asyncio.Protocol):
         """Read all that is complete, and give it to those who wait for it."""
         pending, unsent, lengths = self._pending, self._unsent, self._lengths
         gets = self._gets
-        self._whole = False
+        self._whole = came = False
         while (reply := gets()) is not NOT_READY:
-            lengths.received = lengths.announced = 0
+            came = True
             if reply.__class__ is not Push:
                 if len(pending) <= unsent and (self._greeted or not pending):
                     raise ProtocolError(self.name, "a reply that nobody asked for")
@@ -299,7 +299,9 @@ class AsyncConnection(asyncio.Protocol):
                     future.set_result(reply)
             if len(pending) <= unsent and not self._has_more():
                 self._whole = not lengths.held  # worth knowing where nobody waits for a reply
-                return
+                break
+        if came:
+            lengths.received = lengths.announced = 0
 
     def eof_received(self) -> bool:
         return False

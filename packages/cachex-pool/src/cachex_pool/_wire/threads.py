@@ -17,7 +17,7 @@ import socket
 import ssl
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
@@ -199,35 +199,17 @@ class Connection:
 
     def _read(self, count: int, deadline: float) -> list[Any]:
         replies: list[Any] = []
-        gets, feed, lengths = self._gets, self._feed, self._lengths
-        pieces: Iterator[bytes] = iter(())
         waited = False
         try:
             while True:
-                reply = gets()
-                if reply is NOT_READY:
-                    piece = next(pieces, None)
-                    if piece is not None:
-                        feed(piece)
-                        continue
-                    if waited and monotonic() >= deadline:  # a trickle never makes us wait
-                        raise DeadlineExceeded(self.name, "waiting for the reply", written=True)
-                    waited = not self._early
-                    pieces = iter(lengths.pieces(self._receive(deadline)))
-                    if lengths.received > MAX_REPLY:
-                        raise ReplyTooLarge(self.name, f"a reply of more than {MAX_REPLY} bytes")
-                elif reply.__class__ is not Push:
-                    lengths.received = lengths.announced = 0
-                    replies.append(reply)
-                    if len(replies) == count:
-                        break
-            self._end_exchange(self._is_over(pieces=pieces) and not self._early)
-        except BROKEN as error:
-            raise ProtocolError(self.name, error) from error
+                if waited and monotonic() >= deadline:  # a trickle never makes us wait
+                    raise DeadlineExceeded(self.name, "waiting for the reply", written=True)
+                waited = not self._early
+                if self.take(self._receive(deadline), count, replies):
+                    return replies
         except ConnectionLost as error:
             error.replies = replies
             raise
-        return replies
 
     def guard_with(self, guard: Guard) -> None:
         """Have every command from now on shown to `guard`, which raises to refuse it."""
@@ -272,17 +254,24 @@ class Connection:
         """
         gets, feed, lengths = self._gets, self._feed, self._lengths
         try:
-            pieces = iter(lengths.pieces(chunk))
-            for piece in pieces:
+            pieces = lengths.pieces(chunk)
+            rest = iter(pieces)
+            for piece in rest:
                 feed(piece)
+                known = len(replies)
                 while (reply := gets()) is not NOT_READY:
                     if reply.__class__ is Push:
                         continue
-                    lengths.received = lengths.announced = 0
                     replies.append(reply)
                     if len(replies) == count:
-                        self._end_exchange(self._is_over(pieces=pieces))
+                        lengths.received = lengths.announced = 0
+                        if pieces.__class__ is not tuple or self._pending():
+                            self._end_exchange(self._is_over(pieces=rest) and not self._early)
+                        else:
+                            self._end_exchange(not (lengths.held or self._early))
                         return True
+                if len(replies) > known:
+                    lengths.received = lengths.announced = 0
         except BROKEN as error:
             raise ProtocolError(self.name, error) from error
         if lengths.received > MAX_REPLY:
