@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cachex_client import ClientObserver, Codec, SerializerError, observe, unobserve
+from cachex_pool import ProtocolError
 
 CALLS: list[int] = []
 
@@ -88,7 +89,7 @@ def test_an_error_in_the_place_of_a_value_is_raised_or_handed_over() -> None:
     found = codec.loads_found("abc", [b"1", lost, b"2"], lambda *one: failed.append(one))
     assert found == {"a": 1, "c": 2}
     assert failed == [("b", lost)]
-    with pytest.raises(ValueError, match="2 names for 1 values"):
+    with pytest.raises(ProtocolError, match="1 in place of 2 values"):
         codec.loads_found("ab", [b"1"])
 
 

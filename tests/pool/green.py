@@ -10,7 +10,9 @@ from gevent import monkey
 monkey.patch_all()
 
 import gc  # noqa: E402
+import os  # noqa: E402
 import random  # noqa: E402
+import resource  # noqa: E402
 import sys  # noqa: E402
 from time import monotonic  # noqa: E402
 
@@ -151,6 +153,19 @@ def greenlets_killed_at_any_point_lose_nothing(endpoint: Endpoint, kills: int) -
     pool.close()
 
 
+def more_files_than_select_can_count(endpoint: Endpoint) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    held = [os.dup(0) for _ in range(1100)]
+    assert max(held) >= 1024
+    try:
+        large_values_pass_both_ways_at_once(endpoint)
+        waiting_ends_in_time(endpoint)
+    finally:
+        for one in held:
+            os.close(one)
+
+
 def main() -> None:
     host, port, kills, *tls = sys.argv[1:]
     plain = Endpoint(host=host, port=int(port))
@@ -164,6 +179,7 @@ def main() -> None:
         waiting_blocks_nobody_else(endpoint)
         waiting_ends_in_time(endpoint)
         large_values_pass_both_ways_at_once(endpoint)
+        more_files_than_select_can_count(endpoint)
 
 
 if __name__ == "__main__":

@@ -205,7 +205,7 @@ def test_connections_nobody_needs_are_closed_down_to_min_size(
         pool.release(connection)
     eventually(lambda: monotonic() - held[2].idle_since > 0.1)
     pool.release(held[3])
-    assert pool.stats().closed == {"idle": 3}
+    eventually(lambda: pool.stats().closed == {"idle": 3})  # some by the thread of the timers
     eventually(lambda: standalone.connected_clients() == 1)
 
 

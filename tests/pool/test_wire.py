@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 import threading
+from contextlib import closing
 from time import monotonic, sleep
 from typing import Any
 
@@ -12,12 +13,17 @@ import pytest
 import redis
 
 from cachex_pool import (
+    AsyncMultiplexer,
     AsyncPool,
     ConnectionLost,
     DeadlineExceeded,
     Endpoint,
+    Exchange,
+    Pool,
     PoolOptions,
     ProtocolError,
+    ReplyTooLarge,
+    SideBySide,
     pack,
 )
 from cachex_pool.options import LOOK_AFTER
@@ -352,3 +358,95 @@ def test_a_lost_connection_says_whether_the_command_may_have_arrived(
             if not caught.value.written:
                 assert front.count("INCR") == 0
     assert standalone.command("GET", "n") is None
+
+
+@pytest.mark.parametrize("unasked", [b"$9\r\nnot", b"*2\r\n$1\r\na\r\n"])
+def test_the_start_of_a_reply_nobody_asked_for_ends_the_connection(
+    make_caller: Any, standalone: Standalone, say: Any, unasked: bytes
+) -> None:
+    with Proxy(standalone) as front:
+        pool = make_caller(front)
+        pool.call(say("PING"), say.soon())
+        front.inject_reply(b"$5\r\nright\r\n" + unasked, to="GET")
+        assert pool.call(say("GET", "a"), say.soon()) == b"right"
+        assert pool.call(say("ECHO", 1), say.soon()) == b"1"
+        assert len(front.connections) == 2
+
+
+TOO_MUCH = (
+    b"*1000000000\r\n",
+    b"%1000000000\r\n",
+    b">1000000000\r\n",
+    b"$600000000\r\n",
+    b"*2\r\n:1\r\n~1000000000\r\n",
+)
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("announced", TOO_MUCH)
+def test_a_reply_that_announces_too_much_is_refused_at_once(
+    make_caller: Any, say: Any, announced: bytes, many: bool
+) -> None:
+    with Scripted(lambda words: announced) as server:
+        pool = make_caller(server)
+        data, soon = say("GET", "a"), say.soon(60)
+        with pytest.raises(ReplyTooLarge):
+            pool.exchange(data, 1, soon) if many else pool.call(data, soon)
+
+
+def pool_of(server: Any) -> Pool:
+    return Pool(Endpoint(host=server.host, port=server.port), PoolOptions(connect_timeout=5.0))
+
+
+@pytest.mark.parametrize("soon", [False, True])
+@pytest.mark.parametrize("announced", TOO_MUCH)
+def test_a_reply_beside_others_that_announces_too_much_is_refused_at_once(
+    say: Any, announced: bytes, soon: bool
+) -> None:
+    with Scripted(lambda words: announced) as server, closing(pool_of(server)) as pool:
+        connection = pool.acquire(say.soon())
+        data, until = say("GET", "a"), say.soon(60)
+        sent = connection.start(data)
+        if soon:
+            eventually(lambda: select.select([connection.fileno()], [], [], 0)[0])
+            with pytest.raises(ReplyTooLarge):
+                connection.read_soon(1, [])
+        else:
+            one = Exchange(connection, data, sent, 1, until, [])
+            assert SideBySide([one]).next_ended() == [one]
+            assert isinstance(one.end, ReplyTooLarge)
+        pool.discard(connection)
+
+
+def test_a_reply_that_comes_while_its_command_is_sent_is_not_followed_by_another(
+    say: Any, standalone: Standalone
+) -> None:
+    """Nobody asked for the second one: it came while the connection was still being written to."""
+    with closing(pool_of(standalone)) as pool:
+        connection = pool.acquire(say.soon())
+        connection._early.extend((b"+first\r\n", b"+second\r\n"))
+        assert connection.read(1, say.soon()) == [b"first"]
+        pool.release(connection)
+        assert pool.call(say("ECHO", "mine"), say.soon()) == b"mine"
+        assert pool.stats().closed == {"busy": 1}
+
+
+def test_who_shares_a_connection_with_too_large_a_reply_is_told_that_it_is_lost(say: Any) -> None:
+    """Their own replies are as small as ever: they may ask again, on another connection."""
+
+    async def main(endpoint: Endpoint) -> None:
+        shared = AsyncMultiplexer(endpoint, PoolOptions(connect_timeout=5.0))
+        await shared.call(say("GET", "small"), say.soon())
+        calls = [shared.call(say("GET", key), say.soon()) for key in ("large", "small", "small")]
+        large, *others = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(large, ReplyTooLarge)
+        for other in others:
+            assert isinstance(other, ConnectionLost)
+            assert other.written
+        await shared.aclose()
+
+    def reply(words: tuple[bytes, ...]) -> bytes:
+        return b"$1\r\na\r\n" if words[1] == b"small" else b"*1000000000\r\n"
+
+    with Scripted(reply) as server:
+        asyncio.run(main(Endpoint(host=server.host, port=server.port)))

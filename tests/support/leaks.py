@@ -52,6 +52,9 @@ def no_leaks(timeout: float = 2.0) -> Iterator[None]:
 EXECUTOR = "ThreadPoolExecutor-"
 """What threads of executors are called: Django has some, which end when nobody knows them."""
 
+TIMERS = "cachex-pool timers"
+"""The thread that closes idle connections: there while any pool of any test has one."""
+
 
 class LeftOpen:
     """Finds out what a test leaves open, so that this test fails and not a later one.
@@ -84,7 +87,7 @@ class LeftOpen:
     def _running(self) -> list[threading.Thread]:
         # Python keeps a thread whose `start` a signal handler left; that is not alive.
         new = (one for one in threading.enumerate() if one not in self._threads and one.is_alive())
-        return [one for one in new if not one.name.startswith(EXECUTOR)]
+        return [one for one in new if not one.name.startswith((EXECUTOR, TIMERS))]
 
 
 def _tasks_of_closed_loops() -> bool:

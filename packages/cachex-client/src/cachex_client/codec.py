@@ -27,6 +27,7 @@ from pickle import dumps as pickle_dumps
 from pickle import loads as pickle_loads
 from typing import Any, TypeVar
 
+from cachex_client._core.replies import wrong_list
 from cachex_client.compressors import (
     MAX_DECOMPRESSED,
     Bz2Compressor,
@@ -53,6 +54,7 @@ from cachex_client.serializers import (
     Serializer,
 )
 from cachex_client.signing import MARK, Signer
+from cachex_pool import ProtocolError
 
 N = TypeVar("N")
 
@@ -153,13 +155,14 @@ class Codec:
 
         `SerializerError` if it cannot be read with these settings, or is signed by somebody else.
         """
-        if self._unpickle is not None and stored and stored[0] == PICKLED:
-            try:
+        try:
+            if self._unpickle is not None and stored and stored[0] == PICKLED:
                 return self._unpickle(stored)
-            except Exception as error:  # it may be something else that only looks like a pickle
-                causes = [error]
-            return self._loads(stored, causes)
-        return self._loads(stored)
+        except Exception as error:  # it may be something else that only looks like a pickle
+            causes = [error]
+        else:
+            return self._loads(stored)
+        return self._loads(stored, causes)
 
     def loads_found(
         self,
@@ -172,8 +175,8 @@ class Codec:
         A value that cannot be read, and an error in the place of one, is raised, or given to
         `on_error` with its name if there is such.
         """
-        if len(names) != len(found):
-            raise ValueError(f"{len(names)} names for {len(found)} values")
+        if (wrong := wrong_list(found, len(names))) is not None:
+            raise wrong
         unpickle, loads = self._unpickle, self._loads
         values: dict[N, Any] = {}
         pairs: Iterator[tuple[N, Any]] = zip(names, found, strict=True)
@@ -201,6 +204,8 @@ class Codec:
 
         A thousand whole numbers take 0.1 ms, one by one they would take 0.4 ms.
         """
+        if (wrong := wrong_list(stored)) is not None:
+            raise wrong
         unpickle, loads = self._unpickle, self._loads
         values: list[Any] = []
         add, rest = values.append, iter(stored)
@@ -227,8 +232,10 @@ class Codec:
         try:
             if isinstance(stored, Exception):
                 raise stored
-            if isinstance(error, ClientError):  # everything was tried
+            if isinstance(error, ClientError | ProtocolError):  # everything was tried
                 raise error
+            if not isinstance(stored, bytes):
+                return self._loads(stored)  # which says what it is
             if self._unpickle is not None and stored[0] == PICKLED:
                 return self._loads(stored, causes)
             return self._loads(stored)
@@ -275,6 +282,10 @@ class Codec:
 
     def _loads(self, stored: bytes, causes: list[Exception] | None = None) -> Any:
         """Read what is stored; `causes` has the error of one who tried it as a pickle."""
+        if not isinstance(stored, bytes):
+            if causes is not None:
+                causes.clear()
+            raise ProtocolError("the server", f"{type(stored).__name__} in place of a value")
         if stored and stored[0] in DIGITS and _is_whole_number(stored):
             return self._whole_number(stored)
         unpickled = causes is not None

@@ -18,6 +18,7 @@ from cachex_pool.errors import (
     PoolError,
     PoolTimeout,
     ProtocolError,
+    ReplyTooLarge,
     TooManyWaiting,
 )
 from cachex_pool.logs import logger
@@ -54,6 +55,7 @@ __all__ = [
     "PoolStats",
     "PoolTimeout",
     "ProtocolError",
+    "ReplyTooLarge",
     "SideBySide",
     "Tls",
     "TooManyWaiting",

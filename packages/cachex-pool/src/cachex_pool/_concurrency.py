@@ -7,18 +7,29 @@ in this package may import `threading` or `asyncio`.
 
 import asyncio
 import atexit
+import contextlib
 import contextvars
+import os
 import threading
 import weakref
+from bisect import insort
 from collections.abc import Callable, Coroutine
 from copy import copy
+from functools import partial
+from operator import attrgetter
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
-from cachex_pool.forks import run_after_fork, same_process
+from cachex_pool.forks import register, run_after_fork, same_process
 
 T = TypeVar("T")
 
+FORK_PATIENCE = 0.1
+"""Seconds for which a fork waits until the thread of the timers has ended."""
+LONGEST = 3600.0
+"""Seconds that the thread of the timers sleeps at most."""
+TIMERS = "cachex-pool timers"
+"""The name of that thread."""
 SLICE = 0.05
 """Seconds after which who waits looks again for what came free unnoticed."""
 
@@ -108,11 +119,12 @@ async def async_outlive(
     """
     Do the work in a task that goes on when the caller is cancelled or out of time.
 
-    Its result then goes to `rescue`. OutOfTime after `seconds`.
+    Its result then goes to `rescue`. OutOfTime after `seconds`. The context is an empty one: what
+    is made here, connections for instance, keeps its context for as long as it lives.
     """
-    task = asyncio.get_running_loop().create_task(work())
+    task = asyncio.get_running_loop().create_task(work(), context=contextvars.Context())
     try:
-        done, _ = await asyncio.wait((task,), timeout=max(0.0, seconds))
+        done = await _done_within(task, seconds)
     except BaseException:
         task.add_done_callback(_rescuer(rescue))
         raise
@@ -129,7 +141,7 @@ def in_background(work: Callable[[], T], rescue: Callable[[T], None], seconds: f
     Its result then goes to `rescue`. OutOfTime after `seconds`.
     """
     errand = _Background(work, rescue)
-    if not spawn(errand.run):
+    if spawn(errand.run) is None:
         return work()
     return errand.wait(seconds)
 
@@ -194,14 +206,14 @@ class AsyncOnce:
         """
         Do the work, or join those who wait for it; OutOfTime after `seconds`.
 
-        If it fails, each caller gets an exception of his own.
+        The work has an empty context. If it fails, each caller gets an exception of his own.
         """
         task = self._task
         if task is None or task.done():
-            task = self._task = asyncio.get_running_loop().create_task(work())
+            loop, context = asyncio.get_running_loop(), contextvars.Context()
+            task = self._task = loop.create_task(work(), context=context)
             task.add_done_callback(_look)
-        done, _ = await asyncio.wait((task,), timeout=max(0.0, seconds))
-        if not done:
+        if not await _done_within(task, seconds):
             raise OutOfTime
         error = None if task.cancelled() else task.exception()
         if error is not None:
@@ -209,15 +221,159 @@ class AsyncOnce:
         return task.result()  # type: ignore[no-any-return]
 
 
+async def _done_within(task: "asyncio.Task[Any]", seconds: float) -> bool:
+    """
+    Wait until a task is done, for at most `seconds`; say whether it is.
+
+    A loop keeps timers until their time, cancelled ones too, and with them their context: that of
+    the timer of `asyncio.wait` would be the caller's.
+    """
+    loop, context = asyncio.get_running_loop(), contextvars.Context()
+    waiter = loop.create_future()
+
+    def wake(*_: object) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    timer = loop.call_later(max(0.0, seconds), wake, context=context)
+    task.add_done_callback(wake, context=context)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+        task.remove_done_callback(wake)
+    return task.done()
+
+
 def _look(task: "asyncio.Task[Any]") -> None:
     if not task.cancelled():
         task.exception()  # callers who left must not leave a complaint behind
 
 
-def async_later(seconds: float, what: Callable[..., object], *arguments: Any) -> None:
-    """Call something later on the running loop, in an empty context: it is nobody's."""
+def later_for(whose: T, seconds: float, what: Callable[[T], object]) -> Callable[[], object]:
+    """
+    Call `what(whose)` later, in a daemon thread that all of the process share.
+
+    Not if nobody knows `whose` any more, and not in a child process. Returns what takes it back.
+    """
+    entry = _Entry(monotonic() + max(0.0, seconds), what)
+    entry.whose = weakref.ref(whose, lambda _: _timers.take_back(entry))
+    _timers.add(entry)
+    return partial(_timers.take_back, entry)
+
+
+class _Entry:
+    """Something to be called; None in the place of `whose` if it was taken back."""
+
+    __slots__ = ("what", "when", "whose")
+
+    def __init__(self, when: float, what: Callable[[Any], object]) -> None:
+        self.when = when
+        self.what = what
+        self.whose: weakref.ref[Any] | None = None
+
+
+class _Timers:
+    """Calls things when it is time, in a thread that is there while something is to be called."""
+
+    def __init__(self) -> None:
+        self.after_fork()
+        register(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in a child process: the thread is the parent's."""
+        self._lock = StateLock()
+        self._woken = threading.Lock()
+        self._woken.acquire()
+        self._due: list[_Entry] = []
+        self._paused = False
+        self._thread: threading.Thread | None = None
+
+    def add(self, entry: _Entry) -> None:
+        if not same_process[0]:
+            run_after_fork()
+        with self._lock:
+            insort(self._due, entry, key=_WHEN)
+            if self._thread is None or not self._thread.is_alive():
+                self._start()
+            elif self._due[0] is entry:
+                self._wake()
+
+    def take_back(self, entry: _Entry) -> None:
+        """Forget an entry; takes no lock, as a finalizer may run in whoever has it."""
+        entry.whose = None
+        self._wake()
+
+    def pause(self) -> None:
+        """Have no thread while the process forks: Python warns of those that have one."""
+        if not same_process[0]:
+            run_after_fork()
+        with self._lock:
+            thread, self._paused = self._thread, True
+        self._wake()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(FORK_PATIENCE)
+
+    def resume(self) -> None:
+        with self._lock:
+            self._paused = False
+            if self._due and self._thread is None:
+                self._start()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it is awake, or will not go to sleep
+            self._woken.release()
+
+    def _start(self) -> None:
+        self._thread = spawn(self._run, TIMERS)
+        if self._thread is None:
+            self._due.clear()  # the process has no thread to spare, or is ending
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                self._due = [one for one in self._due if one.whose is not None]
+                if not self._due or self._paused:
+                    self._thread = None
+                    return
+                left = self._due[0].when - monotonic()
+                entry = self._due.pop(0) if left <= 0 else None
+            if entry is None:
+                self._woken.acquire(timeout=min(left, LONGEST))
+                continue
+            found, entry.whose = entry.whose, None
+            whose = None if found is None else found()
+            if whose is not None:
+                entry.what(whose)
+            del entry, found, whose  # nothing is kept alive by waiting
+
+
+_WHEN = attrgetter("when")
+_timers = _Timers()
+
+
+def async_later_for(whose: T, seconds: float, what: Callable[[T], object]) -> Callable[[], object]:
+    """Do as `later_for`, on the running loop, in an empty context: it is nobody's."""
+    return async_later(seconds, _if_known, weakref.ref(whose), what)
+
+
+def _if_known(found: "weakref.ref[Any]", what: Callable[[Any], object]) -> None:
+    whose = found()
+    if whose is not None:
+        what(whose)
+
+
+def async_later(
+    seconds: float, what: Callable[..., object], *arguments: Any
+) -> Callable[[], object]:
+    """
+    Call something later on the running loop, in an empty context: it is nobody's.
+
+    Returns what takes it back.
+    """
     loop = asyncio.get_running_loop()
-    loop.call_later(max(0.0, seconds), what, *arguments, context=contextvars.Context())
+    context = contextvars.Context()
+    return loop.call_later(max(0.0, seconds), what, *arguments, context=context).cancel
 
 
 def _rescuer(rescue: Callable[[T], None]) -> Callable[["asyncio.Task[T]"], None]:
@@ -228,13 +384,14 @@ def _rescuer(rescue: Callable[[T], None]) -> Callable[["asyncio.Task[T]"], None]
     return done
 
 
-def spawn(work: Callable[[], object]) -> bool:
-    """Do the work beside the caller, in a daemon thread; False if there can be none."""
+def spawn(work: Callable[[], object], name: str = "cachex-pool") -> threading.Thread | None:
+    """Do the work beside the caller, in a daemon thread, which is returned if there can be one."""
+    thread = threading.Thread(target=work, name=name, daemon=True)
     try:
-        threading.Thread(target=work, name="cachex-pool", daemon=True).start()
+        thread.start()
     except RuntimeError:  # no more threads, or the interpreter is ending
-        return False
-    return True
+        return None
+    return thread
 
 
 _tasks: set["asyncio.Task[Any]"] = set()
@@ -275,6 +432,8 @@ def _at_exit() -> None:
 
 
 atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):  # a fork done in C just leaves the thread behind
+    os.register_at_fork(before=_timers.pause, after_in_parent=_timers.resume)
 
 __all__ = [
     "SLICE",
@@ -287,12 +446,14 @@ __all__ = [
     "async_dial_until",
     "async_in_background",
     "async_later",
+    "async_later_for",
     "async_outlive",
     "async_owner",
     "async_spawn",
     "close_at_exit",
     "dial_until",
     "in_background",
+    "later_for",
     "monotonic",
     "outlive",
     "owner",

@@ -141,6 +141,10 @@ class ProtocolError(PoolError, redis_errors.InvalidResponse, redis_errors.Connec
         self.written = True
 
 
+class ReplyTooLarge(ProtocolError):
+    """A reply is larger than any that makes sense, or says that it will be; not asked for again."""
+
+
 _BY_CODE: dict[str, type[Exception]] = {
     "ASK": redis_errors.AskError,
     "CLUSTERDOWN": redis_errors.ClusterDownError,

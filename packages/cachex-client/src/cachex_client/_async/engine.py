@@ -20,6 +20,7 @@ from cachex_client._async.rounds import AsyncRounds
 from cachex_client._audience import audience
 from cachex_client._concurrency import AsyncClosable, async_sleep, monotonic
 from cachex_client._core.batches import MAX_COMMANDS
+from cachex_client._core.replies import wrong_list
 from cachex_client._core.transaction import transaction_of
 from cachex_client._links import AsyncLink
 from cachex_client._telling import announced, settle
@@ -132,7 +133,8 @@ class AsyncEngine(AsyncRounds[C]):
         found = await self._execute_parts([build.mget(part) for part in parts], timeout)
         values: list[Any] = []
         for part, reply in zip(parts, found, strict=True):
-            values += [reply] * len(part) if isinstance(reply, Exception) else reply
+            failed = reply if isinstance(reply, Exception) else wrong_list(reply, len(part))
+            values += reply if failed is None else [failed] * len(part)
         return values
 
     async def delete_many(

@@ -7,6 +7,7 @@ import attrs
 from redis.exceptions import ClusterCrossSlotError
 
 from cachex_client._core.keyslot import slot_of, slots_of
+from cachex_client._core.replies import wrong_list
 from cachex_client.command import Command, Spec
 from cachex_pool import pack
 
@@ -118,6 +119,8 @@ def hand_out(
             failed += [(at, reply) for at in taker]
         elif isinstance(reply, int):
             values[taker[0]] = reply
+        elif (wrong := wrong_list(reply, len(taker))) is not None:
+            failed += [(at, wrong) for at in taker]
         else:
             for at, value in zip(taker, reply, strict=True):
                 values[at] = value

@@ -22,6 +22,7 @@ from cachex_pool import (
     PoolClosed,
     PoolError,
     PoolTimeout,
+    ReplyTooLarge,
 )
 
 
@@ -87,8 +88,8 @@ def judge(error: Exception, spec: Spec) -> Verdict:
     if not isinstance(error, PoolError):
         row = row_of(error)
         return FINAL if row is None else _VERDICTS.get(row.action, FINAL)
-    if isinstance(error, PoolClosed | ConfigurationError):
-        return FINAL
+    if isinstance(error, PoolClosed | ConfigurationError | ReplyTooLarge):
+        return FINAL  # what is too large now will be so again
     if isinstance(error, PoolTimeout):  # our own crowd: the node did nothing wrong
         return CROWDED
     if isinstance(error, AddressReused):  # until the map says where the node is now

@@ -12,6 +12,7 @@ from attrs import evolve
 from cachex_pool._concurrency import (
     AsyncStateLock,
     async_dial_until,
+    async_later_for,
     async_owner,
     async_spawn,
     monotonic,
@@ -40,6 +41,8 @@ log = logger("cachex_pool")
 UPKEEP_EVERY = 1.0
 TOO_SHORT = 0.05
 """Seconds: a dial that was given less by its caller says nothing of the node when it fails."""
+PROVEN_FOR = 0.25
+"""Seconds for which a reply on a connection is taken as proof that it still leads to the server."""
 LENT = 0.0
 """What `idle_since` is while a connection is lent."""
 
@@ -68,6 +71,7 @@ class AsyncMembers:
         self._opened = self._waits = self._timeouts = self._dial_failures = 0
         self._wait_time = self._dial_time = 0.0
         self._upkeep_at = 0.0
+        self._unwatch_idle: Callable[[], object] | None = None
         self._under_way: set[AsyncConnection] = set()
         self._peer = self.endpoint.peer
 
@@ -211,6 +215,7 @@ class AsyncMembers:
         if state.closed:
             self._end(connection, "pool closed", now)
             raise PoolClosed(self.endpoint.name)
+        self._watch_idle()
         self._note_peer()
         self._succeeded()
         tell(self.observers, "opened", self.endpoint, took=now - started)
@@ -285,6 +290,24 @@ class AsyncMembers:
         for connection in lost:
             self._end(connection, "lost", now)
 
+    def _end_unproven(self, now: float) -> None:
+        """
+        Close what was idle when the server did not answer in time on another connection.
+
+        A network that forgets connections forgets all that were idle for as long; each of them
+        would cost a deadline to find out. What was used a moment ago is kept.
+        """
+        state = self._state
+        unproven = []
+        with self._lock:
+            for connection in state.take_idle():
+                if now - connection.idle_since < PROVEN_FOR:
+                    state.give(connection, now)
+                else:
+                    unproven.append(connection)
+        for connection in unproven:
+            self._end(connection, "timeout", now)
+
     def _look_again(self, now: float) -> None:
         """See to who queued, or what was retired, just while a connection came back."""
         with self._lock:
@@ -301,12 +324,16 @@ class AsyncMembers:
             tell(self.observers, "closed", self.endpoint, reason=reason)
         if self._peer is None:  # those that are left may agree
             self._note_peer()
+        if self._unwatch_idle is not None and self._state.size == 0:
+            self._stop_watching()
 
     # -- the breaker
 
     def report(self, error: Exception, times: int = 1) -> None:
         """Count so many timeouts against the node though no connection came back with them."""
-        self._failed(error, monotonic(), times)
+        now = monotonic()
+        self._failed(error, now, times)
+        self._end_unproven(now)
 
     def answered(self) -> None:
         """Note that the node answered; `release` does so by itself."""
@@ -365,6 +392,36 @@ class AsyncMembers:
             self._report_leaks(now, self.options.leak_after)
         if short and not self._state.closed:
             async_spawn(self._fill)
+
+    def _watch_idle(self) -> None:
+        """See to it that what stays idle is closed, also if nobody uses the pool any more."""
+        with self._lock:
+            if self._unwatch_idle is None and not self._state.closed:
+                seconds = self.options.max_idle
+                self._unwatch_idle = async_later_for(self, seconds, AsyncMembers.close_idle)
+
+    def _stop_watching(self, *, closed: bool = False) -> None:
+        """Let a pool without connections, or one that is closed, keep no timer and no thread."""
+        with self._lock:
+            if self._state.size > 0 and not closed:
+                return
+            unwatch, self._unwatch_idle = self._unwatch_idle, None
+        if unwatch is not None:
+            unwatch()
+
+    def close_idle(self) -> None:
+        """Close what has been idle for too long, and look again when the next one will be."""
+        now, state = monotonic(), self._state
+        with self._lock:
+            self._unwatch_idle = None
+            past = state.prune(now)
+            since = [one.idle_since for one in state.idle.copy() if one.idle_since != LENT]
+            if state.size > 0 and not state.closed:
+                rest = min(since, default=now) + self.options.max_idle - now
+                seconds = rest if rest > 0 else self.options.max_idle  # `min_size` keeps some
+                self._unwatch_idle = async_later_for(self, seconds + 0.001, AsyncMembers.close_idle)
+        for connection, reason in past:
+            self._close_all((connection,), reason)
 
     async def _fill(self) -> None:
         while True:

@@ -203,7 +203,8 @@ class Pool(Members):
         """
         Give a connection back; one that is busy, old or of a past generation is closed.
 
-        To give one back twice, or after it was closed, changes nothing.
+        To give one back after it was closed, or twice in a row, changes nothing. As soon as
+        somebody else has it, it is theirs: prefer `connection()`, which gives back once.
         """
         if connection.idle_since != LENT:
             return
@@ -237,6 +238,7 @@ class Pool(Members):
         if isinstance(error, DeadlineExceeded):
             self._failed(error, now)
             self._end(connection, "timeout", now)
+            self._end_unproven(now)
         else:
             self._end(connection, "lost" if isinstance(error, Exception) else "killed", now)
             if isinstance(error, ConnectionLost):
@@ -274,6 +276,7 @@ class Pool(Members):
         """Stop lending, close what is idle now and the rest when it comes back."""
         with self._lock:
             idle = self._state.close(monotonic())
+        self._stop_watching(closed=True)
         self._close_all(idle, "pool closed")
 
     def at_exit(self) -> None:

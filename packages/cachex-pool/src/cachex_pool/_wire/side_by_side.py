@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
-from cachex_pool._wire.protocol import BROKEN, MAX_REPLY, NOT_READY, OVERDUE_AFTER, Push
+from cachex_pool._wire.protocol import OVERDUE_AFTER
 from cachex_pool._wire.threads import (
     _EOF,
     _LATER,
@@ -19,7 +19,7 @@ from cachex_pool._wire.threads import (
     CooperativeConnection,
     _raise_if_foreign,
 )
-from cachex_pool.errors import ConnectionLost, DeadlineExceeded, PoolError, ProtocolError
+from cachex_pool.errors import ConnectionLost, DeadlineExceeded, PoolError
 
 AT_ONCE = 16
 """Chunks of one server's replies that are read before the next server has its turn."""
@@ -36,7 +36,6 @@ class Exchange:
     """
 
     __slots__ = (
-        "_received",
         "_sent",
         "connection",
         "count",
@@ -64,7 +63,6 @@ class Exchange:
         self.replies = replies
         self.position = position
         self.end: list[Any] | PoolError | None = None
-        self._received = 0  # bytes since the last whole reply
         self._sent = sent
 
     def advance(self, patience: float = 0.0) -> bool:
@@ -124,33 +122,12 @@ class Exchange:
         if not chunk:
             self._lost(_EOF)
             return True
-        connection = self.connection
-        gets, replies = connection._gets, self.replies
-        try:
-            connection._feed(chunk)
-            self._received += len(chunk)
-            while (reply := gets()) is not NOT_READY:
-                if reply.__class__ is Push:
-                    continue
-                self._received = 0
-                replies.append(reply)
-                if len(replies) == self.count:
-                    if connection._pending():
-                        connection._expect_nothing()
-                    connection.busy = self._sent < len(self.data)
-                    self.end = replies
-                    return True
-        except BROKEN as error:
-            self.end = ProtocolError(connection.name, error)
-            self.end.__cause__ = error
-            return True
-        except PoolError as error:
-            self.end = error
-            return True
-        if self._received > MAX_REPLY:
-            self.end = ProtocolError(connection.name, f"a reply of more than {MAX_REPLY} bytes")
-            return True
-        return False
+        if not self.connection.take(chunk, self.count, self.replies):
+            return False
+        if self._sent < len(self.data):
+            self.connection.busy = True
+        self.end = self.replies
+        return True
 
     def _lost(self, why: object) -> None:
         error = ConnectionLost(self.connection.name, why, written=True)

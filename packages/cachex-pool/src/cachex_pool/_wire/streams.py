@@ -13,12 +13,14 @@ import socket
 import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from copy import copy
 from functools import partial
 from time import monotonic
 from typing import Any
 
 from cachex_pool._wire.dial import answering, peer_of, remember, set_options
+from cachex_pool._wire.lengths import AGGREGATES, Lengths
 from cachex_pool._wire.protocol import (
     BROKEN,
     MAX_REPLY,
@@ -38,6 +40,7 @@ from cachex_pool.errors import (
     DeadlineExceeded,
     PoolError,
     ProtocolError,
+    ReplyTooLarge,
 )
 from cachex_pool.forks import run_after_fork, same_process
 from cachex_pool.options import LOOK_AFTER, Guard
@@ -70,9 +73,13 @@ class AsyncConnection(asyncio.Protocol):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
         self._loop = loop
+        self._context = Context()  # what it does is done for nobody in particular
         self._reader = new_reader()
         self._feed = self._reader.feed
         self._gets = self._reader.gets
+        self._has_more = self._reader.has_data
+        self._lengths = Lengths(name, self._has_more)
+        self._whole = True  # no reply or push has come in part
         self._transport: Any = None
         # One entry per caller: its future, its deadline, its _Batch or None. First in, first out.
         self._pending: deque[tuple[asyncio.Future[Any], float, _Batch | None]] = deque()
@@ -81,7 +88,6 @@ class AsyncConnection(asyncio.Protocol):
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = _NEVER
         self._end: Exception | None = None
-        self._received = 0  # bytes since the last whole reply
         self._greeted = False  # until then a full server may refuse us before we say anything
         self.paused: asyncio.Future[None] | None = None
         self.quiet_since = monotonic()
@@ -133,7 +139,7 @@ class AsyncConnection(asyncio.Protocol):
         self._unsent += 1
         out = self._out
         if not out:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush, context=self._context)
         out.append(data)
         if deadline < self._alarm_at:
             self._wait_for(deadline)
@@ -185,7 +191,7 @@ class AsyncConnection(asyncio.Protocol):
             run_after_fork()
         if self._end is not None or self._transport.is_closing():
             return False
-        return bool(self._pending) or not self._has_unread()
+        return bool(self._pending) or (self._whole and not self._has_unread())
 
     def close(self) -> None:
         """Close the socket; nothing more is sent, who still waits gets ConnectionLost."""
@@ -227,20 +233,59 @@ class AsyncConnection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self._feed(data)
         self.quiet_since = monotonic()
-        self._received += len(data)
         pending = self._pending
-        unsent = self._unsent
-        gets = self._gets
         try:
-            while True:
-                reply = gets()
+            if (
+                data[0] not in AGGREGATES
+                and self._whole
+                and len(pending) == 1
+                and pending[0][2] is None
+                and not self._unsent
+            ):
+                self._feed(data)  # most often a value, and nothing else
+                reply = self._gets()
                 if reply is NOT_READY:
-                    break
-                if reply.__class__ is Push:
-                    continue
-                self._received = 0
+                    self._whole = False
+                    self._lengths.begun(data)
+                    return
+                if self._has_more():
+                    self._expect_pushes(data)
+                future = pending.popleft()[0]
+                if not future.done():
+                    future.set_result(reply)
+                return
+            for piece in self._lengths.pieces(data):
+                self._feed(piece)
+                self._match()
+            if self._lengths.received > MAX_REPLY:
+                raise ReplyTooLarge(self.name, f"a reply of more than {MAX_REPLY} bytes")
+        except BROKEN as error:
+            self._finish(ProtocolError(self.name, error))
+        except ProtocolError as error:
+            self._finish(error)
+
+    def _expect_pushes(self, data: bytes) -> None:
+        """Read what came in `data` beyond the one reply that is awaited."""
+        if self._lengths.suspects(data):
+            raise ReplyTooLarge(self.name, "more than was asked for, and too large")
+        while self._has_more():
+            extra = self._gets()
+            if extra is NOT_READY:
+                self._whole = False
+                self.generation = -1  # what is not whole yet may become a reply
+                return
+            if extra.__class__ is not Push:
+                raise ProtocolError(self.name, "a reply that nobody asked for")
+
+    def _match(self) -> None:
+        """Read all that is complete, and give it to those who wait for it."""
+        pending, unsent, lengths = self._pending, self._unsent, self._lengths
+        gets = self._gets
+        self._whole = came = False
+        while (reply := gets()) is not NOT_READY:
+            came = True
+            if reply.__class__ is not Push:
                 if len(pending) <= unsent and (self._greeted or not pending):
                     raise ProtocolError(self.name, "a reply that nobody asked for")
                 future, _, batch = pending[0]
@@ -252,12 +297,11 @@ class AsyncConnection(asyncio.Protocol):
                 pending.popleft()
                 if not future.done():
                     future.set_result(reply)
-        except BROKEN as error:
-            self._finish(ProtocolError(self.name, error))
-        except ProtocolError as error:
-            self._finish(error)
-        if self._received > MAX_REPLY:
-            self._finish(ProtocolError(self.name, f"a reply of more than {MAX_REPLY} bytes"))
+            if len(pending) <= unsent and not self._has_more():
+                self._whole = not lengths.held  # worth knowing where nobody waits for a reply
+                break
+        if came:
+            lengths.received = lengths.announced = 0
 
     def eof_received(self) -> bool:
         return False
@@ -275,14 +319,16 @@ class AsyncConnection(asyncio.Protocol):
 
     def _flush(self) -> None:
         out = self._out
+        if len(self._pending) == self._unsent and self._end is None:
+            now = monotonic()  # the server had nothing to say until now
+            if now - self.quiet_since > LOOK_AFTER and self._has_unread():
+                # What came unasked is read first, so that it is not taken for a reply.
+                self._loop.call_later(0, self._flush, context=self._context)
+                return
+            self.quiet_since = now
+            if not self._whole and self._greeted:
+                self._finish(ProtocolError(self.name, "a reply that nobody asked for"))
         if self._end is None:
-            if len(self._pending) == self._unsent:  # the server had nothing to say until now
-                now = monotonic()
-                if now - self.quiet_since > LOOK_AFTER and self._has_unread():
-                    # What came unasked is read first, so that it is not taken for a reply.
-                    self._loop.call_later(0, self._flush)
-                    return
-                self.quiet_since = now
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
         self._unsent = 0
         out.clear()
@@ -303,7 +349,7 @@ class AsyncConnection(asyncio.Protocol):
             self._alarm = None
             return
         delay = max(0.0, when - monotonic())
-        self._alarm = self._loop.call_later(delay, self._on_alarm)
+        self._alarm = self._loop.call_later(delay, self._on_alarm, context=self._context)
 
     def _on_alarm(self) -> None:
         """Tell those who are out of time; end a connection that is stuck."""
@@ -359,7 +405,9 @@ class AsyncConnection(asyncio.Protocol):
                 continue
             sent = position < first_unsent
             error = copy(why)
-            if isinstance(why, ConnectionLost) or not sent:
+            # One whose reply is too large is not to ask again; those behind him know nothing of it.
+            others = isinstance(why, ReplyTooLarge) and position > 0
+            if isinstance(why, ConnectionLost) or not sent or others:
                 cause = str(why).partition(": ")[2]
                 error = ConnectionLost(self.name, cause, written=sent)
                 error.replies = batch.replies if batch is not None else ()

@@ -16,10 +16,12 @@ import select
 import socket
 import ssl
 import struct
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
+from cachex_pool._wire.lengths import AGGREGATES, BULK, Lengths
 from cachex_pool._wire.protocol import (
     BROKEN,
     MAX_REPLY,
@@ -29,7 +31,7 @@ from cachex_pool._wire.protocol import (
     new_reader,
     screen,
 )
-from cachex_pool.errors import ConnectionLost, DeadlineExceeded, ProtocolError
+from cachex_pool.errors import ConnectionLost, DeadlineExceeded, ProtocolError, ReplyTooLarge
 from cachex_pool.forks import run_after_fork, same_process
 from cachex_pool.options import Guard
 
@@ -52,8 +54,10 @@ class Connection:
 
     __slots__ = (
         "__weakref__",
+        "_early",
         "_feed",
         "_gets",
+        "_lengths",
         "_pending",
         "_reader",
         "_recv",
@@ -79,6 +83,8 @@ class Connection:
         self._feed = self._reader.feed
         self._gets = self._reader.gets
         self._pending = self._reader.has_data
+        self._lengths = Lengths(name, self._pending)
+        self._early: deque[bytes] = deque()  # received while a command was still being sent
         self._send = sock.send
         self._recv = sock.recv
         self.name = name
@@ -144,6 +150,7 @@ class Connection:
             raise ConnectionLost(self.name, error, written=False) from error
         if sent != len(data):
             self._send_rest(data, sent, deadline)
+            return self._read(1, deadline)[0]
         try:
             chunk = self._recv(CHUNK)
         except BlockingIOError:
@@ -156,15 +163,20 @@ class Connection:
             raise ConnectionLost(self.name, error, written=True) from error
         if not chunk:
             raise ConnectionLost(self.name, _EOF, written=True)
+        if chunk[0] != BULK and chunk[0] in AGGREGATES:
+            self._early.append(chunk)
+            return self._read(1, deadline)[0]
         self._feed(chunk)
         try:
             reply = self._gets()
         except BROKEN as error:
             raise ProtocolError(self.name, error) from error
-        if reply is NOT_READY or reply.__class__ is Push:
+        if reply is NOT_READY:
+            self._lengths.begun(chunk)
             return self._read(1, deadline)[0]
         if self._pending():
-            self._expect_nothing()
+            self._end_exchange(self._is_over(chunk))
+            return reply
         self.busy = False
         return reply
 
@@ -187,33 +199,17 @@ class Connection:
 
     def _read(self, count: int, deadline: float) -> list[Any]:
         replies: list[Any] = []
-        gets = self._gets
-        received = 0  # bytes since the last whole reply
         waited = False
         try:
             while True:
-                reply = gets()
-                if reply is NOT_READY:
-                    if waited and monotonic() >= deadline:  # a trickle never makes us wait
-                        raise DeadlineExceeded(self.name, "waiting for the reply", written=True)
-                    waited = True
-                    received += self._receive(deadline)
-                    if received > MAX_REPLY:
-                        raise ProtocolError(self.name, f"a reply of more than {MAX_REPLY} bytes")
-                elif reply.__class__ is not Push:
-                    received = 0
-                    replies.append(reply)
-                    if len(replies) == count:
-                        break
-        except BROKEN as error:
-            raise ProtocolError(self.name, error) from error
+                if waited and monotonic() >= deadline:  # a trickle never makes us wait
+                    raise DeadlineExceeded(self.name, "waiting for the reply", written=True)
+                waited = not self._early
+                if self.take(self._receive(deadline), count, replies):
+                    return replies
         except ConnectionLost as error:
             error.replies = replies
             raise
-        if self._pending():
-            self._expect_nothing()
-        self.busy = False
-        return replies
 
     def guard_with(self, guard: Guard) -> None:
         """Have every command from now on shown to `guard`, which raises to refuse it."""
@@ -241,29 +237,46 @@ class Connection:
         """Add the next replies to `replies`, if they come within a moment; say whether all did."""
         try:
             chunk = self._recv(CHUNK)
-            if not chunk:
-                raise ConnectionLost(self.name, _EOF, written=True)
-            self._feed(chunk)
-            gets = self._gets
-            while (reply := gets()) is not NOT_READY:
-                if reply.__class__ is Push:
-                    continue
-                replies.append(reply)
-                if len(replies) == count:
-                    break
-            else:
-                return False
         except _LATER:
             return False
         except OSError as error:
             _raise_if_foreign(error)
             raise ConnectionLost(self.name, error, written=True) from error
+        if not chunk:
+            raise ConnectionLost(self.name, _EOF, written=True)
+        return self.take(chunk, count, replies)
+
+    def take(self, chunk: bytes, count: int, replies: list[Any]) -> bool:
+        """
+        Add the replies that `chunk` completes to `replies`; say whether `count` are there.
+
+        Raises ProtocolError.
+        """
+        gets, feed, lengths = self._gets, self._feed, self._lengths
+        try:
+            pieces = lengths.pieces(chunk)
+            rest = iter(pieces)
+            for piece in rest:
+                feed(piece)
+                known = len(replies)
+                while (reply := gets()) is not NOT_READY:
+                    if reply.__class__ is Push:
+                        continue
+                    replies.append(reply)
+                    if len(replies) == count:
+                        lengths.received = lengths.announced = 0
+                        if pieces.__class__ is not tuple or self._pending():
+                            self._end_exchange(self._is_over(pieces=rest) and not self._early)
+                        else:
+                            self._end_exchange(not (lengths.held or self._early))
+                        return True
+                if len(replies) > known:
+                    lengths.received = lengths.announced = 0
         except BROKEN as error:
             raise ProtocolError(self.name, error) from error
-        if self._pending():
-            self._expect_nothing()
-        self.busy = False
-        return True
+        if lengths.received > MAX_REPLY:
+            raise ReplyTooLarge(self.name, f"a reply of more than {MAX_REPLY} bytes")
+        return False
 
     def push(self, data: Any) -> int:
         """Send what fits without waiting; return how many bytes that is."""
@@ -341,8 +354,10 @@ class Connection:
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, pause)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, pause)
 
-    def _receive(self, deadline: float) -> int:
-        """Wait for bytes and feed them to the reader."""
+    def _receive(self, deadline: float) -> bytes:
+        """Wait for bytes."""
+        if self._early:
+            return self._early.popleft()
         while True:
             try:
                 chunk = self._recv(CHUNK)
@@ -356,8 +371,7 @@ class Connection:
             else:
                 if not chunk:
                     raise ConnectionLost(self.name, _EOF, written=True)
-                self._feed(chunk)
-                return len(chunk)
+                return chunk  # type: ignore[no-any-return]
             self._await(events, deadline)
 
     def _await(self, events: int, deadline: float) -> None:
@@ -395,7 +409,7 @@ class Connection:
             return
         if not chunk:
             raise ConnectionLost(self.name, _EOF, written=True)
-        self._feed(chunk)
+        self._early.append(chunk)
 
     def peek(self, patience: float = 0.0) -> bytes:
         """Receive what is there; only a socket without `poll` waits for it, `patience` seconds."""
@@ -428,21 +442,44 @@ class Connection:
         chunk = self.peek()
         if not chunk:
             return False
-        self._feed(chunk)
-        self._expect_nothing()
-        return not self._pending()
+        return self._is_over(pieces=self._lengths.pieces(chunk))
 
-    def _expect_nothing(self) -> None:
-        """Read what came beyond the reply: pushes are allowed, anything else is not ours."""
+    def _end_exchange(self, over: bool) -> None:
+        self.busy = not over
+        if not over:
+            self.generation = -1  # so that no pool lends it again
+
+    def _is_over(self, fed: bytes = b"", pieces: Iterable[bytes] = ()) -> bool:
+        """
+        Say whether nothing but whole pushes came beyond the reply; anything else is not ours.
+
+        `fed` is what the reader has been given at once, `pieces` what it is to get. Raises
+        ProtocolError for a reply; what is not whole yet may become one.
+        """
+        over = True
+        if fed and self._lengths.suspects(fed):
+            raise ReplyTooLarge(self.name, "more than was asked for, and too large")
+        if self._pending():
+            over = self._gets_pushes_only()
+        for piece in pieces:
+            self._feed(piece)
+            over = self._gets_pushes_only()
+        return over and not self._lengths.held
+
+    def _gets_pushes_only(self) -> bool:
+        """Read pushes; say whether the last one is whole."""
         while True:
             try:
                 extra = self._gets()
             except BROKEN as error:
                 raise ProtocolError(self.name, error) from error
             if extra is NOT_READY:
-                return
+                return False
             if extra.__class__ is not Push:
                 raise ProtocolError(self.name, "a reply that nobody asked for")
+            self._lengths.received = self._lengths.announced = 0
+            if not self._pending():
+                return True
 
 
 class CooperativeConnection(Connection):
@@ -494,16 +531,24 @@ class CooperativeConnection(Connection):
 
     def _wait(self, events: int, seconds: float) -> int:
         patience = min(max(seconds, 1e-4), _DAY)
-        if events & select.POLLOUT:
-            readable, writable, _ = select.select([self._sock], [self._sock], [], patience)
-            patience = SLICE
-            events = (select.POLLIN if readable else 0) | (select.POLLOUT if writable else 0)
+        if events & select.POLLOUT:  # replies are looked for as often
+            patience = min(patience, SLICE)
         self._sock.settimeout(patience)  # the next send or receive waits that long
         return events
 
+    def _take_in(self) -> None:
+        """Receive all that is there; each send waits, so that there may be much."""
+        known = -1
+        while known < (known := len(self._early)):
+            super()._take_in()
+
     def peek(self, patience: float = 0.0) -> bytes:
+        before = self._sock.gettimeout()
         self._sock.settimeout(patience)
-        return self._recv(CHUNK)  # type: ignore[no-any-return]
+        try:
+            return self._recv(CHUNK)  # type: ignore[no-any-return]
+        finally:
+            self._sock.settimeout(before)
 
     def push(self, data: Any) -> int:
         self._sock.settimeout(SLICE)
