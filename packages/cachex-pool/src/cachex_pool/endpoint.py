@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import attrs
 from redis.credentials import CredentialProvider
 
+from cachex_pool._certificates import UNUSABLE, Reloading, system_authorities
 from cachex_pool.checks import made_of, one_of, whole
 from cachex_pool.errors import ConfigurationError
 
@@ -32,7 +33,8 @@ class Tls:
     `ca_certs`, `ca_path`, `ca_data` name the authorities to trust (a file, a folder, PEM
     text), the system's if none is given; `certfile` and `keyfile` are the client's own;
     `verify` is "required", "optional" or "none"; `context` replaces all of it.
-    The SSLContext is built once for each value and shared by its connections.
+    The SSLContext is built once for each value and shared by its connections. When files have
+    changed, new connections get one that is built anew; if that fails, the one before.
     """
 
     ca_certs: str | None = None
@@ -46,18 +48,27 @@ class Tls:
     min_version: ssl.TLSVersion | None = None
     ciphers: str | None = None
     context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
-    _built: list[ssl.SSLContext] = attrs.field(factory=list, init=False, repr=False, eq=False)
+    _loaded: Reloading = attrs.field(factory=Reloading, init=False, repr=False, eq=False)
 
     def ssl_context(self) -> ssl.SSLContext:
-        """Return the one SSLContext of this value; ConfigurationError if a file is unusable."""
+        """
+        Return the SSLContext of this value, built anew if its files have changed.
+
+        If what they have now is unusable, that is logged as a warning, and the one before is
+        returned; ConfigurationError if there is none before.
+        """
         if self.context is not None:
             return self.context
-        if not self._built:
-            try:
-                self._built.append(self._build())
-            except (OSError, ssl.SSLError, ValueError) as error:
-                raise ConfigurationError(f"TLS settings {self}: {error}") from error
-        return self._built[0]
+        try:
+            return self._loaded.current(self._files, self._build)
+        except UNUSABLE as error:
+            raise ConfigurationError(f"TLS settings {self}: {error}") from error
+
+    def _files(self) -> tuple[str, ...]:
+        named = (self.ca_certs, self.ca_path, self.certfile, self.keyfile)
+        files = tuple(path for path in named if path)
+        trusts = self.ca_certs or self.ca_path or self.ca_data
+        return files if trusts else (*system_authorities(), *files)
 
     def _build(self) -> ssl.SSLContext:
         context = ssl.create_default_context(
