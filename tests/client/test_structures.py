@@ -198,9 +198,59 @@ def test_iterators_go_through_all_of_it(alone: Place, colour: Any) -> None:
     assert dict(cache.hscan_iter("hash", count=50)) == {f"f{one}": one for one in range(1000)}
     assert set(cache.sscan_iter("set")) == set(range(1000))
     assert dict(cache.zscan_iter("sorted", count=50)) == {one: one / 2 for one in range(1000)}
-    assert set(cache.sscan_iter("set", "99?")) == set(range(990, 1000))
+    assert set(cache.sscan_iter("set", b"99?")) == set(range(990, 1000))
     assert dict(cache.hscan_iter("hash", "f99?")).keys() == {f"f{one}" for one in range(990, 1000)}
     assert list(cache.hscan_iter("none")) == []
+
+
+@pytest.mark.parametrize("length", [1, 2, 38, 42, 63, 87, 91, 92, 300])
+@pytest.mark.parametrize("serializer", ["pickle", "json", "msgpack"])
+def test_a_text_is_found_by_itself_whatever_its_length_is(
+    alone: Place, colour: Any, serializer: str, length: int
+) -> None:
+    cache = colour.cache(connected(colour, alone), codec=Codec(serializer))
+    cache.sadd("set", "é" + "x" * length, "other")  # the length may be written as * ? [ or \
+    cache.zadd("sorted", {"x" * length: 1.5, "other": 2})
+    assert list(cache.sscan_iter("set", "é" + "x" * length)) == ["é" + "x" * length]
+    assert cache.zscan("sorted", 0, "x" * length, 100) == (0, [("x" * length, 1.5)])
+
+
+def test_a_pattern_of_text_is_about_the_whole_text(alone: Place, colour: Any) -> None:
+    cache = colour.cache(connected(colour, alone), codec=Codec("json"))
+    cache.sadd("set", "bar1", "bar2", "zoo", 12)
+    for match, found in {
+        "ba*": ["bar1", "bar2"],
+        "*oo*": ["zoo"],
+        "bar[13]": ["bar1"],
+        "1*": [],  # no text
+        b"1*": [12],
+        b'"z*': ["zoo"],
+        12: [12],
+    }.items():
+        assert sorted(cache.sscan_iter("set", match)) == found
+        assert cache.sscan("set", 0, match, 100) == (0, set(found))
+
+
+def test_a_pattern_that_cannot_be_compared_with_members_is_refused(
+    alone: Place, colour: Any
+) -> None:
+    client = connected(colour, alone)
+    compressing = colour.cache(client, codec=Codec(compressors="zlib"))
+    signing = colour.cache(client, codec=Codec(signing_key="s" * 32))
+    for cache, why in ((compressing, "compressed"), (signing, "signed")):
+        cache.sadd("set", "zoo", 12)
+        for refused in (
+            lambda cache=cache: list(cache.sscan_iter("set", "z*")),
+            lambda cache=cache: list(cache.zscan_iter("sorted", "z*")),
+            lambda cache=cache: cache.pipeline().sscan("set", 0, "z*"),
+        ):
+            with pytest.raises(ValueError, match=f"that are {why}: read all of them"):
+                refused()
+        assert list(cache.sscan_iter("set", b"1?")) == [12]
+        cache.delete("set")
+    plain = colour.cache(client, codec=Codec(compressors="none"))
+    plain.sadd("set", "zoo")
+    assert list(plain.sscan_iter("set", "z*o")) == ["zoo"]
 
 
 def test_members_that_no_set_of_pythons_can_hold_are_found_one_by_one(

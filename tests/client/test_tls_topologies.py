@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+import redis
 
 from cachex_client import ClientOptions, ClusterUnreachable, SentinelMap
 from cachex_client.commands import strings
@@ -15,6 +18,7 @@ from cachex_pool import Endpoint, Tls, parse_url
 from support.proxy import Proxy
 from support.servers import Cluster, Sentinels, Server
 from support.tls import Authority
+from support.waiting import eventually
 
 OPTIONS = ClientOptions(read_from="primary")
 
@@ -53,6 +57,37 @@ def test_every_node_of_a_cluster_is_spoken_to_in_tls(
     assert client.execute_many([strings.set(key, key) for key in keys]) == [True] * 30
     assert client.get_many(keys) == keys
     assert wrapped.count("SET") == 30
+
+
+def test_renewed_authorities_hold_for_every_node_of_a_cluster(
+    cluster: Cluster,
+    authority: Authority,
+    colour: Any,
+    stack: contextlib.ExitStack,
+    tmp_path: Path,
+) -> None:
+    wrapped = Wrapped(cluster.servers, authority, stack)
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(authority.ca.read_bytes())
+    os.utime(trusted, (1_000_000_000, 1_000_000_000))
+    first, _ = parse_url(wrapped.by_address[cluster.servers[0].address].url)
+    seed = attrs.evolve(first, tls=Tls(ca_certs=str(trusted)))
+    client = colour.make("ClusterClient", [seed], OPTIONS, address_remap=wrapped.remap)
+    keys = [f"key-{n}".encode() for n in range(30)]
+    assert client.execute_many([strings.set(key, key) for key in keys]) == [True] * 30
+    renewed = Authority(tmp_path)
+    trusted.write_bytes(renewed.ca.read_bytes())
+    for proxy in wrapped.by_address.values():
+        proxy.tls = renewed.server_context()
+        proxy.cut_all()
+
+    def answers() -> bool:
+        try:
+            return bool(client.get_many(keys) == keys)
+        except redis.ConnectionError:  # of what was cut
+            return False
+
+    eventually(answers)
 
 
 def test_a_node_with_a_certificate_of_nobody_is_not_spoken_to(

@@ -12,12 +12,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 Call: TypeAlias = tuple[Any, ...]
 """Alias, method, and the arguments of the method."""
+
+OWN_TIMEOUT = ("DEFAULT_TIMEOUT",)
+"""Stands for Django's DEFAULT_TIMEOUT, which is another object in each process."""
 
 TESTS = Path(__file__).resolve().parent.parent
 
@@ -25,7 +28,7 @@ TESTS = Path(__file__).resolve().parent.parent
 def run(caches: Mapping[str, Any], calls: Iterable[Call]) -> list[Any]:
     """Make calls one after the other with these CACHES and return their results.
 
-    An exception that a call raises is its result.
+    An exception that a call raises is its result; what an iterator yields is a sorted list.
     """
     (backend,) = {entry["BACKEND"] for entry in caches.values()}
     if backend not in _children:
@@ -92,6 +95,7 @@ def main() -> None:
 
     django.setup()
     from django.core.cache import caches as by_alias
+    from django.core.cache.backends.base import DEFAULT_TIMEOUT
     from django.test import override_settings
 
     while True:
@@ -102,8 +106,10 @@ def main() -> None:
         results = []
         with override_settings(CACHES={"default": {}, **caches}):
             for alias, method, *arguments in calls:
+                given = [DEFAULT_TIMEOUT if one == OWN_TIMEOUT else one for one in arguments]
                 try:
-                    results.append(getattr(by_alias[alias], method)(*arguments))
+                    result = getattr(by_alias[alias], method)(*given)
+                    results.append(sorted(result) if isinstance(result, Iterator) else result)
                 except Exception as error:
                     results.append(error)
         pickle.dump(results, answers)

@@ -6,21 +6,27 @@ import inspect
 import json
 import subprocess
 import sys
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis.exceptions
 from django.core.cache import caches
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.test import override_settings
 
 import peer_tables
 from django_cachex.cache import RedisCache
 from migration import child
+from migration.child import OWN_TIMEOUT
 from migration.test_values import DJANGO, DJANGO_REDIS, DJANGO_VALKEY, OURS
 from support.servers import Standalone
 
 ERROR = redis.exceptions.ResponseError
+DATA = redis.exceptions.DataError
+SCORES = ("zadd", "k", {"a": 1, "b": 2})
+MEMBERS = ("sadd", "k", "bar1", "bar2", "zoo")
 MISSING = object()
 """The backend has no such method."""
 
@@ -61,6 +67,25 @@ CALLS: list[tuple[list[tuple[Any, ...]], tuple[Any, ...], tuple[Any, Any, Any, A
     ([("set", "k", 1)], ("has_key", "k"), (True, True, True, True)),
     ([("set", "k", 1)], ("decr", "k"), (0, 0, 0, 0)),
     ([], ("close",), (None, None, None, None)),
+    ([SCORES], ("zpopmin", "k"), (MISSING, ("a", 1.0), MISSING, ("a", 1.0))),
+    ([SCORES], ("zpopmax", "k"), (MISSING, ("b", 2.0), MISSING, ("b", 2.0))),
+    ([], ("zpopmin", "k"), (MISSING, None, MISSING, None)),
+    ([], ("zpopmax", "k"), (MISSING, None, MISSING, None)),
+    ([SCORES], ("zpopmin", "k", 1), (MISSING, [("a", 1.0)], MISSING, [("a", 1.0)])),
+    ([], ("zpopmax", "k", 2), (MISSING, [], MISSING, [])),
+    ([("set", "k", 1)], ("expire", "k", OWN_TIMEOUT), (MISSING, True, True, True)),
+    ([("set", "k", 1)], ("pexpire", "k", OWN_TIMEOUT), (MISSING, True, True, True)),
+    ([("set", "k", 1), ("expire", "k", OWN_TIMEOUT)], ("ttl", "k"), (MISSING, 300, 300, 300)),
+    # django-redis takes TIMEOUT, which is in seconds, for milliseconds
+    ([("set", "k", 1), ("pexpire", "k", OWN_TIMEOUT)], ("ttl", "k"), (MISSING, 0, 0, 300)),
+    ([("set", "k", 1)], ("expire", "k", None), (MISSING, DATA, DATA, TypeError)),
+    ([("set", "k", 1)], ("incr", "k", 1.5), (ERROR, 2.5, 2.5, TypeError)),
+    ([("set", "k", 1)], ("decr", "k", 1.5), (ERROR, -0.5, -0.5, TypeError)),
+    ([MEMBERS], ("sscan_iter", "k", "zoo"), (MISSING, ["zoo"], ["zoo"], ["zoo"])),
+    ([MEMBERS], ("sscan_iter", "k", "bar*"), (MISSING, *[["bar1", "bar2"]] * 3)),
+    ([MEMBERS], ("sscan_iter", "k", "ba*"), (MISSING, [], [], [])),
+    ([MEMBERS], ("sscan_iter", "k", "*zoo*"), (MISSING, [], [], [])),
+    ([MEMBERS], ("exists", "k"), (MISSING, MISSING, MISSING, True)),
 ]
 BACKENDS = (DJANGO, DJANGO_REDIS, DJANGO_VALKEY, OURS)
 
@@ -71,6 +96,8 @@ def outcome(answer: Any, expected: Any) -> Any:
         return MISSING
     if isinstance(answer, TypeError) and expected is ValueError:
         return ValueError  # django-valkey's script speaks to Valkey only
+    if type(answer).__name__ == DATA.__name__:  # valkey-py has one of its own
+        return DATA
     return type(answer) if isinstance(answer, Exception) else answer
 
 
@@ -107,6 +134,55 @@ def test_incr_may_make_a_key_that_never_ends(cache: Any, run: Any) -> None:
     assert run(cache.aincr("more", 2, ignore_key_check=True)) == 2
     with pytest.raises(ValueError, match="not found"):
         cache.incr("nothing")
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_expire_takes_the_timeout_of_the_cache(cache: Any, run: Any, colour: str) -> None:
+    own = copy(cache)
+    own.default_timeout = 50.5
+    for one, most in ((cache, 300_000), (own, 50_500)):
+        for method in ("expire", "pexpire"):
+            cache.set("k", 1, None)
+            if colour == "sync":
+                assert getattr(one, method)("k", DEFAULT_TIMEOUT) is True
+            else:
+                assert run(getattr(one, "a" + method)("k", DEFAULT_TIMEOUT)) is True
+            assert most - 20_000 < cache.pttl("k") <= most
+            cache.persist("k")
+            assert getattr(one.pipeline(), method)("k", DEFAULT_TIMEOUT).execute() == [True]
+            assert most - 20_000 < cache.pttl("k") <= most
+
+
+@pytest.mark.parametrize("method", ["expire", "pexpire"])
+def test_expire_without_an_end_says_how_to_let_a_key_never_end(
+    cache: Any, run: Any, method: str
+) -> None:
+    endless = copy(cache)
+    endless.default_timeout = None
+    for one, timeout in ((cache, None), (endless, DEFAULT_TIMEOUT)):
+        with pytest.raises(TypeError, match=r"persist\(key\) and touch\(key, None\)"):
+            getattr(one, method)("k", timeout)
+        with pytest.raises(TypeError, match=r"persist\(key\) and touch\(key, None\)"):
+            run(getattr(one, "a" + method)("k", timeout))
+        with pytest.raises(TypeError, match=r"persist\(key\) and touch\(key, None\)"):
+            getattr(one.pipeline(), method)("k", timeout)
+
+
+@pytest.mark.parametrize("options", [{}, {"ignore_key_check": True}])
+def test_incr_by_a_fraction_says_what_to_do(cache: Any, run: Any, options: dict[str, Any]) -> None:
+    cache.set("k", 1)
+    with pytest.raises(TypeError, match=r"not the float 1\.5: .* client\.redis\.incrbyfloat"):
+        cache.incr("k", 1.5, **options)
+    with pytest.raises(TypeError, match=r"not the float 1\.5: .* client\.redis\.incrbyfloat"):
+        run(cache.aincr("k", 1.5, **options))
+    with pytest.raises(TypeError, match=r"not the float -1\.5"):
+        cache.decr("k", 1.5)
+    with pytest.raises(TypeError, match=r"not the float 1\.5"):
+        cache.incr_many({"k": 1.5})
+    with pytest.raises(TypeError, match=r"not the float 1\.5"):
+        cache.pipeline().incr("k", 1.5)
+    assert cache.client.redis.incrbyfloat(cache.make_key("k"), 1.5) == 2.5
+    assert cache.get("k") == 2.5
 
 
 def test_set_says_whether_it_stored(cache: Any) -> None:
@@ -168,6 +244,8 @@ def test_the_raw_client_is_found_by_all_its_names(cache: Any) -> None:
         cache.client.get_client(),
         cache.client.get_client(True),
         cache.client.get_client(write=True),
+        cache.get_client(write=True),
+        cache.get_client("k", write=True),
         cache._cache.get_client("k", write=True),
         django_cachex.get_valkey_connection(),
         django_cachex.get_valkey_connection("default", write=True, key="k"),
@@ -176,6 +254,7 @@ def test_the_raw_client_is_found_by_all_its_names(cache: Any) -> None:
     reads = [
         cache.client.get_client(False),
         cache.client.get_client(write=False),
+        cache.get_client(),
         cache._cache.get_client(),
         django_cachex.get_redis_connection("default", False),
     ]

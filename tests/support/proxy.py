@@ -42,7 +42,7 @@ class Proxy:
         tls: ssl.SSLContext | None = None,
         path: str | None = None,
     ) -> None:
-        self._upstream, self._tls, self.path = upstream, tls, path
+        self._upstream, self.tls, self.path = upstream, tls, path
         self._listener = Listener(self.host, path, self._accept)
         self._links: list[Link] = []
         self._accepted = 0
@@ -89,7 +89,7 @@ class Proxy:
     def url(self) -> str:
         if self.path:
             return f"unix://{self.path}?db=0"
-        return f"{'rediss' if self._tls else 'redis'}://{self.host}:{self.port}/0"
+        return f"{'rediss' if self.tls else 'redis'}://{self.host}:{self.port}/0"
 
     # What it saw
 
@@ -298,7 +298,7 @@ class Proxy:
 
     async def _serve(self, sock: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            streams = await streams_of(sock, self._tls)
+            streams = await streams_of(sock, self.tls)
             self._accepted += 1
             link = Link(self._accepted, streams, self._open_upstream, self._rules)
             self._links.append(link)

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from cachex_client.limits import RateLimit
 from cachex_client.scripting import decode_single_post
+from cachex_client.timeouts import DEFAULT
 from support.resp import RespClient
 from support.server import Server
 
@@ -243,7 +244,8 @@ SETS = [
     call("sinterstore", L, K, L, given=TWO, returns=1, holds={K: {1, 2, 3}, L: {2}}, away=0),
     call("sunionstore", K, [L], given=TWO, returns=2, holds={K: {2, "x"}, L: {2, "x"}}, away=0),
     call("sscan", K, given=SET, returns=(0, SET[K]), away=(0, set())),
-    call("sscan", K, 0, "1*", 10, given={K: {1, 11, 2}}, returns=(0, {1, 11}), away=(0, set())),
+    call("sscan", K, 0, b"1*", 10, given={K: {1, 11, 2}}, returns=(0, {1, 11}), away=(0, set())),
+    call("sscan", K, 0, "t*o", given=SET, returns=(0, {"two"}), away=(0, set())),
 ]  # fmt: skip
 
 RANKED = {K: Scores({"a": 1.0, 2: 2.5, (3,): float("inf")})}
@@ -262,11 +264,13 @@ SORTED_SETS = [
          holds={K: Scores({"a": 1.0, 2: 3.0, (3,): float("inf")})}, away=0.0),
     call("zadd", K, {"a": Fraction(1, 2)}, returns=1, holds={K: Scores({"a": 0.5})}, away=0),
     call("zincrby", K, 2, "new", returns=2.0, holds={K: Scores({"new": 2.0})}, away=0.0),
-    call("zpopmax", K, given=RANKED, returns=PAIRS[2:], holds={K: Scores({"a": 1.0, 2: 2.5})},
-         away=[]),
+    call("zpopmax", K, given=RANKED, returns=PAIRS[2], holds={K: Scores({"a": 1.0, 2: 2.5})}),
+    call("zpopmax", K, 1, given=RANKED, returns=PAIRS[2:],
+         holds={K: Scores({"a": 1.0, 2: 2.5})}, away=[]),
     call("zpopmin", K, 2, given=RANKED, returns=PAIRS[:2],
          holds={K: Scores({(3,): float("inf")})}, away=[]),
-    call("zpopmin", K, returns=[], away=[]),
+    call("zpopmin", K, returns=None),
+    call("zpopmin", K, 1, returns=[], away=[]),
     call("zrange", K, 0, 1, given=RANKED, returns=["a", 2], away=[]),
     call("zrange", K, 0, -1, withscores=True, given=RANKED, returns=PAIRS, away=[]),
     call("zrange", K, 0, -1, withscores=True, returns=[], away=[]),
@@ -293,7 +297,8 @@ SORTED_SETS = [
     call("zremrangebyrank", K, 0, -2, given=RANKED, returns=2,
          holds={K: Scores({(3,): float("inf")})}, away=0),
     call("zscan", K, given=RANKED, returns=(0, PAIRS), away=(0, [])),
-    call("zscan", K, 0, "2*", 10, given=RANKED, returns=(0, [(2, 2.5)]), away=(0, [])),
+    call("zscan", K, 0, b"2*", 10, given=RANKED, returns=(0, [(2, 2.5)]), away=(0, [])),
+    call("zscan", K, 0, "?", given=RANKED, returns=(0, [("a", 1.0)]), away=(0, [])),
 ]  # fmt: skip
 
 ENTRIES: list[tuple[str, dict[str, Any]]] = [
@@ -502,6 +507,8 @@ GEO = [
 ]  # fmt: skip
 
 KEYS = [
+    call("exists", K, given={K: 1}, returns=True, away=False),
+    call("exists", K, returns=False, away=False),
     call("rename", K, L, given={K: "v", L: [1]}, returns=True, holds={K: None, L: "v"},
          away=False),
     call("renamenx", K, L, given={K: [1, 2]}, returns=True, holds={K: None, L: [1, 2]},
@@ -558,6 +565,8 @@ VALUES = [
     call("pttl", K, given={K: 1}, returns=None, away=-2),
     call("expire", K, 60, given={K: 1}, returns=True, away=False),
     call("expire", K, 60, returns=False, away=False),
+    call("expire", K, DEFAULT, given={K: 1}, returns=True, away=False),
+    call("pexpire", K, DEFAULT, given={K: 1}, returns=True, away=False),
     call("pexpire", K, 60_000, given={K: 1}, returns=True, away=False),
     call("expire_at", K, SOON, given={K: 1}, returns=True, away=False),
     call("pexpire_at", K, 1, given={K: 1}, returns=True, holds={K: None}, away=False),

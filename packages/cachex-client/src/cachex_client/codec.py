@@ -61,6 +61,7 @@ N = TypeVar("N")
 PICKLED = 0x80  # the first byte of a pickle of protocol 2 and later
 PICKLE_START = bytes([PICKLED])
 DIGITS = frozenset(b"-0123456789")
+SPECIAL = re.compile(rb"[*?\[\\]")  # what means something in a glob pattern
 FRACTION = re.compile(rb"-?(\d+(\.\d+)?([eE][+-]?\d+)?|inf)|nan")
 
 # None of these writes or accepts what begins with PICKLED, but MessagePack the empty map.
@@ -149,6 +150,28 @@ class Codec:
             self._finish(payload) if len(payload) >= limit and payload[0] == PICKLED else payload
             for payload in payloads
         ]
+
+    def pattern(self, match: str | bytes) -> bytes:
+        """Return a glob pattern of what is stored: bytes as they are, text as it would be stored.
+
+        A serializer that writes how long a text is (pickle, MessagePack) finds only members as long
+        as the pattern. ValueError for text if members may be compressed or are signed.
+        """
+        if isinstance(match, bytes):
+            return match
+        if not isinstance(match, str):
+            return self.dumps(match)
+        if self._signs or any(type(one) is not NoCompressor for one in self.compressors):
+            why = "signed" if self._signs else "compressed"
+            raise ValueError(
+                f"match={match!r} finds no members that are {why}: read all of them and compare,"
+                " or give bytes, a pattern of what is stored"
+            )
+        stored = self.dumps(match)
+        before, text, after = stored.partition(match.encode("utf-8", "surrogatepass"))
+        if not text:  # written in another form: JSON has a \\u00e9 for an é
+            return stored.replace(b"\\", rb"\\")
+        return SPECIAL.sub(rb"\\\g<0>", before) + text + SPECIAL.sub(rb"\\\g<0>", after)
 
     def loads(self, stored: bytes) -> Any:
         """Return the value of what is stored.

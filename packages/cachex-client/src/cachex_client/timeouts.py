@@ -43,6 +43,16 @@ def milliseconds(timeout: float | timedelta) -> int:
     raise ValueError(f"a timeout is a number of seconds, not {timeout!r}")
 
 
+def ending(px: int | None) -> int:
+    """Return in how many milliseconds a key is to end; TypeError if it never would."""
+    if px is None:
+        raise TypeError(
+            "expire needs a number of seconds, not None, nor a cache whose own timeout is None:"
+            " persist(key) and touch(key, None) let a key never end"
+        )
+    return px
+
+
 def seconds(timeout: float | timedelta | None) -> float | None:
     """Return a timeout in seconds, and None for None; TypeError for what is no time at all."""
     if isinstance(timeout, timedelta):

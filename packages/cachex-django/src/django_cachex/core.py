@@ -94,6 +94,14 @@ class CacheCore(BaseCache):
         """A `redis.Redis`, where django-rq without django-redis looks for it."""
         return self.client.get_client()
 
+    def get_client(self, key: object = None, *, write: bool = False) -> Redis:
+        """
+        Return a `redis.Redis` on the connections of this cache: `client.get_client`.
+
+        READ_FROM says who answers its reads, unless to `write`.
+        """
+        return self.client.get_client(write)
+
     @property
     def failures(self) -> Failures:
         """What was ignored so far by IGNORE_EXCEPTIONS, in this process."""
@@ -141,6 +149,13 @@ class CacheCore(BaseCache):
             return 0 if timeout <= 0 else timeout
         except TypeError:  # what is no number at all is refused where it is used
             return timeout
+
+    def _lasting(self, timeout: Timeout) -> Any:
+        """Return a timeout, which may be the cache's own, for what takes that in its unit."""
+        if timeout is not DEFAULT_TIMEOUT:
+            return timeout
+        own = self.default_timeout
+        return None if own is None else timedelta(seconds=own)
 
     def make_pattern(self, pattern: str, version: Version = None) -> str:
         """Return the glob pattern of full keys for a pattern of keys."""

@@ -47,7 +47,7 @@ def _numbers(error: Exception, key: Any, *operations: Any, **_: Any) -> list[int
 
 _NOTHING: tuple[tuple[Callable[..., Any], str], ...] = (
     (_always(None), "hget lindex lpop rpop lmove blpop brpop blmove zrank zrevrank zscore"),
-    (_one_or_many(list), "srandmember"),
+    (_one_or_many(list), "srandmember zpopmax zpopmin"),
     (_one_or_many(set), "spop"),
     (_one_or_many(list, place=3), "lpos"),
     (_always(False), "hmset hsetnx hexists hsetex ltrim lset sismember smove"),
@@ -58,7 +58,7 @@ _NOTHING: tuple[tuple[Callable[..., Any], str], ...] = (
     (_always(0.0), "hincrbyfloat zincrby"),
     (_new(dict), "hgetall"),
     (_new(set), "smembers sdiff sinter sunion"),
-    (_new(list), "hkeys hvals lrange zpopmax zpopmin"),
+    (_new(list), "hkeys hvals lrange"),
     (_new(list), "zrange zrevrange zrangebyscore zrevrangebyscore"),
     (lambda *_, **__: (0, {}), "hscan"),
     (lambda *_, **__: (0, set()), "sscan"),
@@ -67,7 +67,7 @@ _NOTHING: tuple[tuple[Callable[..., Any], str], ...] = (
     (_each(False), "smismember"),
     (_always(None), "type memory_usage"),
     (_always(-2), "expiretime"),
-    (_always(False), "rename renamenx expireat pexpireat"),
+    (_always(False), "exists rename renamenx expireat pexpireat"),
     (_always(None), "xadd xread xreadgroup geodist"),
     (_always(False), "xgroup_create xgroup_setid pfadd pfmerge"),
     (_always(0), "xlen xtrim xdel xgroup_destroy xgroup_delconsumer xack"),

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import attrs
 from redis.credentials import CredentialProvider
 
+from cachex_pool._certificates import UNUSABLE, Reloading, system_authorities
 from cachex_pool.checks import made_of, one_of, whole
 from cachex_pool.errors import ConfigurationError
 
@@ -32,7 +33,8 @@ class Tls:
     `ca_certs`, `ca_path`, `ca_data` name the authorities to trust (a file, a folder, PEM
     text), the system's if none is given; `certfile` and `keyfile` are the client's own;
     `verify` is "required", "optional" or "none"; `context` replaces all of it.
-    The SSLContext is built once for each value and shared by its connections.
+    The SSLContext is built once for each value and shared by its connections. When files have
+    changed, new connections get one that is built anew; if that fails, the one before.
     """
 
     ca_certs: str | None = None
@@ -46,18 +48,27 @@ class Tls:
     min_version: ssl.TLSVersion | None = None
     ciphers: str | None = None
     context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
-    _built: list[ssl.SSLContext] = attrs.field(factory=list, init=False, repr=False, eq=False)
+    _loaded: Reloading = attrs.field(factory=Reloading, init=False, repr=False, eq=False)
 
     def ssl_context(self) -> ssl.SSLContext:
-        """Return the one SSLContext of this value; ConfigurationError if a file is unusable."""
+        """
+        Return the SSLContext of this value, built anew if its files have changed.
+
+        If what they have now is unusable, that is logged as a warning, and the one before is
+        returned; ConfigurationError if there is none before.
+        """
         if self.context is not None:
             return self.context
-        if not self._built:
-            try:
-                self._built.append(self._build())
-            except (OSError, ssl.SSLError, ValueError) as error:
-                raise ConfigurationError(f"TLS settings {self}: {error}") from error
-        return self._built[0]
+        try:
+            return self._loaded.current(self._files, self._build)
+        except UNUSABLE as error:
+            raise ConfigurationError(f"TLS settings {self}: {error}") from error
+
+    def _files(self) -> tuple[str, ...]:
+        named = (self.ca_certs, self.ca_path, self.certfile, self.keyfile)
+        files = tuple(path for path in named if path)
+        trusts = self.ca_certs or self.ca_path or self.ca_data
+        return files if trusts else (*system_authorities(), *files)
 
     def _build(self) -> ssl.SSLContext:
         context = ssl.create_default_context(
@@ -85,7 +96,9 @@ class Endpoint:
     `path` is a unix socket and takes the place of host and port. `credentials` is asked at
     every connect and replaces `username` and `password`. `read_only`
     sends READONLY, so that a replica of a cluster answers reads. `protocol` is the RESP version to
-    ask for; a server that knows only 2 gets 2. Secrets are not in the repr.
+    ask for; a server that knows only 2 gets 2. `minimal_handshake` sends nothing that can be done
+    without: no HELLO and no CLIENT, for proxies that hang up on those; without it, that is tried
+    after they did. Secrets are not in the repr.
     """
 
     host: str = attrs.field(default="127.0.0.1", validator=made_of(str))
@@ -99,6 +112,7 @@ class Endpoint:
     client_name: str | None = None
     read_only: bool = False
     protocol: int = attrs.field(default=3, validator=one_of((2, 3)))
+    minimal_handshake: bool = attrs.field(default=False, validator=made_of(bool))
 
     def __attrs_post_init__(self) -> None:
         if self.path is not None and self.tls is not None:
@@ -111,6 +125,11 @@ class Endpoint:
             return f"{self.path}/{self.db}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}/{self.db}"
+
+    @property
+    def address(self) -> tuple[str, int] | str:
+        """Where the server is: host and port, or the path of its socket."""
+        return (self.host, self.port) if self.path is None else self.path
 
     @property
     def peer(self) -> "Endpoint | None":
@@ -146,7 +165,8 @@ def parse_url(url: str) -> tuple[Endpoint, dict[str, str]]:
 
     Schemes: redis, valkey (plain), rediss, valkeys (TLS), unix (`unix:///path?db=1`). `db`,
     `username`, `password`, `protocol` and `client_name` may also stand in the query, as redis-py
-    allows; every other option is returned for the caller to understand or refuse.
+    allows, and so may `minimal_handshake`; every other option is returned for the caller to
+    understand or refuse.
     ConfigurationError says what is wrong, without ever showing the password.
     """
     try:
@@ -187,6 +207,8 @@ def parse_url(url: str) -> tuple[Endpoint, dict[str, str]]:
     for name in ("db", "protocol"):
         if name in options:
             settings[name] = _number(name, options.pop(name))
+    if "minimal_handshake" in options:
+        settings["minimal_handshake"] = _flag("minimal_handshake", options.pop("minimal_handshake"))
     try:
         return Endpoint(**settings), options
     except ValueError as error:
@@ -203,6 +225,13 @@ def _as_login(given: Any) -> tuple[str | None, str]:
         raise ValueError(f"a provider gives user and password, or a password, not {what}")
     user, password = words if len(words) == 2 else (None, *words)
     return user or None, password or ""  # ACL knows users without a password
+
+
+def _flag(name: str, text: str) -> bool:
+    flags = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if text.lower() not in flags:
+        raise ConfigurationError(f"{name} of a server URL is 1 or 0 ({_SPECIAL})")
+    return flags[text.lower()]
 
 
 def _number(name: str, text: str) -> int:

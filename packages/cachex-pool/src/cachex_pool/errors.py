@@ -87,7 +87,13 @@ class TooManyWaiting(PoolTimeout):
 
 
 class ConnectFailed(PoolError, redis_errors.ConnectionError):
-    """No connection could be opened; the cause is chained."""
+    """
+    No connection could be opened; the cause is chained.
+
+    `hung_up`: the server ended the connection during the handshake, and did not say why.
+    """
+
+    hung_up = False
 
     def __init__(self, name: str, cause: object, detail: str = "") -> None:
         super().__init__(f"cannot connect to {name}: {cause}{detail}")

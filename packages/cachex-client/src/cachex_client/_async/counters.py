@@ -6,7 +6,7 @@ from redis.exceptions import NoScriptError
 from cachex_client import commands
 from cachex_client._async.verbs import AsyncVerbs
 from cachex_client._audience import audience, tell
-from cachex_client._core.increment import increment
+from cachex_client._core.increment import increment, whole
 from cachex_client.command import on_primary
 from cachex_client.keys import Key, Version
 
@@ -28,7 +28,7 @@ class AsyncCounterVerbs(AsyncVerbs):
         """
         wire = self.keyspace.wire(key, version)
         if create:
-            total: int | None = await self._run("incr", commands.incrby(wire, delta))
+            total: int | None = await self._run("incr", commands.incrby(wire, whole(delta)))
         else:
             try:
                 total = await self._run("incr", increment(wire, delta))

@@ -12,13 +12,24 @@ INCREMENT = commands.Script(
 )
 
 
+def whole(delta: int) -> int:
+    """Return what is to be added; TypeError if it is no whole number."""
+    try:
+        return index(delta)
+    except TypeError:
+        raise TypeError(
+            f"incr and decr add whole numbers, not the {type(delta).__name__} {delta!r}: count in"
+            " smaller units, or use INCRBYFLOAT on the full key, client.redis.incrbyfloat"
+        ) from None
+
+
 def increment(key: bytes, delta: int, *, by_text: bool = False) -> Command[int | None]:
     """Add to a whole number and return the sum, None if there is no such key.
 
     Sent by digest: after `NoScriptError` the server has done nothing, and wants it `by_text`.
     `TypeError` if `delta` is no whole number.
     """
-    amount = b"%d" % index(delta)
+    amount = b"%d" % whole(delta)
     if by_text:
         return commands.eval_(INCREMENT.text, (key,), (amount,))
     return commands.evalsha(INCREMENT.digest, (key,), (amount,))

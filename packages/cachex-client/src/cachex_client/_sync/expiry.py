@@ -10,7 +10,8 @@ from cachex_client.timeouts import (
     NEVER_ENDS,
     PER_MILLISECOND,
     PER_SECOND,
-    milliseconds,
+    Default,
+    ending,
     unix_milliseconds,
 )
 
@@ -29,20 +30,23 @@ class ExpiryVerbs(Verbs):
         return None if left == NEVER_ENDS else left
 
     def expire(
-        self, key: Key, timeout: float | timedelta, version: Version | None = None
+        self, key: Key, timeout: float | timedelta | Default, version: Version | None = None
     ) -> bool:
-        """Let a key end in `timeout` seconds, at once if there are none; False if it is missing."""
+        """Let a key end in `timeout` seconds, at once if there are none; False if it is missing.
+
+        With `DEFAULT` in the cache's own timeout.
+        """
         wire = self.keyspace.wire(key, version)
-        return self._run("expire", commands.pexpire(wire, milliseconds(timeout)))
+        return self._run("expire", commands.pexpire(wire, ending(self._px(timeout))))
 
     def pexpire(
-        self, key: Key, timeout: int | timedelta, version: Version | None = None
+        self, key: Key, timeout: int | timedelta | Default, version: Version | None = None
     ) -> bool:
         """Let a key end in `timeout` milliseconds; False if it is missing."""
-        if not isinstance(timeout, timedelta):
+        if isinstance(timeout, (int, float)):
             timeout = timedelta(milliseconds=timeout)
         wire = self.keyspace.wire(key, version)
-        return self._run("pexpire", commands.pexpire(wire, milliseconds(timeout)))
+        return self._run("pexpire", commands.pexpire(wire, ending(self._px(timeout))))
 
     def expire_at(
         self, key: Key, when: float | datetime, version: Version | None = None

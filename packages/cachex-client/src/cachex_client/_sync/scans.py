@@ -15,9 +15,9 @@ T = TypeVar("T")
 class ScanVerbs(Verbs):
     """The verbs of a cache that go through all that is under one key.
 
-    Each step is a round trip and looks at about `count` members; `match` is a glob pattern. What
-    comes or goes meanwhile may or may not be seen, and something may come twice. The primary
-    answers.
+    Each step is a round trip and looks at about `count` members; `match` is a glob pattern, which
+    for members is read as `sscan` does. What comes or goes meanwhile may or may not be seen, and
+    something may come twice. The primary answers.
     """
 
     def hscan_iter(
@@ -36,11 +36,11 @@ class ScanVerbs(Verbs):
     def sscan_iter(
         self,
         key: Key,
-        match: str | None = None,
+        match: str | bytes | None = None,
         count: int | None = None,
         version: Version | None = None,
     ) -> Iterator[Any]:
-        """Yield the members of a set; `match` is about what is stored. Redis: SSCAN."""
+        """Yield the members of a set; `match` as in `sscan`. Redis: SSCAN."""
         steps = self._walk("sscan_iter", self.commands._sscan, key, match, count, version)
         for found in steps:
             for member in found:
@@ -54,11 +54,11 @@ class ScanVerbs(Verbs):
     def zscan_iter(
         self,
         key: Key,
-        match: str | None = None,
+        match: str | bytes | None = None,
         count: int | None = None,
         version: Version | None = None,
     ) -> Iterator[tuple[Any, float]]:
-        """Yield the members of a sorted set with their scores; `match` is about what is stored.
+        """Yield the members of a sorted set with their scores; `match` as in `sscan`.
 
         Redis: ZSCAN.
         """
@@ -72,7 +72,7 @@ class ScanVerbs(Verbs):
         operation: str,
         step: Callable[..., Command[tuple[int, T]]],
         key: Key,
-        match: str | None,
+        match: str | bytes | None,
         count: int | None,
         version: Version | None,
     ) -> Iterator[T]:

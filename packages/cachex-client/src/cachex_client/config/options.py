@@ -127,6 +127,14 @@ _LOGIN = Topic(
         ),
         option("CLIENT_NAME", "endpoint.client_name", read.TEXT, "", "Name shown by CLIENT LIST."),
         option("PROTOCOL", "endpoint.protocol", read.PROTOCOL, "3", "RESP version to ask for."),
+        option(
+            "MINIMAL_HANDSHAKE",
+            "endpoint.minimal_handshake",
+            read.FLAG,
+            "False",
+            "Connect without HELLO and CLIENT, on which some proxies hang up. Without it, that is"
+            " tried once they did.",
+        ),
     ),
 )
 

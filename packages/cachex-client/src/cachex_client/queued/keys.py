@@ -13,6 +13,10 @@ from cachex_client.queued.queue import Queue
 class QueuedKeyVerbs(Queue):
     """The methods of a pipeline for keys of any type."""
 
+    def exists(self, key: Key, version: Version | None = None) -> Self:
+        """Queue what `Cache.exists` does."""
+        return self._queue("exists", self.commands.exists(key, version), key)
+
     def rename(
         self,
         src: Key,

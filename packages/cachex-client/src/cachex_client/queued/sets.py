@@ -170,7 +170,7 @@ class QueuedSetVerbs(Queue):
         self,
         key: Key,
         cursor: int = 0,
-        match: str | None = None,
+        match: str | bytes | None = None,
         count: int | None = None,
         version: Version | None = None,
     ) -> Self:

@@ -215,7 +215,7 @@ class QueuedSortedSetVerbs(Queue):
         self,
         key: Key,
         cursor: int = 0,
-        match: str | None = None,
+        match: str | bytes | None = None,
         count: int | None = None,
         version: Version | None = None,
     ) -> Self:

@@ -10,7 +10,7 @@ from typing import Any, Self
 from cachex_client.keys import Key, Version
 from cachex_client.queued.queue import Queue
 from cachex_client.scripting import PostHook, PreHook
-from cachex_client.timeouts import DEFAULT, Timeout
+from cachex_client.timeouts import DEFAULT, Default, Timeout
 
 
 class QueuedValueVerbs(Queue):
@@ -121,11 +121,15 @@ class QueuedValueVerbs(Queue):
         """Queue what `Cache.pttl` does."""
         return self._queue("pttl", self.commands.pttl(key, version), key)
 
-    def expire(self, key: Key, timeout: float | timedelta, version: Version | None = None) -> Self:
+    def expire(
+        self, key: Key, timeout: float | timedelta | Default, version: Version | None = None
+    ) -> Self:
         """Queue what `Cache.expire` does."""
         return self._queue("expire", self.commands.expire(key, timeout, version), key, timeout)
 
-    def pexpire(self, key: Key, timeout: int | timedelta, version: Version | None = None) -> Self:
+    def pexpire(
+        self, key: Key, timeout: int | timedelta | Default, version: Version | None = None
+    ) -> Self:
         """Queue what `Cache.pexpire` does."""
         return self._queue("pexpire", self.commands.pexpire(key, timeout, version), key, timeout)
 

@@ -12,6 +12,10 @@ from cachex_client.timeouts import NEVER_ENDS, PER_MILLISECOND, PER_SECOND, unix
 class KeyCommands(Terms):
     """Commands on keys, whatever is under them."""
 
+    def exists(self, key: Key, version: Version | None = None) -> Command[bool]:
+        """Return whether there is such a key: `has_key` as Redis calls it. Redis: EXISTS."""
+        return build.exists(self.keyspace.wire(key, version)).then(bool)
+
     def rename(
         self,
         src: Key,

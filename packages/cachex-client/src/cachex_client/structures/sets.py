@@ -6,7 +6,7 @@ from typing import Any
 from cachex_client.command import Command, on_primary
 from cachex_client.commands import sets as build
 from cachex_client.keys import Key, Version
-from cachex_client.structures.terms import Terms, name, several
+from cachex_client.structures.terms import Terms, several
 
 
 class SetCommands(Terms):
@@ -144,14 +144,15 @@ class SetCommands(Terms):
         self,
         key: Key,
         cursor: int = 0,
-        match: str | None = None,
+        match: str | bytes | None = None,
         count: int | None = None,
         version: Version | None = None,
     ) -> Command[tuple[int, set[Any]]]:
         """Return the next cursor, 0 at the end, and some of the members.
 
-        `match` is a glob pattern of members as they are stored, `count` how many to look at,
-        about. The primary answers, as a cursor means nothing to another server. Redis: SSCAN.
+        `match` is a glob pattern: text is serialized as members are, bytes are about what is
+        stored. `count` is how many to look at, about. The primary answers, as a cursor means
+        nothing to another server. Redis: SSCAN.
         """
         command = self._sscan(key, cursor, match, count, version)
         return command.then(lambda page: (page[0], self._set(page[1])))
@@ -160,11 +161,11 @@ class SetCommands(Terms):
         self,
         key: Key,
         cursor: int,
-        match: str | None,
+        match: str | bytes | None,
         count: int | None,
         version: Version | None,
     ) -> Command[tuple[int, list[bytes]]]:
-        pattern = None if match is None else name(match)
+        pattern = None if match is None else self.codec.pattern(match)
         wire = self.keyspace.wire(key, version)
         return on_primary(build.sscan(wire, cursor, match=pattern, count=count))
 

@@ -6,7 +6,7 @@ from typing import Any
 from cachex_client.command import Command, on_primary
 from cachex_client.commands import sorted_sets as build
 from cachex_client.keys import Key, Version
-from cachex_client.structures.terms import Terms, exclusive, name, score
+from cachex_client.structures.terms import Terms, exclusive, score
 
 
 class SortedSetCommands(Terms):
@@ -67,23 +67,25 @@ class SortedSetCommands(Terms):
 
     def zpopmax(
         self, key: Key, count: int | None = None, version: Version | None = None
-    ) -> Command[list[tuple[Any, float]]]:
-        """Take the `count` members (1) with the highest scores, highest first.
+    ) -> Command[Any]:
+        """Take the member with the highest score and return it with that; None if there is none.
 
-        Never sent twice. Redis: ZPOPMAX.
+        With `count` a list of so many, highest first. Never sent twice. Redis: ZPOPMAX.
         """
         wire = self.keyspace.wire(key, version)
-        return build.zpopmax(wire, 1 if count is None else count).then(self._scored)
+        command = build.zpopmax(wire, 1 if count is None else count).then(self._scored)
+        return command.then(_first) if count is None else command
 
     def zpopmin(
         self, key: Key, count: int | None = None, version: Version | None = None
-    ) -> Command[list[tuple[Any, float]]]:
-        """Take the `count` members (1) with the lowest scores, lowest first.
+    ) -> Command[Any]:
+        """Take the member with the lowest score and return it with that; None if there is none.
 
-        Never sent twice. Redis: ZPOPMIN.
+        With `count` a list of so many, lowest first. Never sent twice. Redis: ZPOPMIN.
         """
         wire = self.keyspace.wire(key, version)
-        return build.zpopmin(wire, 1 if count is None else count).then(self._scored)
+        command = build.zpopmin(wire, 1 if count is None else count).then(self._scored)
+        return command.then(_first) if count is None else command
 
     def zrange(
         self,
@@ -219,16 +221,16 @@ class SortedSetCommands(Terms):
         self,
         key: Key,
         cursor: int = 0,
-        match: str | None = None,
+        match: str | bytes | None = None,
         count: int | None = None,
         version: Version | None = None,
     ) -> Command[tuple[int, list[tuple[Any, float]]]]:
         """Return the next cursor, 0 at the end, and some members with their scores.
 
-        `match` is a glob pattern of members as they are stored, `count` how many to look at,
-        about. The primary answers, as a cursor means nothing to another server. Redis: ZSCAN.
+        `match` is a glob pattern, as in `sscan`, `count` how many to look at, about. The primary
+        answers, as a cursor means nothing to another server. Redis: ZSCAN.
         """
-        pattern = None if match is None else name(match)
+        pattern = None if match is None else self.codec.pattern(match)
         wire = self.keyspace.wire(key, version)
         command = on_primary(build.zscan(wire, cursor, match=pattern, count=count))
         return command.then(lambda page: (page[0], self._scored(page[1])))
@@ -236,6 +238,10 @@ class SortedSetCommands(Terms):
     def _scored(self, pairs: Sequence[tuple[bytes, float]]) -> list[tuple[Any, float]]:
         members = self.codec.loads_each([member for member, _ in pairs])
         return [(member, its) for member, (_, its) in zip(members, pairs, strict=True)]
+
+
+def _first(pairs: list[tuple[Any, float]]) -> tuple[Any, float] | None:
+    return pairs[0] if pairs else None
 
 
 def _limit(start: int | None, num: int | None) -> tuple[int, int] | None:

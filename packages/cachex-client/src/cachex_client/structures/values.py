@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cachex_client import commands
-from cachex_client._core.increment import increment
+from cachex_client._core.increment import increment, whole
 from cachex_client._core.throttle import take
 from cachex_client.command import Command, on_primary
 from cachex_client.keys import Key, Version
@@ -21,8 +21,9 @@ from cachex_client.timeouts import (
     NEVER_ENDS,
     PER_MILLISECOND,
     PER_SECOND,
+    Default,
     Timeout,
-    milliseconds,
+    ending,
     unix_milliseconds,
 )
 
@@ -95,7 +96,7 @@ class ValueCommands(Terms):
         """
         wire = self.keyspace.wire(key, version)
         if create:
-            return commands.incrby(wire, delta)
+            return commands.incrby(wire, whole(delta))
 
         def read(total: int | None) -> int:
             if total is None:
@@ -153,18 +154,21 @@ class ValueCommands(Terms):
         return commands.pttl(self.keyspace.wire(key, version)).then(_left)
 
     def expire(
-        self, key: Key, timeout: float | timedelta, version: Version | None = None
+        self, key: Key, timeout: float | timedelta | Default, version: Version | None = None
     ) -> Command[bool]:
-        """Let a key end in `timeout` seconds; False if it is missing. Redis: PEXPIRE."""
-        return commands.pexpire(self.keyspace.wire(key, version), milliseconds(timeout))
+        """Let a key end in `timeout` seconds; False if it is missing.
+
+        With `DEFAULT` in the cache's own timeout. Redis: PEXPIRE.
+        """
+        return commands.pexpire(self.keyspace.wire(key, version), ending(self._px(timeout)))
 
     def pexpire(
-        self, key: Key, timeout: int | timedelta, version: Version | None = None
+        self, key: Key, timeout: int | timedelta | Default, version: Version | None = None
     ) -> Command[bool]:
         """Let a key end in `timeout` milliseconds; False if it is missing. Redis: PEXPIRE."""
-        if not isinstance(timeout, timedelta):
+        if isinstance(timeout, (int, float)):
             timeout = timedelta(milliseconds=timeout)
-        return commands.pexpire(self.keyspace.wire(key, version), milliseconds(timeout))
+        return commands.pexpire(self.keyspace.wire(key, version), ending(self._px(timeout)))
 
     def expire_at(
         self, key: Key, when: float | datetime, version: Version | None = None

@@ -191,13 +191,17 @@ class AsyncOperations(AsyncCoordination, AsyncScans, AsyncStructures):
         """Return the milliseconds a key has left: None for ever, -2 if it is not there."""
         return await self._acache.pttl(key, version)
 
-    async def aexpire(self, key: Any, timeout: float | timedelta, version: Version = None) -> bool:
+    async def aexpire(self, key: Any, timeout: Timeout, version: Version = None) -> bool:
         """Let a key expire after `timeout` seconds; False if it is not there."""
-        return await self._acache.expire(key, timeout, version)
+        return await self._acache.expire(key, self._lasting(timeout), version)
 
-    async def apexpire(self, key: Any, timeout: int, version: Version = None) -> bool:
-        """Let a key expire after `timeout` milliseconds; False if it is not there."""
-        return await self._acache.pexpire(key, timeout, version)
+    async def apexpire(self, key: Any, timeout: Timeout, version: Version = None) -> bool:
+        """
+        Let a key expire after `timeout` milliseconds; False if it is not there.
+
+        With DEFAULT_TIMEOUT after the TIMEOUT of the cache, which is in seconds.
+        """
+        return await self._acache.pexpire(key, self._lasting(timeout), version)
 
     async def aexpire_at(self, key: Any, when: float | datetime, version: Version = None) -> bool:
         """Let a key expire at a time, as date or in Unix seconds; False if it is not there."""

@@ -29,21 +29,21 @@ class AsyncScans(CacheCore):
     def asscan_iter(
         self,
         key: Any,
-        match: str | None = None,
+        match: str | bytes | None = None,
         count: int | None = None,
         version: Version = None,
     ) -> AsyncIterator[Any]:
-        """Yield the members of a set; `match` is about what is stored. Redis: SSCAN."""
+        """Yield the members of a set; `match` as in `sscan`. Redis: SSCAN."""
         return self._acache.sscan_iter(key, match, count, version)
 
     def azscan_iter(
         self,
         key: Any,
-        match: str | None = None,
+        match: str | bytes | None = None,
         count: int | None = None,
         version: Version = None,
     ) -> AsyncIterator[tuple[Any, float]]:
-        """Yield the members of a sorted set with their scores; `match` is about what is stored.
+        """Yield the members of a sorted set with their scores; `match` as in `sscan`.
 
         Redis: ZSCAN.
         """

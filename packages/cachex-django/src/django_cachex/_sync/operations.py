@@ -191,13 +191,17 @@ class Operations(Coordination, Scans, Structures):
         """Return the milliseconds a key has left: None for ever, -2 if it is not there."""
         return self._cache.pttl(key, version)
 
-    def expire(self, key: Any, timeout: float | timedelta, version: Version = None) -> bool:
+    def expire(self, key: Any, timeout: Timeout, version: Version = None) -> bool:
         """Let a key expire after `timeout` seconds; False if it is not there."""
-        return self._cache.expire(key, timeout, version)
+        return self._cache.expire(key, self._lasting(timeout), version)
 
-    def pexpire(self, key: Any, timeout: int, version: Version = None) -> bool:
-        """Let a key expire after `timeout` milliseconds; False if it is not there."""
-        return self._cache.pexpire(key, timeout, version)
+    def pexpire(self, key: Any, timeout: Timeout, version: Version = None) -> bool:
+        """
+        Let a key expire after `timeout` milliseconds; False if it is not there.
+
+        With DEFAULT_TIMEOUT after the TIMEOUT of the cache, which is in seconds.
+        """
+        return self._cache.pexpire(key, self._lasting(timeout), version)
 
     def expire_at(self, key: Any, when: float | datetime, version: Version = None) -> bool:
         """Let a key expire at a time, as date or in Unix seconds; False if it is not there."""

@@ -29,21 +29,21 @@ class Scans(CacheCore):
     def sscan_iter(
         self,
         key: Any,
-        match: str | None = None,
+        match: str | bytes | None = None,
         count: int | None = None,
         version: Version = None,
     ) -> Iterator[Any]:
-        """Yield the members of a set; `match` is about what is stored. Redis: SSCAN."""
+        """Yield the members of a set; `match` as in `sscan`. Redis: SSCAN."""
         return self._cache.sscan_iter(key, match, count, version)
 
     def zscan_iter(
         self,
         key: Any,
-        match: str | None = None,
+        match: str | bytes | None = None,
         count: int | None = None,
         version: Version = None,
     ) -> Iterator[tuple[Any, float]]:
-        """Yield the members of a sorted set with their scores; `match` is about what is stored.
+        """Yield the members of a sorted set with their scores; `match` as in `sscan`.
 
         Redis: ZSCAN.
         """

@@ -121,6 +121,7 @@ class Members:
             idle = self._state.retire(monotonic())
             lent = [*self._state.members(), *self._under_way] if sever else ()
             if sever:
+                self._under_way.clear()
                 gone = ConnectionLost(self.endpoint.name, reason, written=False)
                 self._state.turn_away(gone)
         for connection in lent:

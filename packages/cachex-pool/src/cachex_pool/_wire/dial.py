@@ -3,10 +3,18 @@
 import encodings.idna  # noqa: F401  first used in getaddrinfo, where a signal may break it for good
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any
 
-from cachex_pool._wire.protocol import Handshake, no_credentials
+from cachex_pool._wire.protocol import (
+    Handshake,
+    greeted_minimally,
+    handshakes,
+    hung_up_again,
+    no_credentials,
+    not_greeted,
+)
 from cachex_pool._wire.threads import Connection, connection_on
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import (
@@ -50,13 +58,53 @@ def dial(
     """
     Connect, do TLS and the handshake; all of it before `deadline`.
 
-    During the handshake the connection is in `under_way`, for those who may want to sever it.
-    `on_overdue` is called, then and later, whenever a reply lets its reader wait for long.
-    `questions` are commands that are sent with the handshake; `server` has the replies.
+    During the handshake the connection is in `under_way`, for those who may want to sever it; they
+    take it out. `on_overdue` is called, then and later, whenever a reply lets its reader wait for
+    long. `questions` are commands that are sent with the handshake; `server` has the replies.
+
+    If the server hangs up during the handshake, that is done again with what is needed only.
 
     Raises ConnectFailed or one of its kinds. Looking up a host name is up to the system and
     cannot be cut short.
     """
+    once = partial(_dial, endpoint, deadline, keepalive, under_way, on_overdue, questions)
+    server = endpoint.address
+    if endpoint.minimal_handshake or handshakes.wanted(server, monotonic()):
+        try:
+            return once(minimal=True)
+        except ConnectFailed as error:
+            if error.hung_up:
+                handshakes.hung_up(server, monotonic())
+            raise
+    try:
+        connection = once(minimal=False)
+    except ConnectFailed as error:
+        if not error.hung_up or not handshakes.worth_a_try(server, monotonic()):
+            raise
+    else:
+        handshakes.greeted(server)
+        return connection
+    try:
+        connection = once(minimal=True)
+    except ConnectFailed as error:
+        if not error.hung_up:
+            raise
+        handshakes.hung_up(server, monotonic())
+        raise hung_up_again(endpoint, error) from error.__cause__
+    greeted_minimally(endpoint, monotonic())
+    return connection
+
+
+def _dial(
+    endpoint: Endpoint,
+    deadline: float,
+    keepalive: bool,
+    under_way: set[Connection] | None,
+    on_overdue: Callable[[], None] | None,
+    questions: Sequence[tuple[str, ...]],
+    *,
+    minimal: bool,
+) -> Connection:
     try:
         sock = open_socket(endpoint, deadline, keepalive=keepalive)
     except TimeoutError as error:
@@ -75,14 +123,14 @@ def dial(
     under_way = set() if under_way is None else under_way
     try:
         under_way.add(connection)
-        _shake_hands(connection, endpoint, deadline, questions)
+        _shake_hands(connection, endpoint, deadline, questions, minimal)
     except DeadlineExceeded as error:
         connection.close()
         raise ConnectTimeout(endpoint.name, "no answer to the handshake") from error
     except BaseException as error:
         connection.close()
         if isinstance(error, PoolError) and not isinstance(error, ConnectFailed):
-            raise ConnectFailed(endpoint.name, error) from error
+            raise not_greeted(endpoint, error, ours=connection not in under_way) from error
         raise
     finally:
         under_way.discard(connection)
@@ -175,10 +223,11 @@ def _shake_hands(
     endpoint: Endpoint,
     deadline: float,
     questions: Sequence[tuple[str, ...]],
+    minimal: bool,
 ) -> None:
-    handshake = Handshake(endpoint, _login(endpoint), questions)
+    handshake = Handshake(endpoint, _login(endpoint), questions, minimal)
     commands = handshake.first()
-    protocol = endpoint.protocol
+    protocol = handshake.protocol
     try:
         replies = connection.exchange(handshake.packed(commands), len(commands), deadline)
         if handshake.falls_back(replies):

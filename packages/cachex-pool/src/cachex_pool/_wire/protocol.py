@@ -7,13 +7,17 @@ import attrs
 import hiredis
 from redis import exceptions as redis_errors
 
+from cachex_pool._core.minimal import MinimalHandshakes
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import (
     AuthenticationFailed,
     ConnectFailed,
+    ConnectionLost,
     HandshakeRefused,
+    PoolError,
     reply_error,
 )
+from cachex_pool.logs import logger
 from cachex_pool.options import Guard
 
 Argument: TypeAlias = str | bytes | int | float
@@ -135,16 +139,22 @@ class Handshake:
     Everything leaves in one write. `HELLO` may be unknown (Redis before 6, some proxies):
     then the rest is sent again as RESP2 would have it. `CLIENT SETINFO` and the name are
     niceties; what the server says to them does not matter. `questions` are asked along with
-    it; whatever their replies, the handshake succeeds.
+    it; whatever their replies, the handshake succeeds. A `minimal` one leaves out HELLO and CLIENT.
     """
 
     endpoint: Endpoint
     login: tuple[str | None, str] | None = attrs.field(repr=False)
     questions: Sequence[tuple[str, ...]] = ()
+    minimal: bool = False
+
+    @property
+    def protocol(self) -> int:
+        """The RESP version that `first` asks for."""
+        return 2 if self.minimal else self.endpoint.protocol
 
     def first(self) -> list[tuple[Argument, ...]]:
         """The commands of the first write."""
-        if self.endpoint.protocol == 2:
+        if self.protocol == 2:
             return self.second()
         hello: tuple[Argument, ...] = ("HELLO", "3")
         if self.login is not None:
@@ -168,15 +178,16 @@ class Handshake:
             commands.append(("SELECT", self.endpoint.db))
         if self.endpoint.read_only:
             commands.append(("READONLY",))
-        if self.endpoint.client_name:
+        if self.endpoint.client_name and not self.minimal:
             commands.append(("CLIENT", "SETNAME", self.endpoint.client_name))
-        commands.append(("CLIENT", "SETINFO", "LIB-NAME", "cachex"))
+        if not self.minimal:
+            commands.append(("CLIENT", "SETINFO", "LIB-NAME", "cachex"))
         return [*commands, *self.questions]
 
     def falls_back(self, replies: list[Any]) -> bool:
         """Say whether the server does not know HELLO 3, so that `second` has to follow."""
         hello = replies[0]
-        if self.endpoint.protocol == 2 or not isinstance(hello, Exception):
+        if self.protocol == 2 or not isinstance(hello, Exception):
             return False
         if getattr(hello, "code", "") == "NOAUTH":
             return self.login is not None  # said of our AUTH, it would be WRONGPASS
@@ -203,6 +214,38 @@ class Handshake:
         if not isinstance(told, dict):
             return answers
         return {_text(key): _text(value) for key, value in told.items()} | answers
+
+
+log = logger("cachex_pool")
+
+handshakes = MinimalHandshakes()
+"""Which servers hang up on the full handshake, as far as this process knows."""
+
+
+def greeted_minimally(endpoint: Endpoint, now: float) -> None:
+    """Note that a server that hung up on the full handshake has answered to the minimal one."""
+    handshakes.worked(endpoint.address, now)
+    log.info(
+        f"{endpoint.name} hangs up on HELLO or CLIENT and is spoken to without, in RESP2",
+        server=endpoint.name,
+    )
+
+
+def not_greeted(endpoint: Endpoint, error: PoolError, *, ours: bool) -> ConnectFailed:
+    """Say why a handshake failed; `ours` if it was broken off on this side."""
+    failure = ConnectFailed(endpoint.name, error)
+    failure.hung_up = isinstance(error, ConnectionLost) and not ours
+    return failure
+
+
+def hung_up_again(endpoint: Endpoint, error: ConnectFailed) -> ConnectFailed:
+    """Say that a server hangs up on the minimal handshake, too."""
+    detail = ", also without HELLO and CLIENT"
+    if endpoint.db:
+        detail += f"; SELECT {endpoint.db} was sent: a proxy that has none serves database 0 only"
+    again = ConnectFailed(endpoint.name, error.__cause__, detail)
+    again.hung_up = True
+    return again
 
 
 def no_credentials(endpoint: Endpoint, error: Exception) -> ConnectFailed:

@@ -57,6 +57,8 @@ def connection_settings(endpoint: Endpoint) -> dict[str, Any]:
     else:
         settings |= {"credential_provider": FromFunction(endpoint.credentials)}
     settings |= {"client_name": endpoint.client_name}
+    if endpoint.minimal_handshake:
+        settings |= {"client_name": None, "protocol": 2}
     if endpoint.tls is not None:
         settings |= _tls(endpoint.tls)
     return {name: value for name, value in settings.items() if value is not None}

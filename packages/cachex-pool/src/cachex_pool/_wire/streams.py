@@ -28,8 +28,12 @@ from cachex_pool._wire.protocol import (
     OVERDUE_AFTER,
     Handshake,
     Push,
+    greeted_minimally,
+    handshakes,
+    hung_up_again,
     new_reader,
     no_credentials,
+    not_greeted,
     screen,
 )
 from cachex_pool.endpoint import Endpoint
@@ -449,6 +453,44 @@ async def async_dial(
     questions: Sequence[tuple[str, ...]] = (),
 ) -> AsyncConnection:
     """Connect, do TLS and the handshake, all of it before `deadline`; as `dial` otherwise."""
+    once = partial(_dial, endpoint, deadline, keepalive, under_way, on_overdue, questions)
+    server = endpoint.address
+    if endpoint.minimal_handshake or handshakes.wanted(server, monotonic()):
+        try:
+            return await once(minimal=True)
+        except ConnectFailed as error:
+            if error.hung_up:
+                handshakes.hung_up(server, monotonic())
+            raise
+    try:
+        connection = await once(minimal=False)
+    except ConnectFailed as error:
+        if not error.hung_up or not handshakes.worth_a_try(server, monotonic()):
+            raise
+    else:
+        handshakes.greeted(server)
+        return connection
+    try:
+        connection = await once(minimal=True)
+    except ConnectFailed as error:
+        if not error.hung_up:
+            raise
+        handshakes.hung_up(server, monotonic())
+        raise hung_up_again(endpoint, error) from error.__cause__
+    greeted_minimally(endpoint, monotonic())
+    return connection
+
+
+async def _dial(
+    endpoint: Endpoint,
+    deadline: float,
+    keepalive: bool,
+    under_way: set[AsyncConnection] | None,
+    on_overdue: Callable[[], None] | None,
+    questions: Sequence[tuple[str, ...]],
+    *,
+    minimal: bool,
+) -> AsyncConnection:
     loop = asyncio.get_running_loop()
     connection = AsyncConnection(loop, endpoint.name)
     connection.on_overdue = on_overdue
@@ -467,14 +509,14 @@ async def async_dial(
     under_way = set() if under_way is None else under_way
     under_way.add(connection)
     try:
-        await _shake_hands(connection, endpoint, deadline, questions)
+        await _shake_hands(connection, endpoint, deadline, questions, minimal)
     except DeadlineExceeded as error:
         connection.close()
         raise ConnectTimeout(endpoint.name, "no answer to the handshake") from error
     except BaseException as error:
         connection.close()
         if isinstance(error, PoolError) and not isinstance(error, ConnectFailed):
-            raise ConnectFailed(endpoint.name, error) from error
+            raise not_greeted(endpoint, error, ours=connection not in under_way) from error
         raise
     finally:
         under_way.discard(connection)
@@ -559,10 +601,11 @@ async def _shake_hands(
     endpoint: Endpoint,
     deadline: float,
     questions: Sequence[tuple[str, ...]],
+    minimal: bool,
 ) -> None:
-    handshake = Handshake(endpoint, await _login(endpoint, deadline), questions)
+    handshake = Handshake(endpoint, await _login(endpoint, deadline), questions, minimal)
     commands = handshake.first()
-    protocol = endpoint.protocol
+    protocol = handshake.protocol
     try:
         replies = await connection.exchange(handshake.packed(commands), len(commands), deadline)
         if handshake.falls_back(replies):

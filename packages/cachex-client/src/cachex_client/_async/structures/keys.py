@@ -13,6 +13,10 @@ from cachex_client.keys import Key, Version
 class AsyncKeyVerbs(AsyncVerbs):
     """The verbs of a cache for keys of any type."""
 
+    async def exists(self, key: Key, version: Version | None = None) -> bool:
+        """Return whether there is such a key: `has_key` as Redis calls it. Redis: EXISTS."""
+        return await self._run("exists", self.commands.exists(key, version))
+
     async def rename(
         self,
         src: Key,

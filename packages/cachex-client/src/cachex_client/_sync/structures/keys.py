@@ -13,6 +13,10 @@ from cachex_client.keys import Key, Version
 class KeyVerbs(Verbs):
     """The verbs of a cache for keys of any type."""
 
+    def exists(self, key: Key, version: Version | None = None) -> bool:
+        """Return whether there is such a key: `has_key` as Redis calls it. Redis: EXISTS."""
+        return self._run("exists", self.commands.exists(key, version))
+
     def rename(
         self,
         src: Key,

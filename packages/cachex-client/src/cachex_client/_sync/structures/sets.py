@@ -171,13 +171,14 @@ class SetVerbs(Verbs):
         self,
         key: Key,
         cursor: int = 0,
-        match: str | None = None,
+        match: str | bytes | None = None,
         count: int | None = None,
         version: Version | None = None,
     ) -> tuple[int, set[Any]]:
         """Return the next cursor, 0 at the end, and some of the members.
 
-        `match` is a glob pattern of members as they are stored, `count` how many to look at,
-        about. The primary answers, as a cursor means nothing to another server. Redis: SSCAN.
+        `match` is a glob pattern: text is serialized as members are, bytes are about what is
+        stored. `count` is how many to look at, about. The primary answers, as a cursor means
+        nothing to another server. Redis: SSCAN.
         """
         return self._run("sscan", self.commands.sscan(key, cursor, match, count, version))

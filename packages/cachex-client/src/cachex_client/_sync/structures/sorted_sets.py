@@ -61,19 +61,19 @@ class SortedSetVerbs(Verbs):
 
     def zpopmax(
         self, key: Key, count: int | None = None, version: Version | None = None
-    ) -> list[tuple[Any, float]]:
-        """Take the `count` members (1) with the highest scores, highest first.
+    ) -> Any:
+        """Take the member with the highest score and return it with that; None if there is none.
 
-        Never sent twice. Redis: ZPOPMAX.
+        With `count` a list of so many, highest first. Never sent twice. Redis: ZPOPMAX.
         """
         return self._run("zpopmax", self.commands.zpopmax(key, count, version))
 
     def zpopmin(
         self, key: Key, count: int | None = None, version: Version | None = None
-    ) -> list[tuple[Any, float]]:
-        """Take the `count` members (1) with the lowest scores, lowest first.
+    ) -> Any:
+        """Take the member with the lowest score and return it with that; None if there is none.
 
-        Never sent twice. Redis: ZPOPMIN.
+        With `count` a list of so many, lowest first. Never sent twice. Redis: ZPOPMIN.
         """
         return self._run("zpopmin", self.commands.zpopmin(key, count, version))
 
@@ -227,13 +227,13 @@ class SortedSetVerbs(Verbs):
         self,
         key: Key,
         cursor: int = 0,
-        match: str | None = None,
+        match: str | bytes | None = None,
         count: int | None = None,
         version: Version | None = None,
     ) -> tuple[int, list[tuple[Any, float]]]:
         """Return the next cursor, 0 at the end, and some members with their scores.
 
-        `match` is a glob pattern of members as they are stored, `count` how many to look at,
-        about. The primary answers, as a cursor means nothing to another server. Redis: ZSCAN.
+        `match` is a glob pattern, as in `sscan`, `count` how many to look at, about. The primary
+        answers, as a cursor means nothing to another server. Redis: ZSCAN.
         """
         return self._run("zscan", self.commands.zscan(key, cursor, match, count, version))

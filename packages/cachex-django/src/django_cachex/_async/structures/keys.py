@@ -13,6 +13,10 @@ from django_cachex.core import CacheCore
 class AsyncKeyMethods(CacheCore):
     """Methods for keys of any type."""
 
+    async def aexists(self, key: Key, version: Version | None = None) -> bool:
+        """Return whether there is such a key: `has_key` as Redis calls it. Redis: EXISTS."""
+        return await self._acache.exists(key, version)
+
     async def arename(
         self,
         src: Key,

@@ -60,19 +60,19 @@ class AsyncSortedSetMethods(CacheCore):
 
     async def azpopmax(
         self, key: Key, count: int | None = None, version: Version | None = None
-    ) -> list[tuple[Any, float]]:
-        """Take the `count` members (1) with the highest scores, highest first.
+    ) -> Any:
+        """Take the member with the highest score and return it with that; None if there is none.
 
-        Never sent twice. Redis: ZPOPMAX.
+        With `count` a list of so many, highest first. Never sent twice. Redis: ZPOPMAX.
         """
         return await self._acache.zpopmax(key, count, version)
 
     async def azpopmin(
         self, key: Key, count: int | None = None, version: Version | None = None
-    ) -> list[tuple[Any, float]]:
-        """Take the `count` members (1) with the lowest scores, lowest first.
+    ) -> Any:
+        """Take the member with the lowest score and return it with that; None if there is none.
 
-        Never sent twice. Redis: ZPOPMIN.
+        With `count` a list of so many, lowest first. Never sent twice. Redis: ZPOPMIN.
         """
         return await self._acache.zpopmin(key, count, version)
 
@@ -199,13 +199,13 @@ class AsyncSortedSetMethods(CacheCore):
         self,
         key: Key,
         cursor: int = 0,
-        match: str | None = None,
+        match: str | bytes | None = None,
         count: int | None = None,
         version: Version | None = None,
     ) -> tuple[int, list[tuple[Any, float]]]:
         """Return the next cursor, 0 at the end, and some members with their scores.
 
-        `match` is a glob pattern of members as they are stored, `count` how many to look at,
-        about. The primary answers, as a cursor means nothing to another server. Redis: ZSCAN.
+        `match` is a glob pattern, as in `sscan`, `count` how many to look at, about. The primary
+        answers, as a cursor means nothing to another server. Redis: ZSCAN.
         """
         return await self._acache.zscan(key, cursor, match, count, version)

@@ -13,6 +13,10 @@ from django_cachex.core import CacheCore
 class KeyMethods(CacheCore):
     """Methods for keys of any type."""
 
+    def exists(self, key: Key, version: Version | None = None) -> bool:
+        """Return whether there is such a key: `has_key` as Redis calls it. Redis: EXISTS."""
+        return self._cache.exists(key, version)
+
     def rename(
         self,
         src: Key,
