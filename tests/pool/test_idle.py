@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cachex_pool import AsyncMultiplexer, DeadlineExceeded, Endpoint, Pool, PoolOptions, pack
+from cachex_pool._concurrency import _timers
 from support.forks import FORKS, in_child
 from support.leaks import no_leaks
 from support.scripted import HELLO, Scripted
@@ -89,6 +90,19 @@ def test_a_pool_that_is_closed_leaves_no_thread(standalone: Standalone) -> None:
                 dial.start()
             for dial in dials:
                 dial.join()
+        for pool in pools:
+            pool.close()
+
+
+def test_one_thread_keeps_the_time_also_if_a_signal_handler_broke_off_its_start(
+    standalone: Standalone,
+) -> None:
+    endpoint = Endpoint(host=standalone.host, port=standalone.port)
+    with no_leaks(timeout=10):
+        pools = [Pool(endpoint) for _ in range(2)]
+        hold(pools[0], 1)
+        _timers._thread = None  # it runs, and nobody has noted that
+        hold(pools[1], 1)
         for pool in pools:
             pool.close()
 

@@ -72,14 +72,16 @@ def may_fail(call: Any) -> Any:
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-@given(data=nonsense)
-def test_a_handshake_with_nonsense_fails_in_our_words(endpoint: Endpoint, data: bytes) -> None:
+@given(data=nonsense, minimal=st.booleans())
+def test_a_handshake_with_nonsense_fails_in_our_words(
+    endpoint: Endpoint, data: bytes, minimal: bool
+) -> None:
     async def greet(sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         connection = AsyncConnection(loop, "h")
         await loop.create_connection(lambda: connection, sock=sock)
         try:
-            await streams._shake_hands(connection, endpoint, monotonic() + 5, ())
+            await streams._shake_hands(connection, endpoint, monotonic() + 5, (), minimal)
         except PoolError:
             pass
         finally:
@@ -88,7 +90,7 @@ def test_a_handshake_with_nonsense_fails_in_our_words(endpoint: Endpoint, data: 
 
     with peer_that_says(data) as ours:
         connection = Connection(ours, "h")
-        may_fail(lambda: _shake_hands(connection, endpoint, monotonic() + 5, ()))
+        may_fail(lambda: _shake_hands(connection, endpoint, monotonic() + 5, (), minimal))
         connection.close()
     with peer_that_says(data) as ours:
         asyncio.run(greet(ours))

@@ -330,11 +330,15 @@ class _Timers:
             self._due.clear()  # the process has no thread to spare, or is ending
 
     def _run(self) -> None:
+        me = threading.current_thread()
         while True:
             with self._lock:
+                if self._thread is not me:  # as a signal handler broke off what started this one
+                    return
                 self._due = [one for one in self._due if one.whose is not None]
                 if not self._due or self._paused:
                     self._thread = None
+                    self._wake()  # such another, which ends, too
                     return
                 left = self._due[0].when - monotonic()
                 entry = self._due.pop(0) if left <= 0 else None
