@@ -466,6 +466,26 @@ def test_reads_may_go_to_replicas(cluster: Cluster, colour: Any) -> None:
         assert sum(server.commands_seen()["GET"] for server in cluster.primaries) == 1
 
 
+def test_one_caller_at_a_time_asks_the_replica_of_a_primary_that_is_gone(
+    cluster: Cluster, colour: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("_sync", "_async"):  # then all calls but the first come too early, however slow
+        monkeypatch.setattr(f"cachex_client.{package}.cluster.PROBE_EVERY", 3600.0)
+    with Proxies(cluster.servers) as fronts:
+        map = ClusterMap(fronts.urls, fronts.remap)
+        client = colour.make("ClusterClient", [], options(timeout=10.0), map=map)
+        client.warm_up()
+        key = next(cluster.keys_of_shard(1)).encode()
+        primary = cluster.primary_of_shard(1)
+        (replica,) = (one for one in cluster.members(1) if one is not primary)
+        fronts[primary].refuse()
+        fronts[primary].cut_all()
+        for _ in range(5):
+            with pytest.raises(redis.ConnectionError):
+                client.execute(strings.incrby(key, 1))
+        assert fronts[replica].count("INCRBY") == 1
+
+
 def test_a_user_with_a_password_reaches_every_node(cluster: Cluster, colour: Any) -> None:
     for server in cluster.servers:
         server.command("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all")

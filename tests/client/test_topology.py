@@ -333,6 +333,18 @@ def test_nodes_that_came_and_went_are_not_remembered(monkeypatch: pytest.MonkeyP
     assert len(map._probed) == len(map._news) == len(map._silent) == 1
 
 
+# A primary that says nothing
+
+
+def test_one_caller_at_a_time_asks_whether_a_silent_primary_has_a_successor() -> None:
+    map = ClusterMap(["redis://seed:7000"])
+    pause = 0.25
+    asked = [number / 8 for number in range(9) if map.may_probe("a", number / 8, pause)]
+    assert asked == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert map.may_probe("b", 1.0, pause)  # another shard's
+    assert not map.may_probe("a", 1.125, pause)
+
+
 # When
 
 
