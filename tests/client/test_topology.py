@@ -177,6 +177,13 @@ def test_a_tie_goes_to_the_higher_epoch_then_to_what_is_known() -> None:
     assert agreed([same, old], old) is old
 
 
+def test_one_view_of_an_older_epoch_is_not_believed_two_that_agree_are() -> None:
+    known, old = topology(row(0, 16383, A), epoch=9), topology(row(0, 16383, B), epoch=8)
+    assert agreed([old], known) is known
+    assert agreed([old, topology(row(0, 16383, C), epoch=7)], known) is known
+    assert owner(agreed([old, topology(row(0, 16383, B), epoch=8)], known) or known, 0) == B
+
+
 def test_who_knows_no_slots_has_no_vote() -> None:
     assert agreed([topology(), topology()], None) is None
 
