@@ -205,6 +205,41 @@ def test_a_pipeline_reads_what_it_wrote_wherever_reads_go(cluster: Cluster, colo
     assert sum(server.commands_seen()["GET"] for server in cluster.replicas) == 30
 
 
+KEYS = [f"key-{n}".encode() for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda client: client.execute(strings.set(KEYS[0], b"v")),
+        lambda client: client.execute_many([strings.set(key, key) for key in KEYS]),
+        lambda client: client.execute_atomic([strings.set(KEYS[0], b"v")]),
+        lambda client: client.delete_many(KEYS),
+    ],
+    ids=["one", "many", "atomic", "delete"],
+)
+def test_after_a_write_many_keys_are_read_from_the_primaries(
+    cluster: Cluster, colour: Any, write: Callable[[Any], Any]
+) -> None:
+    settings = options(read_from="replica", read_your_writes=3600)
+    client = colour.make("ClusterClient", cluster.urls, settings)
+    reads: list[Callable[[Any], Any]] = [
+        lambda client: client.execute_many([strings.get(key) for key in KEYS]),
+        lambda client: client.get_many(KEYS),
+    ]
+
+    def read_by_replicas() -> int:
+        seen = [server.commands_seen() for server in cluster.replicas]
+        return sum(one["GET"] + one["MGET"] for one in seen)
+
+    for read in reads:
+        colour.in_one_task(client, read)
+    before = read_by_replicas()
+    assert before > len(KEYS)  # without a write, replicas answer
+    colour.in_one_task(client, write, *reads)
+    assert read_by_replicas() == before
+
+
 def test_a_pipeline_is_split_by_server_and_keeps_its_order(facade: Any) -> None:
     pipe = facade.pipeline(transaction=False)
     for number in range(100):
