@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextvars import Context
 from typing import Any, cast
 
 import pytest
@@ -95,10 +96,28 @@ class Colour:
 
     def make(self, kind: str, *arguments: Any, **options: Any) -> Any:
         """Make a "ClusterClient" or the like, closed after the test."""
-        prefix = "" if self.name == "sync" else "Async"
-        client = self.plain(getattr(cachex_client, prefix + kind)(*arguments, **options))
+        return self.take(getattr(cachex_client, self.prefix + kind)(*arguments, **options))
+
+    def take(self, client: Any) -> Any:
+        """Close a client of this colour after the test; return it with the face of the sync one."""
+        client = self.plain(client)
         self.closing.append(client.close if self.name == "sync" else client.aclose)
         return client
+
+    @property
+    def prefix(self) -> str:
+        """What the names of clients of this colour begin with."""
+        return "" if self.name == "sync" else "Async"
+
+    def in_one_task(self, client: Any, *calls: Callable[[Any], Any]) -> list[Any]:
+        """Make calls one after the other in a context in which nothing was written before."""
+        if self.name == "sync":
+            return Context().run(lambda: [call(client) for call in calls])
+
+        async def main() -> list[Any]:
+            return [await call(client._cache) for call in calls]
+
+        return Context().run(self.loop.run_until_complete, main())
 
     def cache(self, client: Any, **settings: Any) -> Any:
         """Make a cache on a client that `make` made."""

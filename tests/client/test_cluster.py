@@ -205,6 +205,41 @@ def test_a_pipeline_reads_what_it_wrote_wherever_reads_go(cluster: Cluster, colo
     assert sum(server.commands_seen()["GET"] for server in cluster.replicas) == 30
 
 
+KEYS = [f"key-{n}".encode() for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda client: client.execute(strings.set(KEYS[0], b"v")),
+        lambda client: client.execute_many([strings.set(key, key) for key in KEYS]),
+        lambda client: client.execute_atomic([strings.set(KEYS[0], b"v")]),
+        lambda client: client.delete_many(KEYS),
+    ],
+    ids=["one", "many", "atomic", "delete"],
+)
+def test_after_a_write_many_keys_are_read_from_the_primaries(
+    cluster: Cluster, colour: Any, write: Callable[[Any], Any]
+) -> None:
+    settings = options(read_from="replica", read_your_writes=3600)
+    client = colour.make("ClusterClient", cluster.urls, settings)
+    reads: list[Callable[[Any], Any]] = [
+        lambda client: client.execute_many([strings.get(key) for key in KEYS]),
+        lambda client: client.get_many(KEYS),
+    ]
+
+    def read_by_replicas() -> int:
+        seen = [server.commands_seen() for server in cluster.replicas]
+        return sum(one["GET"] + one["MGET"] for one in seen)
+
+    for read in reads:
+        colour.in_one_task(client, read)
+    before = read_by_replicas()
+    assert before > len(KEYS)  # without a write, replicas answer
+    colour.in_one_task(client, write, *reads)
+    assert read_by_replicas() == before
+
+
 def test_a_pipeline_is_split_by_server_and_keeps_its_order(facade: Any) -> None:
     pipe = facade.pipeline(transaction=False)
     for number in range(100):
@@ -464,6 +499,26 @@ def test_reads_may_go_to_replicas(cluster: Cluster, colour: Any) -> None:
         cache.set("key-1", 2)
         assert cache.get("key-1") == 2
         assert sum(server.commands_seen()["GET"] for server in cluster.primaries) == 1
+
+
+def test_one_caller_at_a_time_asks_the_replica_of_a_primary_that_is_gone(
+    cluster: Cluster, colour: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("_sync", "_async"):  # then all calls but the first come too early, however slow
+        monkeypatch.setattr(f"cachex_client.{package}.cluster.PROBE_EVERY", 3600.0)
+    with Proxies(cluster.servers) as fronts:
+        map = ClusterMap(fronts.urls, fronts.remap)
+        client = colour.make("ClusterClient", [], options(timeout=10.0), map=map)
+        client.warm_up()
+        key = next(cluster.keys_of_shard(1)).encode()
+        primary = cluster.primary_of_shard(1)
+        (replica,) = (one for one in cluster.members(1) if one is not primary)
+        fronts[primary].refuse()
+        fronts[primary].cut_all()
+        for _ in range(5):
+            with pytest.raises(redis.ConnectionError):
+                client.execute(strings.incrby(key, 1))
+        assert fronts[replica].count("INCRBY") == 1
 
 
 def test_a_user_with_a_password_reaches_every_node(cluster: Cluster, colour: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from cachex_client import AsyncDefaultClient, ClientOptions, ConfigurationError, DefaultClient
-from cachex_client.commands import exists
+from cachex_client.commands import exists, strings
 from cachex_client.lock import AsyncLock, Lock, LockError, LockNotOwnedError
 from support.proxy import MakeProxy
 from support.servers import Standalone
@@ -262,6 +262,31 @@ def test_losing_it_while_it_is_used_can_be_tolerated(
     with client.redis.lock("lock", timeout=10, raise_on_release_error=False):
         client.redis.delete("lock")
     assert "no longer owned" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["replicated", "sentinels", "cluster"], indirect=True)
+def test_whether_a_lock_is_held_is_asked_of_the_primary_wherever_reads_go(
+    colour: Any, place: Any
+) -> None:
+    """A replica may not have heard of it yet, or of its end."""
+    options = ClientOptions(timeout=10.0, read_from="replica", read_your_writes=0)
+    client = colour.take(place.client(colour.prefix, options))
+    replicas = place.servers.replicas
+
+    def read_by_replicas() -> int:
+        return sum(server.commands_seen()["GET"] for server in replicas)
+
+    before = read_by_replicas()
+    client.execute(strings.get(b"lock"))
+    assert read_by_replicas() == before + 1  # as any other read
+    lock = colour.plain((Lock if colour.name == "sync" else AsyncLock)(client.redis, "lock", 60))
+    assert not lock.locked()
+    assert lock.acquire()
+    assert lock.owned()
+    assert lock.locked()
+    lock.release()
+    assert not lock.locked()
+    assert read_by_replicas() == before + 1
 
 
 def test_locks_of_tasks(standalone: Standalone, run: Run) -> None:

@@ -310,6 +310,25 @@ def test_light_ones_go_in_beside_a_waiting_one_that_leaves_them_room(cache: Cach
         assert cache.semaphore("s", 10, weight=5, lease=30).acquire(blocking=False)
 
 
+def test_room_is_kept_for_all_waiters_not_only_for_the_first(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decide, "WAITER_LIVES", 60_000)  # however slow this machine is
+
+    def taken(name: bytes, weight: int) -> bool:
+        claim = decide.claim_of(weight, name)
+        ask = decide.acquire(b":1:s", claim, weight, 4, 60_000, queue=True)
+        return cache.client.execute(ask.by_text()) == -1
+
+    assert taken(b"holder", 4)
+    assert not taken(b"first", 1)
+    assert not taken(b"second", 3)
+    cache.client.execute(decide.release(b":1:s", decide.claim_of(4, b"holder")).by_text())
+    assert not cache.semaphore("s", 4, lease=60).acquire(blocking=False)  # 1 and 3 are spoken for
+    assert taken(b"second", 3)
+    assert taken(b"first", 1)
+
+
 def test_who_came_first_is_first(cache: Cache) -> None:
     holder, order = cache.semaphore("s", 1, lease=30), []
     holder.acquire()

@@ -177,6 +177,13 @@ def test_a_tie_goes_to_the_higher_epoch_then_to_what_is_known() -> None:
     assert agreed([same, old], old) is old
 
 
+def test_one_view_of_an_older_epoch_is_not_believed_two_that_agree_are() -> None:
+    known, old = topology(row(0, 16383, A), epoch=9), topology(row(0, 16383, B), epoch=8)
+    assert agreed([old], known) is known
+    assert agreed([old, topology(row(0, 16383, C), epoch=7)], known) is known
+    assert owner(agreed([old, topology(row(0, 16383, B), epoch=8)], known) or known, 0) == B
+
+
 def test_who_knows_no_slots_has_no_vote() -> None:
     assert agreed([topology(), topology()], None) is None
 
@@ -331,6 +338,18 @@ def test_nodes_that_came_and_went_are_not_remembered(monkeypatch: pytest.MonkeyP
         assert map.overdue(leader, now)
         assert map.promoted(leader, follower)
     assert len(map._probed) == len(map._news) == len(map._silent) == 1
+
+
+# A primary that says nothing
+
+
+def test_one_caller_at_a_time_asks_whether_a_silent_primary_has_a_successor() -> None:
+    map = ClusterMap(["redis://seed:7000"])
+    pause = 0.25
+    asked = [number / 8 for number in range(9) if map.may_probe("a", number / 8, pause)]
+    assert asked == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert map.may_probe("b", 1.0, pause)  # another shard's
+    assert not map.may_probe("a", 1.125, pause)
 
 
 # When

@@ -21,6 +21,7 @@ from cachex_client.serializers import JsonSerializer, PickleSerializer
 from django_cachex.cache import RedisCache
 from django_cachex.client import DefaultClient
 from django_cachex.pool import ConnectionFactory
+from django_cachex.registry import shared_by
 from djangocache.configs import SECRET, URL, read, refused
 
 # Servers
@@ -463,6 +464,19 @@ def test_what_ssl_cert_reqs_may_be(value: Any, meant: str) -> None:
         assert server.tls is not None
         assert server.tls.verify == meant
     assert "expected 'required'" in refused("rediss://h:1/0", {"SSL_CERT_REQS": "CERT_SOME"})
+
+
+def test_options_that_are_equal_but_of_another_type_are_different_settings() -> None:
+    """True requires a certificate; 1, which equals it, is ssl.CERT_OPTIONAL."""
+    for value, meant in ((1, "optional"), (True, "required"), (1, "optional"), (2, "required")):
+        entry = {"OPTIONS": {"ssl_cert_reqs": value}}
+        (server,) = shared_by("rediss://h:1/0", entry).config.client.servers
+        assert server.tls is not None
+        assert server.tls.verify == meant
+    (server,) = shared_by(URL, {"OPTIONS": {"DB": 1}}).config.client.servers
+    assert server.db == 1
+    with pytest.raises(ImproperlyConfigured, match="DB"):
+        shared_by(URL, {"OPTIONS": {"DB": True}})
 
 
 def test_what_is_not_said_about_tls_needs_no_tls() -> None:

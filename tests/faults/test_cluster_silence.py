@@ -18,7 +18,7 @@ from cachex_client._core.specs import spec_for
 from cachex_client._core.topology import Address, Shard, Topology
 from cachex_client.command import Command
 from cachex_client.commands import strings
-from cachex_pool import PoolOptions
+from cachex_pool import ConnectionLost, PoolOptions
 from support import load
 from support.history import History, Outcome
 from support.leaks import no_leaks
@@ -310,6 +310,70 @@ def test_a_replica_that_hangs_too_does_not_hide_the_one_that_leads(colour: str) 
         assert result == b"OK"
         assert ended <= at["promoted"] + PROMPT + 3 * pulse.worst
         assert heir.command("GET", "key") == b"value"
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_callers_that_wait_for_a_silent_primary_are_released_once_a_promotion_is_known(
+    cluster: Cluster, colour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the watcher finds nothing out: a redirect or a refresh may bring the news."""
+    # After a second of silence the connection that tasks share would release them anyway.
+    monkeypatch.setattr("cachex_pool._wire.streams.STUCK_AFTER", 3600.0)
+    key = next(cluster.keys_of_shard(1)).encode()
+    old = cluster.primary_of_shard(1)
+    (heir,) = (one for one in cluster.members(1) if one is not old)
+    increment = strings.incrby(key, 1)
+    options = attrs.evolve(PATIENT, timeout=20.0, pool=PoolOptions(min_size=2))
+    failures: list[BaseException] = []
+
+    with Proxies(cluster.servers) as fronts:
+        map = ClusterMap(fronts.urls, fronts.remap)
+        silent = fronts[old]
+        primary, replica = (Address(one.host, one.port) for one in (silent, fronts[heir]))
+
+        def fall_silent() -> None:
+            silent.drop_reply(to="INCRBY", times=1000)
+            map.overdue(primary, time.monotonic() + 3600)  # no watcher is started
+
+        def learn() -> None:
+            assert map.promoted(primary, replica)
+            map.spread()
+
+        def wait(client: ClusterClient) -> None:
+            with pytest.raises(redis.RedisError) as caught:
+                client.execute(increment)
+            failures.append(caught.value)
+
+        def in_threads() -> None:
+            client = ClusterClient([], options, map=map)
+            client.warm_up()
+            fall_silent()
+            waiting = threading.Thread(target=wait, args=(client,))
+            waiting.start()
+            eventually(lambda: silent.count("INCRBY") == 1)
+            with pytest.raises(redis.TimeoutError):
+                client.execute(increment, timeout=0.1)
+            learn()
+            waiting.join()
+            client.close()
+
+        async def in_tasks() -> None:
+            client = AsyncClusterClient([], options, map=map)
+            await client.warm_up()
+            fall_silent()
+            waiting = asyncio.create_task(client.execute(increment))
+            while silent.count("INCRBY") < 1:
+                await asyncio.sleep(0.001)
+            with pytest.raises(redis.TimeoutError):
+                await client.execute(increment, timeout=0.1)
+            learn()
+            failures.extend(await asyncio.gather(waiting, return_exceptions=True))
+            await client.aclose()
+
+        in_threads() if colour == "sync" else asyncio.run(in_tasks())
+    (failure,) = failures
+    assert isinstance(failure, ConnectionLost)  # not a deadline that passed
+    assert failure.written
 
 
 @pytest.mark.parametrize(

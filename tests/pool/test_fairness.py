@@ -152,6 +152,64 @@ def test_who_waits_is_woken_when_something_comes_free_not_by_the_clock(endpoint:
     pool.close()
 
 
+def came_back_unseen(pool: Any, connection: Any) -> None:
+    """Leave what a release leaves that was killed before it looked for waiters."""
+    connection.idle_since = monotonic()
+    pool.state.idle.append(connection)
+
+
+def lost_its_turn(pool: Any, connection: Any) -> None:
+    """Leave what a release leaves that was killed with the next waiter in its hands."""
+    pool.state.waiting.popitem(last=False)
+    pool.release(connection)
+
+
+CUT_SHORT = pytest.mark.parametrize("cut_short", [came_back_unseen, lost_its_turn])
+
+
+@CUT_SHORT
+def test_a_waiting_thread_finds_the_connection_of_a_release_that_was_cut_short(
+    endpoint: Endpoint, cut_short: Callable[[Any, Any], None]
+) -> None:
+    pool = Pool(endpoint, PoolOptions(max_size=1))
+    held = pool.acquire(monotonic() + 5)
+    got: list[Any] = []
+
+    def wait(_: int) -> None:
+        try:
+            got.append(pool.acquire(monotonic() + 20))
+        except PoolTimeout as error:
+            got.append(error)
+
+    (thread,) = in_threads(1, wait)
+    eventually(lambda: pool.stats().waiting == 1)
+    cut_short(pool, held)
+    thread.join()
+    assert got == [held]
+    pool.release(held)
+    pool.close()
+
+
+@CUT_SHORT
+def test_a_waiting_task_finds_the_connection_of_a_release_that_was_cut_short(
+    endpoint: Endpoint, cut_short: Callable[[Any, Any], None], run: Any
+) -> None:
+    async def main() -> None:
+        pool = AsyncPool(endpoint, PoolOptions(max_size=1))
+        held = await pool.acquire(monotonic() + 5)
+        waiting = asyncio.create_task(pool.acquire(monotonic() + 20))
+        while not pool.stats().waiting:
+            await asyncio.sleep(0)
+        cut_short(pool, held)
+        try:
+            assert await waiting is held
+        finally:
+            pool.release(held)
+            await pool.aclose()
+
+    run(main(), timeout=60)
+
+
 @pytest.mark.timing
 def test_each_waits_as_long_as_he_said(endpoint: Endpoint) -> None:
     pool = Pool(endpoint, PoolOptions(max_size=1))
