@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ from cachex_pool import (
     ConfigurationError,
     ConnectFailed,
     Endpoint,
+    Pool,
+    pack,
     parse_url,
 )
 from cachex_pool._core.minimal import (
@@ -58,6 +62,19 @@ def said(proxy: Proxy) -> list[list[bytes]]:
     for number, words in proxy.commands:
         names[number].append(words[0])
     return list(names.values())
+
+
+def test_all_who_connect_at_once_are_served(proxy: Proxy) -> None:
+    def one(_: int) -> bytes:
+        together.wait(10)
+        reply: bytes = pool.call(pack(("ECHO", "a")), monotonic() + 20)
+        return reply
+
+    pool, together = Pool(at(proxy)), threading.Barrier(8)
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(one, range(8))) == [b"a"] * 8
+    assert sum(b"ECHO" in names for names in said(proxy)) == pool.stats().opened
+    pool.close()
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
@@ -166,15 +183,35 @@ def test_the_full_handshake_is_tried_again_less_and_less_often() -> None:
 
 def test_the_minimal_handshake_is_not_tried_for_each_dial_at_a_server_that_is_gone() -> None:
     known = MinimalHandshakes()
-    assert known.worth_a_try("a", 5.0)
+
+    def may_try(now: float) -> bool | None:
+        may = known.may_try("a", now, now + 60.0)
+        known.tried("a")
+        return may
+
+    assert may_try(5.0)
     known.hung_up("a", 5.0)
-    assert not known.worth_a_try("a", 5.0 + IN_VAIN / 2)
-    assert known.worth_a_try("a", 5.0 + IN_VAIN)
+    assert may_try(5.0 + IN_VAIN / 2) is False
+    assert may_try(5.0 + IN_VAIN)
     known.hung_up("a", 9.0)
     known.worked("a", 9.0)
-    assert known.worth_a_try("a", 9.0)
+    assert may_try(9.0)
     known.hung_up("a", 9.0)  # another server by now
     assert not known.wanted("a", 9.0)
+
+
+def test_one_caller_at_a_time_tries_the_minimal_handshake_for_all_of_them() -> None:
+    known = MinimalHandshakes()
+    assert known.may_try("a", 5.0, 8.0)
+    assert known.may_try("a", 6.0, 9.0) is None
+    assert known.may_try("b", 6.0, 9.0)
+    assert known.may_try("a", 8.0, 11.0)  # the first has had its time
+    known.worked("a", 8.5)
+    known.tried("a")
+    assert known.may_try("a", 8.6, 11.0)
+    assert known.may_try("a", 8.6, 12.0)
+    known.hung_up("a", 8.7)
+    assert known.may_try("a", 8.8, 12.0) is False
 
 
 def test_not_all_servers_there_ever_were_are_remembered() -> None:

@@ -26,15 +26,33 @@ class MinimalHandshakes:
     def __init__(self) -> None:
         self._until: dict[Hashable, tuple[float, float]] = {}
         self._in_vain: dict[Hashable, float] = {}
+        self._tried_until: dict[Hashable, float] = {}
 
     def wanted(self, server: Hashable, now: float) -> bool:
         """Tell whether a server gets the minimal handshake at once."""
         found = self._until.get(server)
         return found is not None and now < found[0]
 
-    def worth_a_try(self, server: Hashable, now: float) -> bool:
-        """Tell whether the minimal handshake may work after a hang-up on the full one."""
-        return now >= self._in_vain.get(server, now)
+    def may_try(self, server: Hashable, now: float, until: float) -> bool | None:
+        """
+        Say whether the minimal handshake may work after a hang-up on the full one.
+
+        None while another caller finds that out. Who is told to try has until `until`, and calls
+        `tried` after `worked` or `hung_up`.
+        """
+        if now < self._in_vain.get(server, now):
+            return False
+        if self.wanted(server, now):
+            return True
+        others = self._tried_until.setdefault(server, until)
+        if others is not until and now < others:
+            return None
+        self._tried_until[server] = until
+        return True
+
+    def tried(self, server: Hashable) -> None:
+        """Let others try, or use what was found out."""
+        self._tried_until.pop(server, None)
 
     def worked(self, server: Hashable, now: float) -> None:
         """Note that the minimal handshake worked right after a hang-up on the full one."""

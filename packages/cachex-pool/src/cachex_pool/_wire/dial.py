@@ -2,12 +2,14 @@
 
 import encodings.idna  # noqa: F401  first used in getaddrinfo, where a signal may break it for good
 import socket
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic
 from typing import Any
 
 from cachex_pool._wire.protocol import (
+    UNTIL_TRIED,
     Handshake,
     greeted_minimally,
     handshakes,
@@ -79,19 +81,27 @@ def dial(
     try:
         connection = once(minimal=False)
     except ConnectFailed as error:
-        if not error.hung_up or not handshakes.worth_a_try(server, monotonic()):
+        if not error.hung_up:
+            raise
+        while (may_try := handshakes.may_try(server, monotonic(), deadline)) is None:
+            if monotonic() >= deadline:
+                raise
+            time.sleep(UNTIL_TRIED)
+        if not may_try:
             raise
     else:
         handshakes.greeted(server)
         return connection
     try:
         connection = once(minimal=True)
+        greeted_minimally(endpoint, monotonic())
     except ConnectFailed as error:
         if not error.hung_up:
             raise
         handshakes.hung_up(server, monotonic())
         raise hung_up_again(endpoint, error) from error.__cause__
-    greeted_minimally(endpoint, monotonic())
+    finally:
+        handshakes.tried(server)
     return connection
 
 

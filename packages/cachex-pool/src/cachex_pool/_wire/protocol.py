@@ -220,6 +220,8 @@ log = logger("cachex_pool")
 
 handshakes = MinimalHandshakes()
 """Which servers hang up on the full handshake, as far as this process knows."""
+UNTIL_TRIED = 0.002
+"""Seconds between two looks whether another caller has found that out."""
 
 
 def greeted_minimally(endpoint: Endpoint, now: float) -> None:

@@ -26,6 +26,7 @@ from cachex_pool._wire.protocol import (
     MAX_REPLY,
     NOT_READY,
     OVERDUE_AFTER,
+    UNTIL_TRIED,
     Handshake,
     Push,
     greeted_minimally,
@@ -465,19 +466,27 @@ async def async_dial(
     try:
         connection = await once(minimal=False)
     except ConnectFailed as error:
-        if not error.hung_up or not handshakes.worth_a_try(server, monotonic()):
+        if not error.hung_up:
+            raise
+        while (may_try := handshakes.may_try(server, monotonic(), deadline)) is None:
+            if monotonic() >= deadline:
+                raise
+            await asyncio.sleep(UNTIL_TRIED)
+        if not may_try:
             raise
     else:
         handshakes.greeted(server)
         return connection
     try:
         connection = await once(minimal=True)
+        greeted_minimally(endpoint, monotonic())
     except ConnectFailed as error:
         if not error.hung_up:
             raise
         handshakes.hung_up(server, monotonic())
         raise hung_up_again(endpoint, error) from error.__cause__
-    greeted_minimally(endpoint, monotonic())
+    finally:
+        handshakes.tried(server)
     return connection
 
 
