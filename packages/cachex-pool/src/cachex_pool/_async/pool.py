@@ -384,10 +384,7 @@ class AsyncPool(AsyncMembers):
         try:
             return await async_outlive(dial, self.release, deadline - monotonic())
         except OutOfTime:
-            waited = monotonic() - started
-            raise ConnectTimeout(
-                self.endpoint.name, f"not connected within {waited:.3f} s"
-            ) from None
+            raise self.not_connected(monotonic() - started) from None
 
     async def _probe(self, permit: Permit, deadline: float) -> Any:
         """
@@ -404,9 +401,8 @@ class AsyncPool(AsyncMembers):
         try:
             return await async_in_background(dial, self.release, min(patience, left))
         except OutOfTime:
-            if left < patience:
-                reason = f"not connected within {left:.3f} s"
-                raise ConnectTimeout(self.endpoint.name, reason) from None
+            if left < patience or self.asks_provider:
+                raise self.not_connected(min(patience, left)) from None
             self._silent_again(patience)
             raise self.unavailable(monotonic()) from None
 

@@ -63,6 +63,7 @@ class Connection:
         "_recv",
         "_send",
         "_sock",
+        "asks_provider",
         "busy",
         "expires_at",
         "generation",
@@ -97,6 +98,7 @@ class Connection:
         self.idle_since = self.lent_at = monotonic()
         self.expires_at = float("inf")
         self.owner: str | None = None
+        self.asks_provider = False
         self.on_overdue: Callable[[], None] | None = None
         self._set_up()
 
