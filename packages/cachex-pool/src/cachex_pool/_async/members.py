@@ -391,7 +391,14 @@ class AsyncMembers:
             connection.lent_at = monotonic()
 
     def _note_return(self, connection: AsyncConnection, now: float) -> None:
-        connection.owner = None
+        holder, connection.owner = connection.owner, None
+        if self.options.leak_after is not None and holder not in (None, async_owner()):
+            by, server = async_owner(), self.endpoint.name
+            log.warning(
+                f"a connection to {server}, acquired by {holder}, was released by {by}",
+                server=server,
+                owner=holder,
+            )
         since, connection.lent_at = connection.lent_at, 0.0
         if since:  # not if it was lent before anybody watched
             tell(self.observers, "released", self.endpoint, used=now - since)
