@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
+import time
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +15,7 @@ import redis
 from redis.credentials import CredentialProvider
 
 from cachex_pool import (
+    AsyncMultiplexer,
     AsyncPool,
     AuthenticationFailed,
     BreakerOptions,
@@ -22,6 +25,7 @@ from cachex_pool import (
     HandshakeRefused,
     PoolOptions,
 )
+from cachex_pool._wire.credentials import THREAD
 from cachex_pool._wire.dial import REMEMBERED, _answering, answering, remember
 from cachex_pool._wire.protocol import PASSING
 from support.proxy import Proxy
@@ -304,6 +308,168 @@ def test_a_provider_that_hangs_keeps_no_place_in_the_pool(
         await pool.aclose()
 
     run(main())
+
+
+class Blocking(CredentialProvider):
+    """A provider without a coroutine, that blocks whoever calls it until it is let go."""
+
+    def __init__(self) -> None:
+        self.free = threading.Event()
+        self.threads: list[str] = []
+
+    def get_credentials(self) -> tuple[str, str]:
+        self.threads.append(threading.current_thread().name)
+        assert self.free.wait(60)
+        return ("me", "token")
+
+
+@pytest.fixture
+def blocking() -> Iterator[Blocking]:
+    provider = Blocking()
+    yield provider
+    provider.free.set()
+    eventually(lambda: not [one for one in threading.enumerate() if one.name == THREAD])
+
+
+@pytest.mark.parametrize("kind", ["function", "provider"])
+@pytest.mark.parametrize("caller", [AsyncPool, AsyncMultiplexer])
+def test_the_event_loop_goes_on_while_a_provider_blocks(
+    standalone: Standalone, say: Any, run: Any, blocking: Blocking, kind: str, caller: Any
+) -> None:
+    standalone.command("ACL", "SETUSER", "me", "on", ">token", "~*", "+@all")
+    given = blocking if kind == "provider" else blocking.get_credentials
+
+    async def main() -> None:
+        pool = caller(at(standalone, credentials=given), PoolOptions(connect_timeout=30))
+        call = asyncio.create_task(pool.call(say("PING"), say.soon(30)))
+        while not blocking.threads:  # the loop would not come back here if it were held up
+            await asyncio.sleep(0)
+        assert not call.done()
+        blocking.free.set()
+        assert await call == b"PONG"
+        await pool.aclose()
+
+    run(main())
+    assert blocking.threads == [THREAD]
+
+
+@pytest.mark.parametrize("caller", [AsyncPool, AsyncMultiplexer])
+def test_a_caller_who_leaves_earlier_is_told_what_was_waited_for(
+    standalone: Standalone, say: Any, run: Any, blocking: Blocking, caller: Any
+) -> None:
+    async def main() -> None:
+        pool = caller(at(standalone, credentials=blocking), PoolOptions(connect_timeout=30))
+        with pytest.raises(ConnectTimeout, match=r"not connected.*no credentials.*provider"):
+            await pool.call(say("PING"), say.soon(0.1))
+        await pool.aclose()
+
+    run(main())
+
+
+def test_a_provider_that_hangs_is_asked_in_one_thread_at_a_time(
+    standalone: Standalone, say: Any, run: Any, blocking: Blocking
+) -> None:
+    standalone.command("ACL", "SETUSER", "me", "on", ">token", "~*", "+@all")
+
+    async def main() -> None:
+        options = PoolOptions(connect_timeout=0.1, backoff=0.001, max_backoff=0.001)
+        pool = AsyncPool(at(standalone, credentials=blocking), options)
+        for _ in range(6):
+            with pytest.raises(ConnectTimeout, match=r"the provider took more than 0\.\d"):
+                await pool.call(say("PING"), say.soon())
+            await asyncio.sleep(0.01)  # the pause after a failed dial
+        assert len(blocking.threads) == 1
+        assert pool.stats().breaker == "closed"
+        blocking.free.set()
+        async with asyncio.timeout(30):
+            while THREAD in [one.name for one in threading.enumerate()]:
+                await asyncio.sleep(0.01)
+        assert await pool.call(say("PING"), say.soon()) == b"PONG"
+        await pool.aclose()
+
+    run(main())
+
+
+class Late(CredentialProvider):
+    """A provider that takes 0.3 s."""
+
+    def get_credentials(self) -> tuple[str, str]:
+        time.sleep(0.3)
+        return ("me", "token")
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        await asyncio.sleep(0.3)
+        return ("me", "token")
+
+
+def test_a_provider_that_takes_too_long_is_named_and_the_server_is_not_blamed(
+    make_pool: Any, standalone: Standalone, say: Any
+) -> None:
+    options = PoolOptions(connect_timeout=0.2, backoff=0.001, max_backoff=0.001)
+    pool = make_pool(at(standalone, credentials=Late()), options)
+    for _ in range(BreakerOptions().failures + 1):
+        with pytest.raises(ConnectTimeout, match=r"the provider took more than 0\.\d") as caught:
+            pool.call(say("PING"), say.soon())
+        assert not caught.value.server_at_fault
+        time.sleep(0.01)  # the pause after a failed dial
+    assert pool.stats().breaker == "closed"
+
+
+def test_a_provider_that_leaves_no_time_for_the_handshake_is_named(
+    make_pool: Any, standalone: Standalone, say: Any
+) -> None:
+    def slow() -> tuple[str, str]:
+        time.sleep(0.47)
+        return ("me", "token")
+
+    with Proxy(standalone) as front:
+        front.half_open()
+        pool = make_pool(at(front, credentials=slow), PoolOptions(connect_timeout=0.5))
+        with pytest.raises(ConnectTimeout, match="the provider took more than") as caught:
+            pool.call(say("PING"), say.soon())
+        assert not caught.value.server_at_fault
+
+
+def test_a_provider_that_fails_often_opens_no_breaker(
+    make_pool: Any, standalone: Standalone, say: Any
+) -> None:
+    options = PoolOptions(connect_timeout=10, backoff=0.001, max_backoff=0.001)
+    pool = make_pool(at(standalone, credentials=_broken), options)
+    for _ in range(BreakerOptions().failures + 1):
+        with pytest.raises(ConnectFailed, match="the vault is sealed"):
+            pool.call(say("PING"), say.soon())
+        time.sleep(0.01)  # the pause after a failed dial
+    assert pool.stats().breaker == "closed"
+
+
+def _exhausted() -> Any:
+    return next(iter(()))
+
+
+def _exits() -> Any:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize("provider", [_exhausted, _exits])
+def test_whatever_a_provider_raises_in_its_thread_the_event_loop_goes_on(
+    standalone: Standalone, say: Any, run: Any, provider: Any
+) -> None:
+    async def main() -> None:
+        pool = AsyncPool(at(standalone, credentials=provider), PoolOptions(connect_timeout=30))
+        with pytest.raises(ConnectFailed, match="no credentials"):
+            await pool.call(say("PING"), say.soon(30))
+        await pool.aclose()
+
+    run(main())
+
+
+@pytest.mark.parametrize("caller", [AsyncPool, AsyncMultiplexer])
+def test_without_an_event_loop_of_asyncio_the_error_says_so(
+    endpoint: Endpoint, say: Any, caller: Any
+) -> None:
+    call = caller(endpoint).call(say("PING"), say.soon())
+    with pytest.raises(RuntimeError, match=r"asyncio.*trio is not supported"):
+        call.send(None)  # as trio would, or anybody
 
 
 def test_the_database_is_selected_on_every_connection(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 import redis
 
 from cachex_pool import (
+    AsyncPool,
     ConnectionLost,
     DeadlineExceeded,
     Endpoint,
@@ -161,6 +163,70 @@ def test_giving_back_twice_does_not_lend_twice(make_pool: Any, endpoint: Endpoin
     pool.release(connection)
     pool.release(connection)
     assert pool.acquire(monotonic() + 5) != pool.acquire(monotonic() + 5)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_block_that_gave_its_connection_back_does_not_take_it_from_its_new_holder(
+    endpoint: Endpoint, say: Any, fails: bool
+) -> None:
+    pool = Pool(endpoint)
+    with contextlib.suppress(ValueError), pool.connection(say.soon()) as connection:
+        pool.release(connection)
+        held = pool.acquire(say.soon())
+        assert held is connection
+        if fails:
+            raise ValueError
+    other = pool.acquire(say.soon())
+    assert other is not held
+    assert held.call(say("PING"), say.soon()) == b"PONG"
+    for one in (held, other):
+        pool.release(one)
+    pool.close()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_block_of_a_task_does_not_take_it_from_its_new_holder_either(
+    endpoint: Endpoint, say: Any, run: Any, fails: bool
+) -> None:
+    async def main() -> None:
+        pool = AsyncPool(endpoint)
+        with contextlib.suppress(ValueError):
+            async with pool.connection(say.soon()) as connection:
+                pool.release(connection)
+                held = await pool.acquire(say.soon())
+                assert held is connection
+                if fails:
+                    raise ValueError
+        other = await pool.acquire(say.soon())
+        assert other is not held
+        assert await held.call(say("PING"), say.soon()) == b"PONG"
+        for one in (held, other):
+            pool.release(one)
+        await pool.aclose()
+
+    run(main())
+
+
+def test_a_thread_gets_no_reply_of_another_that_uses_the_same_connection(
+    endpoint: Endpoint, say: Any
+) -> None:
+    pool = Pool(endpoint)
+    held = pool.acquire(say.soon())
+    replies: list[Any] = []
+    thread = threading.Thread(
+        target=lambda: replies.append(held.call(say("BLPOP", "queue", 30), say.soon(30)))
+    )
+    thread.start()
+    eventually(lambda: held.busy)
+    for use in (held.call, lambda data, until: held.exchange(data, 1, until)):
+        with pytest.raises(ConnectionLost, match="an exchange is under way") as caught:
+            use(say("GET", "a"), say.soon())
+        assert not caught.value.written
+    assert pool.call(say("RPUSH", "queue", "x"), say.soon()) == 1
+    thread.join(30)
+    assert replies == [[b"queue", b"x"]]
+    pool.release(held)
+    pool.close()
 
 
 @pytest.mark.parametrize("end", ["discard", "abandon"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import time
 import weakref
 from time import monotonic
@@ -16,6 +17,7 @@ import redis.asyncio
 
 from cachex_pool import (
     AsyncMultiplexer,
+    AsyncPool,
     DeadlineExceeded,
     Endpoint,
     Pool,
@@ -138,6 +140,40 @@ def test_one_who_keeps_a_connection_too_long_is_named_once(
     assert told[0]["owner"] == ("MainThread" if make_pool.colour == "sync" else told[0]["owner"])
     assert told[0]["lent_for"] >= 0.02
     assert sum("connection leaked" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_thread_that_gives_back_what_another_has_acquired_is_reported(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = Pool(endpoint, PoolOptions(leak_after=60))
+    connection = pool.acquire(monotonic() + 5)
+    pool.release(connection)
+    assert pool.acquire(monotonic() + 5) is connection
+    thread = threading.Thread(target=pool.release, args=(connection,), name="the other")
+    thread.start()
+    thread.join()
+    said = [one for one in caplog.records if "was released by the other" in one.getMessage()]
+    assert len(said) == 1
+    assert "acquired by MainThread" in said[0].getMessage()
+    pool.close()
+
+
+def test_a_task_that_gives_back_what_another_has_acquired_is_reported(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture, run: Any
+) -> None:
+    async def main() -> None:
+        pool = AsyncPool(endpoint, PoolOptions(leak_after=60))
+        connection = await pool.acquire(monotonic() + 5)
+
+        async def release() -> None:
+            pool.release(connection)
+
+        await asyncio.create_task(release(), name="the other")
+        await pool.aclose()
+
+    run(main())
+    said = [one for one in caplog.records if "was released by the other" in one.getMessage()]
+    assert len(said) == 1
 
 
 def test_who_keeps_the_last_connection_is_named_while_others_wait_for_it(

@@ -30,6 +30,7 @@ LONGEST = 3600.0
 """Seconds that the thread of the timers sleeps at most."""
 TIMERS = "cachex-pool timers"
 """The name of that thread."""
+NO_LOOP = "no running event loop of asyncio: this needs one (trio is not supported)"
 SLICE = 0.05
 """Seconds after which who waits looks again for what came free unnoticed."""
 
@@ -113,6 +114,14 @@ def outlive(work: Callable[[], T], rescue: Callable[[T], None], seconds: float) 
     return work()
 
 
+def event_loop() -> asyncio.AbstractEventLoop:
+    """Return the running event loop; RuntimeError without one, as under trio."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(NO_LOOP) from None
+
+
 async def async_outlive(
     work: Callable[[], Coroutine[Any, Any, T]], rescue: Callable[[T], None], seconds: float
 ) -> T:
@@ -122,7 +131,7 @@ async def async_outlive(
     Its result then goes to `rescue`. OutOfTime after `seconds`. The context is an empty one: what
     is made here, connections for instance, keeps its context for as long as it lives.
     """
-    task = asyncio.get_running_loop().create_task(work(), context=contextvars.Context())
+    task = event_loop().create_task(work(), context=contextvars.Context())
     try:
         done = await _done_within(task, seconds)
     except BaseException:
@@ -210,7 +219,7 @@ class AsyncOnce:
         """
         task = self._task
         if task is None or task.done():
-            loop, context = asyncio.get_running_loop(), contextvars.Context()
+            loop, context = event_loop(), contextvars.Context()
             task = self._task = loop.create_task(work(), context=context)
             task.add_done_callback(_look)
         if not await _done_within(task, seconds):

@@ -152,9 +152,16 @@ class Endpoint:
             return None
         return self.username, self.password or ""  # ACL knows users without a password
 
+    @property
+    def asks_natively(self) -> bool:
+        """Whether the provider has a coroutine of its own; redis-py's would call and block."""
+        inherited = CredentialProvider.get_credentials_async
+        kind = type(self.credentials)
+        return getattr(kind, "get_credentials_async", inherited) is not inherited
+
     async def async_login(self) -> tuple[str | None, str] | None:
-        """Do as `login`, through `get_credentials_async` where the provider has it."""
-        if isinstance(self.credentials, CredentialProvider):
+        """Do as `login`, through `get_credentials_async` if that is the provider's own."""
+        if isinstance(self.credentials, CredentialProvider) and self.asks_natively:
             return _as_login(await self.credentials.get_credentials_async())
         return self.login()
 

@@ -91,9 +91,12 @@ class ConnectFailed(PoolError, redis_errors.ConnectionError):
     No connection could be opened; the cause is chained.
 
     `hung_up`: the server ended the connection during the handshake, and did not say why.
+    `server_at_fault`: False if the credential provider failed or was late; that does not count
+    against the node.
     """
 
     hung_up = False
+    server_at_fault = True
 
     def __init__(self, name: str, cause: object, detail: str = "") -> None:
         super().__init__(f"cannot connect to {name}: {cause}{detail}")

@@ -9,7 +9,7 @@ from cachex_pool._async.pool import AsyncPool
 from cachex_pool._concurrency import AsyncOnce, OutOfTime, async_later, monotonic
 from cachex_pool._wire import AsyncConnection
 from cachex_pool.endpoint import Endpoint
-from cachex_pool.errors import ConnectTimeout, PoolClosed, PoolTimeout
+from cachex_pool.errors import PoolClosed, PoolTimeout
 from cachex_pool.forks import register, run_after_fork, same_process
 from cachex_pool.observer import PoolObserver
 from cachex_pool.options import PoolOptions
@@ -144,7 +144,7 @@ class AsyncMultiplexer:
         if stats.size >= stats.max_size:
             self.pool.waited_in_vain(waited)
             return PoolTimeout(self.endpoint.name, waited, stats)
-        return ConnectTimeout(self.endpoint.name, f"not connected within {waited:.3f} s")
+        return self.pool.not_connected(waited)
 
     async def _borrow(self, deadline: float) -> AsyncConnection:
         old, self._shared = self._shared, None

@@ -8,6 +8,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from cachex_pool.forks import register, run_after_fork, same_process
 
+NO_LOOP = "no running event loop of asyncio: this needs one (trio is not supported)"
+
 _inherited: list[Any] = []
 
 
@@ -71,7 +73,10 @@ class AsyncLinked(Generic[C]):
 
     @property
     def _links_here(self) -> C:
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(NO_LOOP) from None
         which, links = self._latest
         if which() is loop:
             return links  # type: ignore[no-any-return]

@@ -25,6 +25,7 @@ from cachex_pool.errors import (
     ConfigurationError,
     ConnectFailed,
     ConnectionLost,
+    ConnectTimeout,
     HandshakeRefused,
     NodeUnavailable,
     PoolClosed,
@@ -195,10 +196,11 @@ class AsyncMembers:
             now = monotonic()
             hurried = until < cap and until - started < TOO_SHORT
             ours = hurried or isinstance(error, ConfigurationError)
+            blame = not reached and getattr(error, "server_at_fault", True)
             if isinstance(error, PoolError) and not ours:
                 with self._lock:
                     state.dial_failed(permit, copy(error), now, random())
-                self._dial_failed(error, now, now - started, blame=not reached)
+                self._dial_failed(error, now, now - started, blame=blame)
             else:
                 with self._lock:
                     state.surrender(permit, now)
@@ -221,6 +223,18 @@ class AsyncMembers:
         self._succeeded()
         tell(self.observers, "opened", self.endpoint, took=now - started)
         return connection
+
+    @property
+    def asks_provider(self) -> bool:
+        """Whether a connection that is being opened waits for the credential provider."""
+        return any(one.asks_provider for one in self._under_way.copy())
+
+    def not_connected(self, seconds: float) -> ConnectTimeout:
+        """Return the error for a caller whose time is over before a connection is there."""
+        reason = f"not connected within {seconds:.3f} s"
+        if self.asks_provider:
+            reason += ": no credentials yet, the provider has not answered"
+        return ConnectTimeout(self.endpoint.name, reason)
 
     async def _vet(
         self,
@@ -256,6 +270,7 @@ class AsyncMembers:
         """Say to one who waited for it why the dial failed; each gets an exception of his own."""
         kind = type(error) if isinstance(error, ConnectFailed) else ConnectFailed
         fresh = kind(self.endpoint.name, str(error).removeprefix(_CANNOT.format(self.endpoint)))
+        fresh.server_at_fault = getattr(error, "server_at_fault", True)
         fresh.__cause__ = error
         return fresh
 
@@ -376,7 +391,14 @@ class AsyncMembers:
             connection.lent_at = monotonic()
 
     def _note_return(self, connection: AsyncConnection, now: float) -> None:
-        connection.owner = None
+        holder, connection.owner = connection.owner, None
+        if self.options.leak_after is not None and holder not in (None, async_owner()):
+            by, server = async_owner(), self.endpoint.name
+            log.warning(
+                f"a connection to {server}, acquired by {holder}, was released by {by}",
+                server=server,
+                owner=holder,
+            )
         since, connection.lent_at = connection.lent_at, 0.0
         if since:  # not if it was lent before anybody watched
             tell(self.observers, "released", self.endpoint, used=now - since)

@@ -129,14 +129,17 @@ class AsyncPool(AsyncMembers):
     async def connection(self, deadline: float) -> AsyncIterator[AsyncConnection]:
         """Borrow a connection for a block; it is closed instead of kept if the block raises."""
         connection = await self.acquire(deadline)
+        uses = connection.uses
         connection.on_overdue = None  # what is borrowed may wait: for a message, a list's next item
         try:
             yield connection
         except BaseException as error:
-            self.abandon(connection, error)
+            if connection.uses == uses:
+                self.abandon(connection, error)
             raise
-        connection.on_overdue = self.on_overdue
-        self.release(connection)
+        if connection.uses == uses:  # else the block gave it back, and somebody else has it
+            connection.on_overdue = self.on_overdue
+            self.release(connection)
 
     # -- borrowing
 
@@ -203,8 +206,11 @@ class AsyncPool(AsyncMembers):
         """
         Give a connection back; one that is busy, old or of a past generation is closed.
 
-        To give one back after it was closed, or twice in a row, changes nothing. As soon as
-        somebody else has it, it is theirs: prefer `connection()`, which gives back once.
+        Give back once: after that the connection is not the caller's any more. To do it again, or
+        after it was closed, changes nothing as long as nobody else has got it; later on it
+        takes it from its new holder, who then shares it with the next one. `connection()` never
+        does that. With `leak_after`, a connection that comes from another thread or task than
+        acquired it is reported.
         """
         if connection.idle_since != LENT:
             return
@@ -384,10 +390,7 @@ class AsyncPool(AsyncMembers):
         try:
             return await async_outlive(dial, self.release, deadline - monotonic())
         except OutOfTime:
-            waited = monotonic() - started
-            raise ConnectTimeout(
-                self.endpoint.name, f"not connected within {waited:.3f} s"
-            ) from None
+            raise self.not_connected(monotonic() - started) from None
 
     async def _probe(self, permit: Permit, deadline: float) -> Any:
         """
@@ -404,9 +407,8 @@ class AsyncPool(AsyncMembers):
         try:
             return await async_in_background(dial, self.release, min(patience, left))
         except OutOfTime:
-            if left < patience:
-                reason = f"not connected within {left:.3f} s"
-                raise ConnectTimeout(self.endpoint.name, reason) from None
+            if left < patience or self.asks_provider:
+                raise self.not_connected(min(patience, left)) from None
             self._silent_again(patience)
             raise self.unavailable(monotonic()) from None
 

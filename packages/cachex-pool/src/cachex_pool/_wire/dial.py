@@ -9,11 +9,13 @@ from time import monotonic
 from typing import Any
 
 from cachex_pool._wire.protocol import (
+    ENOUGH_FOR_HANDSHAKE,
     UNTIL_TRIED,
     Handshake,
     greeted_minimally,
     handshakes,
     hung_up_again,
+    late_credentials,
     no_credentials,
     not_greeted,
 )
@@ -220,6 +222,7 @@ def _left(deadline: float) -> float:
 
 
 def _login(endpoint: Endpoint) -> tuple[str | None, str] | None:
+    """Return user name and password; a provider is called in this thread and not cut short."""
     if endpoint.credentials is None:
         return endpoint.login()
     try:
@@ -235,7 +238,13 @@ def _shake_hands(
     questions: Sequence[tuple[str, ...]],
     minimal: bool,
 ) -> None:
+    started = monotonic()
+    connection.asks_provider = endpoint.credentials is not None
     handshake = Handshake(endpoint, _login(endpoint), questions, minimal)
+    connection.asks_provider = False
+    asked = monotonic()
+    if endpoint.credentials is not None and asked >= deadline:
+        raise late_credentials(endpoint, asked - started)
     commands = handshake.first()
     protocol = handshake.protocol
     try:
@@ -245,6 +254,10 @@ def _shake_hands(
             replies = connection.exchange(handshake.packed(commands), len(commands), deadline)
     except ConnectionLost as error:
         handshake.check(commands, list(error.replies))  # "max number of clients", then the end
+        raise
+    except DeadlineExceeded as error:
+        if endpoint.credentials is not None and deadline - asked < ENOUGH_FOR_HANDSHAKE:
+            raise late_credentials(endpoint, asked - started) from error
         raise
     connection.server = handshake.check(commands, replies)
     connection.protocol = protocol

@@ -13,6 +13,7 @@ from cachex_pool.errors import (
     AuthenticationFailed,
     ConnectFailed,
     ConnectionLost,
+    ConnectTimeout,
     HandshakeRefused,
     PoolError,
     reply_error,
@@ -25,6 +26,8 @@ Push = hiredis.PushNotification
 
 MAX_REPLY = 1 << 30
 """Bytes one reply may have; the server's own limit for a string is half of that."""
+ENOUGH_FOR_HANDSHAKE = 0.05
+"""Seconds: if a credential provider leaves less, a server that is late has not failed."""
 OVERDUE_AFTER = 0.5
 """Seconds without a byte of a reply after which a connection calls its `on_overdue`, repeatedly."""
 
@@ -251,8 +254,21 @@ def hung_up_again(endpoint: Endpoint, error: ConnectFailed) -> ConnectFailed:
 
 
 def no_credentials(endpoint: Endpoint, error: Exception) -> ConnectFailed:
-    """Say that who was to give user name and password did not."""
-    return ConnectFailed(endpoint.name, f"no credentials: {type(error).__name__}: {error}")
+    """Say that the credential provider failed."""
+    failure = ConnectFailed(
+        endpoint.name, f"no credentials: the provider raised {type(error).__name__}: {error}"
+    )
+    failure.server_at_fault = False
+    return failure
+
+
+def late_credentials(endpoint: Endpoint, seconds: float) -> ConnectTimeout:
+    """Say that the credential provider took longer than there was time to connect."""
+    failure = ConnectTimeout(
+        endpoint.name, f"no credentials: the provider took more than {seconds:.3f} s"
+    )
+    failure.server_at_fault = False
+    return failure
 
 
 def _text(value: Any) -> Any:

@@ -19,10 +19,12 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
+from cachex_pool._wire.credentials import async_login
 from cachex_pool._wire.dial import answering, peer_of, remember, set_options
 from cachex_pool._wire.lengths import AGGREGATES, Lengths
 from cachex_pool._wire.protocol import (
     BROKEN,
+    ENOUGH_FOR_HANDSHAKE,
     MAX_REPLY,
     NOT_READY,
     OVERDUE_AFTER,
@@ -32,8 +34,8 @@ from cachex_pool._wire.protocol import (
     greeted_minimally,
     handshakes,
     hung_up_again,
+    late_credentials,
     new_reader,
-    no_credentials,
     not_greeted,
     screen,
 )
@@ -108,6 +110,7 @@ class AsyncConnection(asyncio.Protocol):
         self.idle_since = self.lent_at = self.quiet_since
         self.expires_at = _NEVER
         self.owner: str | None = None
+        self.asks_provider = False
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"{len(self._pending)} pending"
@@ -591,20 +594,6 @@ async def _open_at(
     return transport
 
 
-async def _login(endpoint: Endpoint, deadline: float) -> tuple[str | None, str] | None:
-    if endpoint.credentials is None:
-        return endpoint.login()
-    try:
-        async with asyncio.timeout(deadline - monotonic()):
-            return await endpoint.async_login()
-    except TimeoutError as error:
-        if monotonic() < deadline:
-            raise no_credentials(endpoint, error) from error
-        raise ConnectTimeout(endpoint.name, "no credentials before the deadline") from error
-    except Exception as error:
-        raise no_credentials(endpoint, error) from error
-
-
 async def _shake_hands(
     connection: AsyncConnection,
     endpoint: Endpoint,
@@ -612,7 +601,11 @@ async def _shake_hands(
     questions: Sequence[tuple[str, ...]],
     minimal: bool,
 ) -> None:
-    handshake = Handshake(endpoint, await _login(endpoint, deadline), questions, minimal)
+    started = monotonic()
+    connection.asks_provider = endpoint.credentials is not None
+    handshake = Handshake(endpoint, await async_login(endpoint, deadline), questions, minimal)
+    connection.asks_provider = False
+    asked = monotonic()
     commands = handshake.first()
     protocol = handshake.protocol
     try:
@@ -622,6 +615,10 @@ async def _shake_hands(
             replies = await connection.exchange(handshake.packed(commands), len(commands), deadline)
     except ConnectionLost as error:
         handshake.check(commands, list(error.replies))  # "max number of clients", then the end
+        raise
+    except DeadlineExceeded as error:
+        if endpoint.credentials is not None and deadline - asked < ENOUGH_FOR_HANDSHAKE:
+            raise late_credentials(endpoint, asked - started) from error
         raise
     connection.server = handshake.check(commands, replies)
     connection.protocol = protocol

@@ -41,6 +41,7 @@ RECORD = 16384
 _DAY = 86400.0
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _EOF = "closed by the server"
+_IN_USE = "an exchange is under way on it, of another caller or one that was broken off"
 
 
 class Connection:
@@ -63,6 +64,7 @@ class Connection:
         "_recv",
         "_send",
         "_sock",
+        "asks_provider",
         "busy",
         "expires_at",
         "generation",
@@ -97,6 +99,7 @@ class Connection:
         self.idle_since = self.lent_at = monotonic()
         self.expires_at = float("inf")
         self.owner: str | None = None
+        self.asks_provider = False
         self.on_overdue: Callable[[], None] | None = None
         self._set_up()
 
@@ -140,6 +143,8 @@ class Connection:
 
     def call_unchecked(self, data: bytes, deadline: float) -> Any:
         """Do as `call`, for a caller that has looked at `same_process` already."""
+        if self.busy:
+            self._refuse()
         self.busy = True
         try:
             sent = self._send(data)
@@ -182,8 +187,15 @@ class Connection:
 
     def exchange_unchecked(self, data: bytes, count: int, deadline: float) -> list[Any]:
         """Do as `exchange`, for a caller that has looked at `same_process` already."""
+        if self.busy:
+            self._refuse()
         self._write(data, deadline)
         return self._read(count, deadline)
+
+    def _refuse(self) -> None:
+        """Let nobody begin an exchange in the middle of another: the replies would change hands."""
+        if self._sock is not None:
+            raise ConnectionLost(self.name, _IN_USE, written=False)
 
     def _write(self, data: bytes, deadline: float) -> None:
         self.busy = True
