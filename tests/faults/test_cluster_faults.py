@@ -179,6 +179,7 @@ def test_a_primary_that_dies_costs_its_own_keys_until_another_is_promoted(
     assert after <= 2 * before + 2 * pulse.worst + OPTIONS.timeout / 10, (before, after)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("colour", ["sync", "async"])
 @pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.soak)])
 def test_failovers_by_command_fail_no_call(cluster: Cluster, colour: str, times: int) -> None:

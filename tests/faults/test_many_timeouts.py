@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 
+import pytest
+
 from cachex_client import AsyncDefaultClient, ClientOptions
 from cachex_client.commands import strings
 from cachex_pool import PoolError
@@ -13,6 +15,7 @@ from support.servers import Standalone
 from support.waiting import Pulse
 
 
+@pytest.mark.timing
 def test_a_thousand_tasks_that_run_out_of_time_at_once_are_told_so_within_a_tenth_of_it(
     standalone: Standalone,
 ) -> None:

@@ -113,6 +113,7 @@ class Promotion:
         return new
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     ("colour", "how"),
     [
@@ -164,6 +165,7 @@ def is_listened_to(sentinel: Server) -> bool:
     return any(one["sub"] != "0" for one in sentinel.clients())
 
 
+@pytest.mark.timing
 def test_a_planned_failover_is_followed_before_the_sentinels_name_the_new_primary(
     sentinels: Sentinels,
 ) -> None:
@@ -224,6 +226,7 @@ def test_without_any_sentinel_a_live_primary_goes_on(sentinels: Sentinels, colou
     assert history.longest() < 0.1 + 3 * pulse.worst
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     ("colour", "dead"), [("async", 2), pytest.param("sync", 1, marks=pytest.mark.soak)]
 )
@@ -249,6 +252,7 @@ def proxied(sentinels: Sentinels) -> Iterator[tuple[Proxies, SentinelMap]]:
         yield proxies, SentinelMap(sentinels.name, seeds, address_remap=proxies.remap)
 
 
+@pytest.mark.timing
 @pytest.mark.soak
 def test_a_failover_is_found_out_by_failing_calls_where_listening_is_not_possible(
     sentinels: Sentinels,
@@ -336,6 +340,7 @@ def test_a_walk_goes_on_with_the_new_primary(sentinels: Sentinels) -> None:
     client.close()
 
 
+@pytest.mark.timing
 def test_a_replica_that_is_slow_to_follow_does_not_keep_anybody_with_the_old_primary(
     sentinels: Sentinels,
 ) -> None:
