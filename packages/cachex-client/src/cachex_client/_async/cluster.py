@@ -266,6 +266,16 @@ class AsyncClusterClient(AsyncClusterBulk):
         well = [link for link in known if link.health.ok] or known
         return well[links.turn % len(well)].pool
 
+    async def pool_for(self, key: bytes) -> AsyncPool:
+        """Return the pool of the primary of a key's slot (in the running event loop)."""
+        links = self._links
+        tables = await links.mapped(monotonic() + self._timeout)
+        link = tables.primaries[slot_of(key)]
+        if link is None:
+            links.want()
+            raise SlotNotCovered(self.map.name, slot_of(key))
+        return link.pool
+
     async def _learn(
         self, verdict: Verdict, error: Exception, link: AsyncLink, deadline: float
     ) -> None:

@@ -266,6 +266,16 @@ class ClusterClient(ClusterBulk):
         well = [link for link in known if link.health.ok] or known
         return well[links.turn % len(well)].pool
 
+    def pool_for(self, key: bytes) -> Pool:
+        """Return the pool of the primary of a key's slot (in the running event loop)."""
+        links = self._links
+        tables = links.mapped(monotonic() + self._timeout)
+        link = tables.primaries[slot_of(key)]
+        if link is None:
+            links.want()
+            raise SlotNotCovered(self.map.name, slot_of(key))
+        return link.pool
+
     def _learn(
         self, verdict: Verdict, error: Exception, link: Link, deadline: float
     ) -> None:

@@ -14,6 +14,7 @@ from redis.exceptions import MovedError, PubSubError, ResponseError, TryAgainErr
 from cachex_client._sync.lock import Lock
 from cachex_client._sync.pipeline import Pipeline
 from cachex_client._sync.scripts import Script
+from cachex_client._sync.sharded_pubsub import ShardedPubSub
 from cachex_client._concurrency import know_servers, monotonic
 from cachex_client._core.everywhere import EVERYWHERE, KEY_BY_KEY
 from cachex_client._core.replies import as_resp2, decoded, hgetall
@@ -103,7 +104,8 @@ class Redis(redis.Redis):
     RESP2's shapes; retries, routing, deadlines and connections are the client's. What changes a
     connection for whoever uses it next (SELECT, SUBSCRIBE, CLIENT TRACKING, ...) runs on one
     that is closed afterwards. Pub/sub, MONITOR and commands of modules use redis-py's own
-    connections, which count against the limit of the primary's pool.
+    connections, which count against the limit of the primary's pool; in a cluster, sharded channels
+    are heard at the primaries of their slots.
 
     Closing it does nothing: the connections belong to `client`.
 
@@ -151,6 +153,7 @@ class Redis(redis.Redis):
             retry=Retry(FullJitterBackoff(cap=1.0, base=0.01), 5),
             **coding,
         )
+        self._coding = coding
         self.response_callbacks["HGETALL"] = hgetall
         self._decoding = (encoding, encoding_errors) if decode_responses else None
         self._encoding = (
@@ -336,7 +339,13 @@ class Redis(redis.Redis):
 
     def pubsub(self, **settings: Any) -> Any:
         """Return redis-py's object for publish and subscribe; it reconnects by itself."""
+        if self.backing.clustered:
+            return ShardedPubSub(self.backing, self._listening, self._pool_of, **settings)
         return redis.client.PubSub(self._listening, **settings)
+
+    def _pool_of(self, pool: Pool) -> Any:
+        """Return connections to one server of a cluster for redis-py."""
+        return RedisPyPool(pool, timeout=self.timeout, keep=0, **self._coding)
 
     def monitor(self) -> Any:
         """Return redis-py's object for MONITOR."""
