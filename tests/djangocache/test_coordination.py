@@ -73,6 +73,28 @@ def test_a_semaphore_is_shared_by_threads_and_tasks(cache: Any, run: Any) -> Non
     assert not cache.has_key("s")
 
 
+def test_a_failed_attempt_leaves_the_holder_of_a_shared_lock_its_token(
+    cache: Any, run: Any
+) -> None:
+    with ThreadPoolExecutor(1) as other:
+        for made in (
+            cache.lock("l", timeout=60, thread_local=False),
+            cache.semaphore("l", 1, lease=60),
+        ):
+            assert made.acquire()
+            assert not other.submit(made.acquire, blocking=False).result()
+            made.release()
+            assert not cache.has_key("l")
+
+    async def main() -> None:
+        for made in (cache.alock("l", timeout=60), cache.asemaphore("l", 1, lease=60)):
+            async with made:
+                assert not await asyncio.create_task(made.acquire(blocking=False))
+            assert not await cache.ahas_key("l")
+
+    run(main())
+
+
 def test_times_may_be_given_as_a_timedelta(plain: Any, run: Any) -> None:
     hour, moment = timedelta(hours=1), timedelta(milliseconds=10)
     with plain.lock("l", timeout=hour), plain.semaphore("s", 1, lease=hour):

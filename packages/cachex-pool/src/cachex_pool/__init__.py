@@ -23,7 +23,7 @@ from cachex_pool.errors import (
 from cachex_pool.logs import logger
 from cachex_pool.multiplexer import AsyncMultiplexer
 from cachex_pool.observer import PoolObserver, live_stats, observe, unobserve
-from cachex_pool.options import BreakerOptions, PoolOptions
+from cachex_pool.options import BreakerOptions, Guard, PoolOptions
 from cachex_pool.stats import PoolStats
 
 __version__ = "0.1.0"
@@ -42,6 +42,7 @@ __all__ = [
     "Credentials",
     "DeadlineExceeded",
     "Endpoint",
+    "Guard",
     "HandshakeRefused",
     "NodeUnavailable",
     "Pool",

@@ -1,5 +1,8 @@
 """How a pool behaves. Checked once, when it is built."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
 import attrs
 
 from cachex_pool.checks import made_of, number, whole
@@ -7,6 +10,14 @@ from cachex_pool.errors import ConfigurationError
 
 LOOK_AFTER = 0.002
 """Seconds of idleness after which a connection is looked at (one poll) before it is used again."""
+Guard: TypeAlias = Callable[[Sequence[bytes]], None]
+"""What is called with the words of a command before it is sent, and raises to refuse it."""
+
+
+def _callable(_: Any, attribute: Any, value: Any) -> None:
+    if value is not None and not callable(value):
+        given = type(value).__name__
+        raise ConfigurationError(f"{attribute.name} is a function or None, not {given}")
 
 
 @attrs.frozen(kw_only=True, slots=True)
@@ -46,6 +57,9 @@ class PoolOptions:
     `backoff`, `max_backoff`  pause of the whole pool after a failed dial, doubling with jitter
     `keepalive`       TCP keep-alive after 15 s, every 5 s, 3 times
     `leak_after`      report connections lent for longer than this, None for never
+    `guard`           called with the words of every command before it is sent on any connection of
+                      the pool, those lent to redis-py included; what it raises is raised to the
+                      caller, and nothing is sent. Handshakes are not shown to it.
     """
 
     min_size: int = attrs.field(default=0, validator=whole(0))
@@ -61,6 +75,7 @@ class PoolOptions:
     max_backoff: float = attrs.field(default=2.0, validator=number(above=0))
     keepalive: bool = attrs.field(default=True, validator=made_of(bool))
     leak_after: float | None = attrs.field(default=None, validator=number(above=0, or_none=True))
+    guard: Guard | None = attrs.field(default=None, validator=_callable)
     breaker: BreakerOptions = attrs.field(factory=BreakerOptions, validator=made_of(BreakerOptions))
 
     def __attrs_post_init__(self) -> None:

@@ -8,17 +8,18 @@ from typing import Any
 from uuid import uuid4
 
 import redis.asyncio.lock
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from cachex_client import _concurrency
 from cachex_client import commands as build
 from cachex_client._async.told import async_told
 from cachex_client._audience import audience
 from cachex_client._concurrency import monotonic
+from cachex_client._core.tokens import Acquisition, Tokens
 from cachex_client._telling import origin_of
 from cachex_client.command import Command, on_primary
 from cachex_client.commands.scripts import Script
-from cachex_client.errors import ConfigurationError, LockError, LockNotOwnedError
+from cachex_client.errors import ClientError, ConfigurationError, LockError, LockNotOwnedError
 from cachex_client.observer import Operation
 from cachex_client.timeouts import seconds
 
@@ -61,9 +62,12 @@ class AsyncLock(redis.asyncio.lock.Lock):
 
     `timeout` is for how many seconds the lock holds unless extended, None for ever. `sleep` is
     the pause between attempts, on average. `blocking` and `blocking_timeout` (seconds, None for
-    ever) are for `acquire`. Both may be given as a `timedelta`. With `thread_local`, only the
-    thread that acquired may release; tasks of one thread share a lock object's state, so give
-    each task a lock object of its own.
+    ever) are for `acquire`. Both may be given as a `timedelta`.
+
+    Threads or tasks may share one lock object. Each has the token of its own acquisition, which
+    another's attempt never touches: `release`, `extend`, `reacquire` and `owned` are about that
+    one. A task that holds nothing releases what another task of its thread holds; so does a thread
+    with `thread_local=False`. With `thread_local`, only the thread that acquired may release.
 
     A primary that fails may take the news of a lock with it: do not build on it what must never
     happen twice.
@@ -72,6 +76,7 @@ class AsyncLock(redis.asyncio.lock.Lock):
     redis: Any
     name: Any
     timeout: Any
+    local: Any
     cache: str = ""
     """The cache whose lock it is, for observers."""
 
@@ -101,21 +106,24 @@ class AsyncLock(redis.asyncio.lock.Lock):
             thread_local=thread_local,
             raise_on_release_error=raise_on_release_error,
         )
+        self._tokens = Tokens(_concurrency.AsyncLocal(), self.local)
+        self.local = self._tokens  # redis-py's name for where the token is
         self._key: bytes = redis.get_encoder().encode(name)
 
     def __repr__(self) -> str:
-        return f"<AsyncLock {self.name!r}{', held' if self._token else ''}>"
+        return f"<AsyncLock {self.name!r}{', held' if self._tokens.current else ''}>"
 
     def register_scripts(self) -> None:
         """Do nothing: the scripts are values."""
 
     async def __aenter__(self) -> "AsyncLock":
-        before = self._token
+        before = self._tokens.own
         try:
             taken = await self.acquire()
         except Exception:
-            if self._token != before:  # nobody comes to the end of the block to free it
-                self._leave(before)
+            doubtful = self._tokens.own
+            if doubtful is not None and doubtful is not before:
+                self._free(doubtful)  # the block that would do so is never entered
             raise
         if taken:
             return self
@@ -135,7 +143,8 @@ class AsyncLock(redis.asyncio.lock.Lock):
         Without `blocking` there is one attempt, else there are more for `blocking_timeout`
         seconds. `token` is what the key holds, by default something nobody else will think of.
         If the connection breaks while the server is asked, its error is raised, and `release`
-        frees what may have been taken. Who is cancelled or killed has it freed beside.
+        frees what may have been taken. If the call is cancelled or interrupted, or if this thread
+        or task holds the lock already, that is freed in the background.
         """
         own = uuid4().hex.encode() if token is None else self.redis.get_encoder().encode(token)
         blocking = self.blocking if blocking is None else blocking
@@ -163,19 +172,19 @@ class AsyncLock(redis.asyncio.lock.Lock):
         words: tuple[Any, ...] = ("SET", self._key, token, "NX")
         if self.timeout is not None:
             words += ("PX", _milliseconds(self.timeout))
-        before, self.local.token = self._token, token
+        acquisition = Acquisition(token)
         try:
             command = self.redis.make_command(words)
             timeout = min(self.redis.timeout, max(left, _SHORTEST))
             taken = await self.redis.backing.execute(command, timeout=timeout) is not None
+            if taken:
+                self._tokens.acquired(acquisition)
         except BaseException as error:
-            if not getattr(error, "written", True):
-                self.local.token = before
-            elif not isinstance(error, Exception):
-                self._leave(before)
+            if _may_have_taken(error):
+                kept = isinstance(error, Exception) and self._tokens.in_doubt(acquisition)
+                if not kept:
+                    self._free(acquisition)
             raise
-        if not taken:
-            self.local.token = before
         return taken
 
     async def locked(self) -> bool:
@@ -184,16 +193,28 @@ class AsyncLock(redis.asyncio.lock.Lock):
 
     async def owned(self) -> bool:
         """Say whether this object holds the lock."""
-        return self._token is not None and await self._holder() == self._token
+        token = self._tokens.token
+        return token is not None and await self._holder() == token
 
     async def release(self) -> None:
         """
         Free the lock.
 
         Raises LockError if it was not acquired here, LockNotOwnedError if it timed out meanwhile.
+        If the connection breaks, it may be called again; if it is cancelled or interrupted, the
+        lock is freed in the background.
         """
-        await self.do_release(self._held("release"))
-        self.local.token = None
+        held = self._held("release")
+        try:
+            await self.do_release(held.token)
+        except LockNotOwnedError:
+            held.token = None
+            raise
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self._free(held)
+            raise
+        held.token = None
 
     async def extend(self, additional_time: float, replace_ttl: bool = False) -> bool:
         """
@@ -209,11 +230,10 @@ class AsyncLock(redis.asyncio.lock.Lock):
 
     async def do_release(self, expected_token: bytes) -> None:
         if not await self._run("lock.release", _RELEASE, expected_token):
-            self.local.token = None
             raise LockNotOwnedError("Cannot release a lock that's no longer owned", self.name)
 
     async def do_extend(self, additional_time: float, replace_ttl: bool) -> bool:
-        token = self._held("extend", timed=True)
+        token = self._held("extend", timed=True).token
         script = _SET_TTL if replace_ttl else _ADD_TTL
         if not await self._run(
             "lock.extend", script, token, b"%d" % _milliseconds(additional_time)
@@ -222,32 +242,27 @@ class AsyncLock(redis.asyncio.lock.Lock):
         return True
 
     async def do_reacquire(self) -> bool:
-        token = self._held("reacquire", timed=True)
+        token = self._held("reacquire", timed=True).token
         if not await self._run("lock.extend", _SET_TTL, token, b"%d" % _milliseconds(self.timeout)):
             raise LockNotOwnedError("Cannot reacquire a lock that's no longer owned", self.name)
         return True
 
     # -- inside
 
-    @property
-    def _token(self) -> bytes | None:
-        return getattr(self.local, "token", None)
-
-    def _held(self, verb: str, *, timed: bool = False) -> bytes:
-        token = self._token
-        if token is None:
+    def _held(self, verb: str, *, timed: bool = False) -> Acquisition:
+        held = self._tokens.current
+        if held is None:
             raise LockError(
                 f"Cannot {verb} a lock that's not owned or is already unlocked", self.name
             )
         if timed and self.timeout is None:
             raise LockError(f"Cannot {verb} a lock with no timeout", self.name)
-        return token
+        return held
 
-    def _leave(self, before: bytes | None) -> None:
-        """Have freed what may have been taken, by an attempt that nobody comes back to."""
-        token, self.local.token = self._token, before
-        if token is not None:
-            _concurrency.async_spawn(lambda: self._run("lock.release", _RELEASE, token))
+    def _free(self, acquisition: Acquisition) -> None:
+        """Free in the background what an acquisition holds, or may hold."""
+        token, acquisition.token = acquisition.token, None
+        _concurrency.async_spawn(lambda: self._run("lock.release", _RELEASE, token))
 
     async def _holder(self) -> bytes | None:
         # a replica may not have heard of it yet
@@ -268,6 +283,13 @@ class AsyncLock(redis.asyncio.lock.Lock):
         if audience.observers:
             command.origin = origin_of(self.cache, operation)
         return await self.redis.backing.execute(command)
+
+
+def _may_have_taken(error: BaseException) -> bool:
+    """Say whether the server may have set the key, of which the caller only has an error."""
+    if isinstance(error, ResponseError | ClientError):  # a refusal
+        return False
+    return getattr(error, "written", True)
 
 
 def _milliseconds(seconds: float) -> int:

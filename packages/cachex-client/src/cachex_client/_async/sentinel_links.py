@@ -6,6 +6,8 @@ from functools import partial
 from random import random
 from typing import Any
 
+import attrs
+
 from cachex_client._async.introduction import async_introduce
 from cachex_client._concurrency import (
     AsyncOutside,
@@ -53,7 +55,9 @@ class AsyncSentinelLinks:
         self._lock = StateLock()
         self._outside = AsyncOutside()
         map.follow(self)
-        self._sentinels = tuple(AsyncLink(one, options, observers) for one in map.sentinels)
+        # What is sent to Sentinels is no command of a caller: it is not shown to the guard.
+        asking = attrs.evolve(options, pool=attrs.evolve(options.pool, guard=None))
+        self._sentinels = tuple(AsyncLink(one, asking, observers) for one in map.sentinels)
 
     @property
     def primary(self) -> AsyncLink:

@@ -41,6 +41,37 @@ def async_identity() -> int:
     return _of_tasks.get(task, 0) or _of_tasks.setdefault(task, next(_numbers))
 
 
+class Local(threading.local):
+    """A value of its own for each thread, None at first."""
+
+    value: Any = None
+
+
+class AsyncLocal:
+    """A value of its own for each task, None at first; it ends with the task."""
+
+    def __init__(self) -> None:
+        self._values: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+    @property
+    def value(self) -> Any:
+        task = _running_task()
+        return None if task is None else self._values.get(task)
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        task = _running_task()
+        if task is not None:
+            self._values[task] = value
+
+
+def _running_task() -> Any:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no event loop runs in this thread
+        return None
+
+
 def place() -> object:
     """Return what those have in common who may wait for each other: threads, all of them."""
     return None

@@ -5,17 +5,39 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import attrs
+
 from cachex_client._sync.sentinel import SentinelClient
+from cachex_client._core.read_only import ReadGuard
 from cachex_client.command import Command
-from cachex_client.commands import custom
 from cachex_client.errors import CacheIsReadOnly
-from cachex_pool import Connection
+from cachex_client.options import ClientOptions
+from cachex_client.sentinel_map import SentinelMap
+from cachex_pool import Connection, PoolObserver
 
 T = TypeVar("T")
 
 
 class ReadOnlyClient(SentinelClient):
-    """Reads from the servers of a service, and refuses to send anything else."""
+    """
+    Reads from the servers of a service, and refuses to send anything else.
+
+    Sent is what the server flags `readonly`, and what touches no data (PING, INFO, SUBSCRIBE, a
+    transaction around reads). A command that is not known, as one of a module, is refused unless
+    it was made with `write=False`. What redis-py's own connections send is looked at, too.
+    """
+
+    def __init__(
+        self,
+        map: SentinelMap,
+        options: ClientOptions | None = None,
+        *,
+        observers: Sequence[PoolObserver] = (),
+    ) -> None:
+        self._guard = ReadGuard(map.service)
+        options = options or ClientOptions()
+        pool = attrs.evolve(options.pool, guard=self._guard)
+        super().__init__(map, attrs.evolve(options, pool=pool), observers=observers)
 
     def execute(self, command: Command[T], *, timeout: float | None = None) -> T:
         """Send a command that reads, return its parsed reply; CacheIsReadOnly for others."""
@@ -53,6 +75,4 @@ class ReadOnlyClient(SentinelClient):
 
     def _refuse_writes(self, commands: Sequence[Command[Any]]) -> None:
         for command in commands:
-            # A read that only the primary may answer looks like a write: see what it is by name.
-            if command.spec.write and custom(*command.arguments).spec.write:
-                raise CacheIsReadOnly(self.map.service, command.name)
+            self._guard.check(command)

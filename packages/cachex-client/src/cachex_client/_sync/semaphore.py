@@ -146,11 +146,20 @@ class Semaphore:
         """
         Give the share back that this thread or task holds, or else the oldest one.
 
-        Raises SemaphoreError if there is none, SemaphoreLostError if its lease had ended.
+        Raises SemaphoreError if there is none, SemaphoreLostError if its lease had ended. If it is
+        cancelled or interrupted, the share is given back in the background.
         """
-        who, claim = self._held("release")
-        self._claims.pop(who, None)
-        if not self._run("release", decide.release(self._key, claim)):
+        who, share = self._held("release")
+        claim, _ = share
+        if self._claims.get(who) is share:  # else another one was acquired meanwhile
+            self._claims.pop(who, None)
+        try:
+            released = self._run("release", decide.release(self._key, claim))
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self._leave(claim)
+            raise
+        if not released:
             raise SemaphoreLostError(
                 f"the lease of {self.lease} s on {self._name!r} had ended before the release"
             )
@@ -161,7 +170,8 @@ class Semaphore:
 
         Raises SemaphoreLostError if it has ended, SemaphoreError if there is none.
         """
-        who, claim = self._held("extend")
+        who, share = self._held("extend")
+        claim, _ = share
         asked = monotonic()
         lease = self.lease if lease is None else lease
         if not 0 < lease < inf:
@@ -169,7 +179,7 @@ class Semaphore:
         extend = decide.extend(self._key, claim, milliseconds(lease))
         if not self._run("extend", extend):
             raise SemaphoreLostError(f"the lease on {self._name!r} has ended, nothing to extend")
-        if who in self._claims:
+        if self._claims.get(who) is share:
             self._claims[who] = claim, asked + lease
 
     # -- inside
@@ -188,11 +198,11 @@ class Semaphore:
         """Have the share or the place in the queue given back that nobody knows of."""
         _concurrency.spawn(lambda: self._run("release", decide.release(self._key, claim)))
 
-    def _held(self, verb: str) -> tuple[int, bytes]:
+    def _held(self, verb: str) -> tuple[int, tuple[bytes, float]]:
         """Return whose share is meant, and which it is."""
         me = _concurrency.identity()
         claims = dict(self._claims)
         for who in (me, *claims):
             if who in claims:
-                return who, claims[who][0]
+                return who, claims[who]
         raise SemaphoreError(f"cannot {verb} {self._name!r}: no share of it is held here")

@@ -6,6 +6,8 @@ from functools import partial
 from random import random
 from typing import Any
 
+import attrs
+
 from cachex_client._sync.introduction import introduce
 from cachex_client._concurrency import (
     Outside,
@@ -53,7 +55,9 @@ class SentinelLinks:
         self._lock = StateLock()
         self._outside = Outside()
         map.follow(self)
-        self._sentinels = tuple(Link(one, options, observers) for one in map.sentinels)
+        # What is sent to Sentinels is no command of a caller: it is not shown to the guard.
+        asking = attrs.evolve(options, pool=attrs.evolve(options.pool, guard=None))
+        self._sentinels = tuple(Link(one, asking, observers) for one in map.sentinels)
 
     @property
     def primary(self) -> Link:

@@ -183,4 +183,5 @@ class AsyncRedisPyPool(redis.asyncio.ConnectionPool):
             connection,
             end=partial(pool.discard, connection, "handed over"),
             lasts=lambda: pool.state.keeps(connection, monotonic()),
+            guard=pool.options.guard,
         )

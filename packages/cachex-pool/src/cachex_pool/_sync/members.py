@@ -171,6 +171,8 @@ class Members:
                 with self._lock:
                     state.surrender(permit, now)
             raise
+        if self.options.guard is not None:
+            connection.guard_with(self.options.guard)
         now = monotonic()
         connection.expires_at = now + self._lifetime()
         connection.idle_since = LENT

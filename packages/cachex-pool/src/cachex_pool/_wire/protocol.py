@@ -1,6 +1,6 @@
 """RESP: commands to bytes, the reader of replies, the handshake."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -54,6 +54,30 @@ def pack(arguments: Sequence[Argument]) -> bytes:
 def pack_many(commands: Iterable[Sequence[Argument]]) -> bytes:
     """Write commands one after the other."""
     return b"".join(map(pack, commands))
+
+
+def unpack(data: bytes) -> Iterator[list[bytes]]:
+    """Read packed commands; what is not packed as `pack` does it comes as one word."""
+    at = 0
+    while at < len(data):
+        if data[at : at + 1] != b"*":
+            yield [data[at:]]
+            return
+        end = data.index(b"\r\n", at)
+        count, at = int(data[at + 1 : end]), end + 2
+        words = []
+        for _ in range(count):
+            end = data.index(b"\r\n", at)
+            size, at = int(data[at + 1 : end]), end + 2
+            words.append(data[at : at + size])
+            at += size + 2
+        yield words
+
+
+def screen(guard: Callable[[Sequence[bytes]], None], data: bytes) -> None:
+    """Show each of the packed commands to a guard, which raises if it must not be sent."""
+    for words in unpack(data):
+        guard(words)
 
 
 def _encode(argument: Any) -> bytes:

@@ -13,13 +13,15 @@ handshake, `_parser.on_connect` starts the parser.
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import attrs
 import redis.asyncio.connection
 import redis.connection
 from redis.exceptions import RedisError, ResponseError
+
+from cachex_pool._wire.protocol import screen
 
 try:
     from redis.himport import HImportRegistry
@@ -32,11 +34,15 @@ _CAN_READ = hasattr(redis.asyncio.connection.Connection, "can_read")  # redis-py
 
 @attrs.frozen(eq=False)
 class Loan:
-    """A connection of ours, the way to give up its place, and whether the pool would lend it on."""
+    """A connection of ours, the way to give up its place, and whether the pool would lend it on.
+
+    `guard` is that of the pool's options.
+    """
 
     connection: Any
     end: Callable[[], None]
     lasts: Callable[[], bool]
+    guard: Callable[[Sequence[bytes]], None] | None = None
 
 
 class _Everywhere:
@@ -110,6 +116,13 @@ class _Counting:
         self._packed = _UNKNOWN if changed else len(commands)
         return packed
 
+    def _screen(self, packed: Any) -> None:
+        """Show what is to be sent to the pool's guard, which raises to refuse it."""
+        if self._loan is not None and self._loan.guard is not None:
+            pieces = (packed,) if isinstance(packed, bytes | str) else packed
+            data = b"".join(one.encode() if isinstance(one, str) else one for one in pieces)
+            screen(self._loan.guard, data)
+
     def _owe(self) -> None:
         self.owed += self._packed
         self._packed = _UNKNOWN
@@ -166,9 +179,12 @@ class RedisPyConnection(_Counting, redis.connection.Connection):
             sock: Any = self._sock
             sock.settimeout(None)
 
-    def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+    def send_packed_command(self, command: Any, *args: Any, **kwargs: Any) -> None:
+        if self._sock is None:
+            self.connect_check_health(check_health=False)
+        self._screen(command)
         self._owe()
-        super().send_packed_command(*args, **kwargs)
+        super().send_packed_command(command, *args, **kwargs)
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs.get("push_request"):
@@ -243,9 +259,12 @@ class AsyncRedisPyConnection(_Counting, redis.asyncio.connection.Connection):
         if args and args[0] == "MONITOR":
             self.socket_timeout = None
 
-    async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+    async def send_packed_command(self, command: Any, *args: Any, **kwargs: Any) -> None:
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        self._screen(command)
         self._owe()
-        await super().send_packed_command(*args, **kwargs)
+        await super().send_packed_command(command, *args, **kwargs)
 
     async def read_response(
         self, disable_decoding: bool = False, timeout: float | None = None, **kwargs: Any

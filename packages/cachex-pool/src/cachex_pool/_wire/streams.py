@@ -11,7 +11,7 @@ import select
 import socket
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
 from time import monotonic
@@ -27,6 +27,7 @@ from cachex_pool._wire.protocol import (
     Push,
     new_reader,
     no_credentials,
+    screen,
 )
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import (
@@ -153,6 +154,16 @@ class AsyncConnection(asyncio.Protocol):
         if self.paused is not None:
             await self._until_writable(deadline)
         return await self.submit_many(data, count, deadline)  # type: ignore[no-any-return]
+
+    def guard_with(self, guard: Callable[[Sequence[bytes]], None]) -> None:
+        """Have every command from now on shown to `guard`, which raises to refuse it."""
+        submit = self.submit
+
+        def guarded(data: bytes, deadline: float) -> "asyncio.Future[Any]":
+            screen(guard, data)
+            return submit(data, deadline)
+
+        self.submit = guarded  # type: ignore[method-assign]
 
     def is_alive(self) -> bool:
         """Say whether the server still holds the line and has said nothing unasked."""

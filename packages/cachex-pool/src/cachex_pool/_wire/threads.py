@@ -16,7 +16,7 @@ import select
 import socket
 import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -27,6 +27,7 @@ from cachex_pool._wire.protocol import (
     OVERDUE_AFTER,
     Push,
     new_reader,
+    screen,
 )
 from cachex_pool.errors import ConnectionLost, DeadlineExceeded, ProtocolError
 
@@ -189,6 +190,17 @@ class Connection:
             self._expect_nothing()
         self.busy = False
         return replies
+
+    def guard_with(self, guard: Callable[[Sequence[bytes]], None]) -> None:
+        """Have every command from now on shown to `guard`, which raises to refuse it."""
+        send = self._send
+
+        def guarded(data: Any) -> Any:
+            if data.__class__ is not memoryview:  # else the rest of what was let through
+                screen(guard, data)
+            return send(data)
+
+        self._send = guarded
 
     def is_alive(self) -> bool:
         """
