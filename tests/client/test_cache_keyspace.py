@@ -87,6 +87,55 @@ def test_clear_removes_all_versions_of_its_own_prefix(
     assert standalone.command("GET", "app:plain") == b"not ours"
 
 
+def test_clear_removes_versions_that_are_text(make_cache: Any, standalone: Standalone) -> None:
+    cache = make_cache(keys=Keys("app", "v1"))
+    for version in (None, 7, "v2", "a:b", ""):
+        cache.set("user:x", 1, version=version)
+    standalone.command("SET", "app:mail:1:key", "of a longer prefix")
+    assert cache.clear() == 5
+    assert standalone.command("KEYS", "*") == [b"app:mail:1:key"]
+
+
+def test_longer_prefixes_that_are_named_are_left_alone(make_cache: Any) -> None:
+    tenant, parent = make_cache(keys=Keys("t:1")), make_cache(keys=Keys("t", others=["t:1"]))
+    tenant.set("key", 1)
+    parent.set_many({"key": 1, "user:key": 1})
+    parent.set("1:key", 1, version="blue")
+    assert sorted(parent.keys()) == ["key", "user:key"]
+    assert sorted(parent.iter_keys()) == ["key", "user:key"]
+    assert parent.delete_pattern("*") == 2
+    assert parent.clear() == 1
+    assert tenant.get("key") == 1
+
+
+def hashed(key: Any, prefix: str, version: Any) -> str:
+    return f"{prefix}:{version}:{hash(key)}"
+
+
+def test_keys_that_cannot_be_listed_are_refused(make_cache: Any, standalone: Standalone) -> None:
+    cache = make_cache(keys=Keys("app", 1, hashed, str))
+    cache.set("key", 1)
+    for call in (
+        cache.clear,
+        cache.keys,
+        lambda: list(cache.iter_keys()),
+        lambda: cache.delete_pattern("*"),
+    ):
+        with pytest.raises(ConfigurationError, match=r"flush_db\(\)"):
+            call()
+    assert cache.get("key") == 1
+
+
+def test_clear_empties_the_database_of_whoever_owns_it(
+    make_cache: Any, standalone: Standalone
+) -> None:
+    cache = make_cache(keys=Keys("app", 1, hashed, owns_database=True))
+    cache.set("key", 1)
+    standalone.command("SET", "other", "1")
+    assert cache.clear() == 2
+    assert standalone.command("DBSIZE") == 0
+
+
 def test_flush_db_removes_everything(cache: Cache, standalone: Standalone) -> None:
     cache.set("key", 1)
     standalone.command("SET", "other", "1")

@@ -129,6 +129,20 @@ def test_a_service_of_sentinels_is_known_by_its_name(
         assert type(AsyncCache.from_config(entry).client) is asynchronous
 
 
+def test_an_entry_says_whose_keys_clear_removes() -> None:
+    for entry, owns, others, known in [
+        (SITE, False, (), False),
+        (with_options(CLEAR="prefix"), False, (), False),
+        (with_options(clear="Database"), True, (), False),
+        (with_options(OTHER_PREFIXES=["a", "b"]), False, ("a", "b"), True),
+        (with_options(OTHER_PREFIXES=[]), False, (), True),
+    ]:
+        keys = Cache.from_config(entry).keyspace
+        assert (keys.owns_database, keys.others, keys.knows_others) == (owns, others, known)
+    assert "expected 'prefix' or 'database'; got 'all'" in refused(with_options(CLEAR="all"))
+    assert "expected a list of str" in refused(with_options(OTHER_PREFIXES=[1]))
+
+
 def test_a_signing_key_of_the_site_has_to_be_told() -> None:
     entry = with_options(SIGNING_KEY=True)
     assert "['SIGNING_KEY']: expected a key, or what True stands for" in refused(entry)

@@ -125,9 +125,25 @@ def test_a_reverse_function_is_asked() -> None:
 def test_everything_is_our_prefix_and_nobody_elses() -> None:
     keys = Keys("app", "v1")
     ours = [b"app:v1:x", b"app:1:x", b"app:-2:x", b"app:30:a:b"]
-    others = [b"app:mail:1:x", b"app:v2:x", b"app::x", b"app:1x:y"]
+    ours += [b"app:v2:x", b"app::x", b"app:1x:y", b"app:v2:user:7:x", b"app:v1:1:x"]
+    others = [b"app:mail:1:x", b"app:plain", b"apple:1:x", b"other:app:1:x"]
     assert keys.everything == "app:*:*"
     assert keys.own(ours + others) == ours
+
+
+def test_who_knows_all_others_owns_the_rest() -> None:
+    text = [b"app:mail:1:x", b"app:blue:1:x"]
+    assert Keys("app").own(text) == []
+    assert Keys("app", others=[]).own(text) == text
+    assert Keys("app", others=["app:mail"]).own(text) == [b"app:blue:1:x"]
+    assert Keys("app", others=["app:mail"], knows_others=False).own(text) == []
+    assert Keys("app", others=lambda: [Keys("app:mail")]).own(text) == [b"app:blue:1:x"]
+
+
+def test_a_pattern_leaves_out_the_keys_of_longer_prefixes() -> None:
+    search = Keys("app", others=["app:1"]).search("*")
+    assert search.pattern == b"app:1:*"
+    assert search.own([b"app:1:x", b"app:1:user:7", b"app:1:1:x"]) == [b"app:1:x", b"app:1:user:7"]
 
 
 @given(prefixes, st.lists(st.tuples(st.integers(), names)))

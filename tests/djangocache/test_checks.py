@@ -30,6 +30,18 @@ def full_key(key: str, prefix: str, version: int) -> str:
     return f"{prefix}-{version}-{key}"
 
 
+def hashed(key: str, prefix: str, version: int) -> str:
+    return f"{prefix}:{version}:{hash(key)}"
+
+
+def site(key: str, prefix: str, version: int) -> str:
+    return f"site:{version}:{key}"
+
+
+def bare(key: str, prefix: str, version: int) -> str:
+    return key
+
+
 def found(caches: dict[str, Any], **settings: Any) -> list[str]:
     with override_settings(CACHES=caches, **settings):
         every = [*checks.check_caches(), *checks.check_deployed_caches()]
@@ -66,6 +78,14 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {},
     ),
     ("W013", one(KEY_FUNCTION="djangocache.test_checks.full_key"), {}),
+    ("W017", one(KEY_FUNCTION="djangocache.test_checks.hashed"), {}),
+    (
+        "W017",
+        one(KEY_FUNCTION="djangocache.test_checks.hashed", reverse_key_function="builtins.str"),
+        {},
+    ),
+    ("W017", one(KEY_FUNCTION="djangocache.test_checks.bare"), {}),
+    ("W013", one(KEY_FUNCTION="djangocache.test_checks.bare", clear="database"), {}),
     ("W014", one("redis://cache-1:6379/1"), {}),
     ("W015", one("rediss://:p@cache-1:6379/1", ssl_cert_reqs="none"), {}),
 ]
@@ -118,6 +138,31 @@ def test_entries_that_share_keys_are_found() -> None:
     same = {"location": "redis://mymaster/0", "password": "p", **SENTINEL}
     assert found(two(same, {**same, "timeout": 2})) == ["W004"]
     assert found(two(same, {**same, "location": "redis://another/0"})) == []
+
+
+def test_a_prefix_that_is_another_and_a_version_is_found() -> None:
+    def told(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+        return found(two({"location": URL, **first}, {"location": URL, **second}))
+
+    assert told({"KEY_PREFIX": "t"}, {"KEY_PREFIX": "t:1"}) == ["W018"]
+    assert told({"KEY_PREFIX": "t:2:x"}, {"KEY_PREFIX": "t"}) == ["W018"]
+    assert told({"KEY_PREFIX": "t", "VERSION": "eu"}, {"KEY_PREFIX": "t:eu"}) == ["W018"]
+    assert told({"KEY_PREFIX": "t"}, {"KEY_PREFIX": "t:eu"}) == []
+    assert told({"KEY_PREFIX": "t"}, {"KEY_PREFIX": "t:1", "location": OTHER}) == []
+
+
+def test_caches_that_cannot_be_told_apart_are_found() -> None:
+    site = {"location": URL, "KEY_FUNCTION": "djangocache.test_checks.site"}
+    site["reverse_key_function"] = "builtins.str"
+    assert found(two({**site, "KEY_PREFIX": "a"}, {**site, "KEY_PREFIX": "b"})) == ["W017", "W017"]
+    assert found(two({**site, "KEY_PREFIX": "a"}, {**site, "location": OTHER})) == []
+
+
+def test_a_database_that_one_entry_empties_and_another_uses_is_found() -> None:
+    owner = {"location": URL, "KEY_PREFIX": "a", "clear": "database"}
+    assert found(two(owner, {"location": URL, "KEY_PREFIX": "b"})) == ["W019"]
+    assert found(two({"location": URL, "KEY_PREFIX": "b"}, owner)) == ["W019"]
+    assert found(two(owner, {"location": OTHER})) == []
 
 
 def test_entries_that_share_keys_but_no_format_are_found() -> None:

@@ -23,8 +23,10 @@ from cachex_client import Codec, SerializerError
 from cachex_client.config.given import nearest
 from cachex_client.config.options import every_option
 from cachex_client.config.topologies import CLUSTER, REPLICATED
+from cachex_client.keys import overlap
 from cachex_pool import Endpoint
 from django_cachex.core import CacheCore
+from django_cachex.neighbours import keys_of
 from django_cachex.settings import CacheConfig, read_config
 
 YEAR = 365 * 24 * 3600
@@ -52,6 +54,11 @@ TITLES: Mapping[str, str] = {
     "W012": "fewer connections than threads",
     "W013": "`KEY_FUNCTION` without `REVERSE_KEY_FUNCTION`: keys cannot be listed",
     "W016": "the URLs of `LOCATION` name different databases: replicas find nothing there",
+    "W017": "keys cannot be listed, or not be told from those of others: `clear()`, `keys()` and"
+    " `delete_pattern()` are refused",
+    "W018": "two entries share a database, and the `KEY_PREFIX` of one is that of the other and a"
+    " version: some keys are the same",
+    "W019": '`CLEAR="database"`, and another entry shares the database: `clear()` empties both',
     "W014": "with `--deploy`: unsigned pickles on a server that others may reach",
     "W015": "with `--deploy`: TLS that does not look whom it talks to",
 }
@@ -239,8 +246,14 @@ def _threads(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
         yield _warn(alias, "W012", text, f"Set MAX_CONNECTIONS to {found[1]}, or expect waiting.")
 
 
-def _reverse(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
-    if config.key_function is not None and config.reverse_key_function is None:
+def _listing(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    refusal = keys_of(alias, config).refusal()
+    if refusal:
+        what = "keys(), iter_keys(), delete_pattern()"
+        what += " are refused" if config.owns_database else " and clear() are refused"
+        hint = "Let KEY_FUNCTION return prefix, version and key, each as it is."
+        yield _warn(alias, "W017", f"{what}: {refusal}.", hint)
+    elif config.key_function is not None and config.reverse_key_function is None:
         text = "keys are made by KEY_FUNCTION and cannot be listed: keys(), iter_keys() will fail."
         yield _warn(alias, "W013", text, "Set REVERSE_KEY_FUNCTION, which takes a full key apart.")
 
@@ -287,7 +300,7 @@ CHECKS: Sequence[Check] = (
     _database,
     _sentinels,
     _threads,
-    _reverse,
+    _listing,
 )
 DEPLOYED: Sequence[Check] = (_pickles, _tls)
 
@@ -299,9 +312,13 @@ def _together(
     one: tuple[str, CacheConfig], other: tuple[str, CacheConfig]
 ) -> Iterator[CheckMessage]:
     (first, a), (second, b) = one, other
-    if a.key_prefix != b.key_prefix or not _same_database(a, b):
+    if not _same_database(a, b):
         return
     who = f"{first}, {second}"
+    yield from _emptied(one, other)
+    if a.key_prefix != b.key_prefix:
+        yield from _overlapping(one, other)
+        return
     if a.version == b.version and not (_reads(a, b) and _reads(b, a)):
         yield Warning(
             f"CACHES[{first!r}] and CACHES[{second!r}] store values under the same keys, but one"
@@ -317,6 +334,34 @@ def _together(
         obj=who,
         id="django_cachex.W004",
     )
+
+
+def _emptied(
+    one: tuple[str, CacheConfig], other: tuple[str, CacheConfig]
+) -> Iterator[CheckMessage]:
+    for alias, config in (one, other):
+        if config.owns_database:
+            yield Warning(
+                f"CACHES[{one[0]!r}] and CACHES[{other[0]!r}] share a database, which clear() of"
+                f" {alias!r} empties.",
+                hint="Leave out CLEAR, or give each a database of its own.",
+                obj=f"{one[0]}, {other[0]}",
+                id="django_cachex.W019",
+            )
+
+
+def _overlapping(
+    one: tuple[str, CacheConfig], other: tuple[str, CacheConfig]
+) -> Iterator[CheckMessage]:
+    (first, a), (second, b) = one, other
+    if overlap(keys_of(first, a), keys_of(second, b)):
+        yield Warning(
+            f"CACHES[{first!r}] and CACHES[{second!r}] share a database, and with the KEY_PREFIX"
+            f" {a.key_prefix!r} and {b.key_prefix!r} some of their keys are stored under one name.",
+            hint="Let no KEY_PREFIX be another one with a colon and a version behind it.",
+            obj=f"{first}, {second}",
+            id="django_cachex.W018",
+        )
 
 
 def _same_database(a: CacheConfig, b: CacheConfig) -> bool:

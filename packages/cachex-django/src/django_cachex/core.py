@@ -11,7 +11,7 @@ from cachex_client.keys import Keys
 from django_cachex import registry
 from django_cachex.client import DefaultClient
 from django_cachex.failures import Failures
-from django_cachex.keys import OverriddenKeys
+from django_cachex.keys import OverriddenKeys, has_own_keys
 from django_cachex.shared import Halves, Shared
 
 Timeout: TypeAlias = Any
@@ -80,14 +80,10 @@ class CacheCore(BaseCache):
 
     @cached_property
     def _halves(self) -> Halves:
-        kind, config = type(self), self._shared.config
-        reverse = config.reverse_key_function
-        if (
-            kind.make_key is not BaseCache.make_key
-            or kind.validate_key is not BaseCache.validate_key
-            or kind.make_and_validate_key is not BaseCache.make_and_validate_key
-        ):
-            return self._shared.with_keys(OverriddenKeys(self, reverse))
+        if has_own_keys(type(self)):
+            reverse = self._shared.config.reverse_key_function
+            keys = OverriddenKeys(self, reverse, **self._shared.about_database)
+            return self._shared.with_keys(keys)
         parts = (self.key_prefix, self.version, self.key_func)
         return self._shared.with_key_parts(*parts)
 

@@ -49,14 +49,25 @@ class DjangoKeys(Keys):
         return stored
 
 
+def has_own_keys(kind: type[BaseCache]) -> bool:
+    """Tell whether a backend class makes or checks keys in its own way."""
+    return (
+        kind.make_key is not BaseCache.make_key
+        or kind.validate_key is not BaseCache.validate_key
+        or kind.make_and_validate_key is not BaseCache.make_and_validate_key
+    )
+
+
 class OverriddenKeys(Keys):
     """Keys of a backend class with its own `make_key` or `validate_key`."""
 
-    def __init__(self, cache: BaseCache, reverse: Callable[[str], str] | None) -> None:
+    def __init__(
+        self, cache: BaseCache, reverse: Callable[[str], str] | None, **beside: Any
+    ) -> None:
         def function(key: Any, prefix: str, version: Any) -> str:
             return cache.make_key(key, version=version)
 
-        super().__init__(cache.key_prefix, cache.version, function, reverse)
+        super().__init__(cache.key_prefix, cache.version, function, reverse, **beside)
         self._cache = cache
 
     def wire(self, key: Any, version: Version | None = None) -> bytes:

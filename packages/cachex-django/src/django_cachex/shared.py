@@ -1,6 +1,7 @@
 """What the cache objects of one CACHES entry have in common."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -15,6 +16,7 @@ from django_cachex.client import DefaultClient
 from django_cachex.commands import DjangoCommands
 from django_cachex.failures import Failures
 from django_cachex.keys import DjangoKeys
+from django_cachex.neighbours import others_of
 from django_cachex.settings import CacheConfig
 
 
@@ -42,6 +44,15 @@ class Shared:
     failures: Failures
     _latest: tuple[tuple[Any, ...], Halves] | None = None
 
+    @property
+    def about_database(self) -> dict[str, Any]:
+        """What `Keys` has to know of the database: who else stores there, if anybody."""
+        return {
+            "others": partial(others_of, self.config),
+            "knows_others": self.config.other_prefixes is not None,
+            "owns_database": self.config.owns_database,
+        }
+
     def with_key_parts(self, prefix: str, version: int | str, function: Any) -> Halves:
         """Return the halves for Django's three parts of a key, made once for the latest."""
         parts = (prefix, version, function)
@@ -49,7 +60,8 @@ class Shared:
         if latest is not None and latest[0] == parts:
             return latest[1]
         rule = None if function is default_key_func else function
-        keys = DjangoKeys(prefix, version, rule, self.config.reverse_key_function)
+        reverse = self.config.reverse_key_function
+        keys = DjangoKeys(prefix, version, rule, reverse, **self.about_database)
         self._latest = (parts, self.with_keys(keys))
         return self._latest[1]
 

@@ -2,11 +2,12 @@
 """Finding keys by pattern, and removing many."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 from cachex_client import commands
 from cachex_client._async.verbs import AsyncVerbs
 from cachex_client._audience import audience, tell
-from cachex_client.keys import ERRORS, Version
+from cachex_client.keys import Version
 
 BATCH = 1_000  # keys in one SCAN or UNLINK: what a server does in about a millisecond
 
@@ -26,14 +27,14 @@ class AsyncKeyspaceVerbs(AsyncVerbs):
         A key may come twice, as SCAN says. `ConfigurationError` if a function makes the keys and
         nothing reverses it.
         """
-        matching = self.keyspace.pattern(pattern, version).encode("utf-8", ERRORS)
+        search = self.keyspace.search(pattern, version)
         if audience.observers:
             origin = self._origins["iter_keys"]
-            batches = self.client.scan(matching, itersize, origin=origin)
+            batches = self.client.scan(search.pattern, itersize, origin=origin)
         else:
-            batches = self.client.scan(matching, itersize)
+            batches = self.client.scan(search.pattern, itersize)
         async for batch in batches:
-            for key in self.keyspace.callers(batch, version):
+            for key in self.keyspace.callers(search.own(batch), version):
                 yield key
 
     async def keys(self, pattern: str = "*", version: Version | None = None) -> list[str]:
@@ -43,28 +44,41 @@ class AsyncKeyspaceVerbs(AsyncVerbs):
         return await self._keys(pattern, version)
 
     async def _keys(self, pattern: str, version: Version | None) -> list[str]:
-        matching = self.keyspace.pattern(pattern, version).encode("utf-8", ERRORS)
+        search = self.keyspace.search(pattern, version)
         found: dict[str, None] = {}
-        async for batch in self.client.scan(matching, BATCH):
-            found |= dict.fromkeys(self.keyspace.callers(batch, version))
+        async for batch in self.client.scan(search.pattern, BATCH):
+            found |= dict.fromkeys(self.keyspace.callers(search.own(batch), version))
         return list(found)
 
     async def delete_pattern(
         self, pattern: str, version: Version | None = None, itersize: int = BATCH
     ) -> int:
-        """Remove the keys of one version that match a glob pattern; return how many there were."""
-        matching = self.keyspace.pattern(pattern, version).encode("utf-8", ERRORS)
-        return await self._unlink_told("delete_pattern", self.client.scan(matching, itersize))
+        """Remove the keys of one version that match a glob pattern; return how many there were.
+
+        `ConfigurationError` if a function makes keys that no pattern finds.
+        """
+        search = self.keyspace.search(pattern, version)
+        found = self.client.scan(search.pattern, itersize)
+        return await self._unlink_told("delete_pattern", found, search.own)
 
     async def clear(self) -> int:
         """Remove the keys of this prefix, of all versions, and nobody else's; return how many.
 
-        Versions are whole numbers, or the cache's own: `Keys.own` says why. Without a prefix these
-        are the keys that begin with a colon.
+        Without a prefix these are the keys that begin with a colon. `Keys.search_all` says how keys
+        are told from those of longer prefixes. If the cache owns the database (CLEAR="database"),
+        it is emptied on every primary, and the number is what was there just before.
+
+        Raises:
+            ConfigurationError: keys made by a function cannot be listed, or not be told from those
+                of other caches. `flush_db` empties the database, whoever wrote to it.
         """
-        matching = self.keyspace.everything.encode("utf-8", ERRORS)
-        found = self.client.scan(matching, BATCH)
-        return await self._unlink_told("clear", found, self.keyspace.own)
+        if self.keyspace.owns_database:
+            removed = await self._told_of_removal("clear", self._empty)
+        else:
+            search = self.keyspace.search_all()
+            found = self.client.scan(search.pattern, BATCH)
+            removed = await self._unlink_told("clear", found, search.own)
+        return removed
 
     async def flush_db(self) -> None:
         """Remove every key of the database on every primary, whoever wrote it."""
@@ -72,6 +86,12 @@ class AsyncKeyspaceVerbs(AsyncVerbs):
             await self._whole("flush_db", self._flush_db)
         else:
             await self._flush_db()
+
+    async def _empty(self) -> int:
+        """Empty the database on every primary; return how many keys there were."""
+        counts = await self.client.execute_everywhere(commands.dbsize())
+        await self._flush_db()
+        return sum(0 if isinstance(one, Exception) else one for one in counts)
 
     async def _flush_db(self) -> None:
         for result in await self.client.execute_everywhere(commands.flushdb()):
@@ -82,12 +102,16 @@ class AsyncKeyspaceVerbs(AsyncVerbs):
         self,
         operation: str,
         found: AsyncIterator[list[bytes]],
-        select: Callable[[list[bytes]], list[bytes]] = list,
+        select: Callable[[list[bytes]], list[bytes]],
     ) -> int:
         """Remove what is found, and tell observers of it."""
+        return await self._told_of_removal(operation, self._unlink, found, select)
+
+    async def _told_of_removal(self, operation: str, work: Any, *arguments: Any) -> int:
+        """Do what removes keys and returns how many, and tell observers of it."""
         if not audience.observers:
-            return await self._unlink(found, select)
-        removed: int = await self._whole(operation, self._unlink, found, select)
+            return await work(*arguments)  # type: ignore[no-any-return]
+        removed: int = await self._whole(operation, work, *arguments)
         if removed:
             tell("deleted", self.name, operation, removed)
         return removed
@@ -95,7 +119,7 @@ class AsyncKeyspaceVerbs(AsyncVerbs):
     async def _unlink(
         self,
         found: AsyncIterator[list[bytes]],
-        select: Callable[[list[bytes]], list[bytes]] = list,
+        select: Callable[[list[bytes]], list[bytes]],
     ) -> int:
         """Remove what is found, in batches that are neither large nor, as far as can be, small."""
         removed, pending = 0, list[bytes]()

@@ -76,11 +76,25 @@ class CacheConfig:
     version: int | str = 1
     key_function: Any = None
     reverse_key_function: Any = None
+    clear: str = "prefix"
+    other_prefixes: tuple[str, ...] | None = None
     others: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
     def keys(self) -> Keys:
         """Make the rule by which keys are stored."""
-        return Keys(self.key_prefix, self.version, self.key_function, self.reverse_key_function)
+        return Keys(
+            self.key_prefix,
+            self.version,
+            self.key_function,
+            self.reverse_key_function,
+            others=self.other_prefixes,
+            owns_database=self.owns_database,
+        )
+
+    @property
+    def owns_database(self) -> bool:
+        """Whether `clear()` empties the database."""
+        return self.clear == "database"
 
 
 def read_config(
@@ -145,7 +159,7 @@ def read_entry(
         ),
         codec=_codec(cache, options, secret_keys),
         **beside,
-        **{name: cache.pop(name) for name in ("reverse_key_function",) if name in cache},
+        **{name: cache.pop(name) for name in _ABOUT_KEYS if name in cache},
         others=cache,
     )
 
@@ -216,6 +230,7 @@ def _prefix(value: Any) -> str:
     return value
 
 
+_ABOUT_KEYS = ("reverse_key_function", "clear", "other_prefixes")
 _ANYTHING = readers.ANYTHING
 _BESIDE_OPTIONS = {
     "BACKEND": _ANYTHING,

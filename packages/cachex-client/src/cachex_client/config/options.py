@@ -304,6 +304,23 @@ _VALUES = Topic(
             "Path or function that takes a stored key apart, for keys() with a KEY_FUNCTION.",
         ),
         option(
+            "CLEAR",
+            "cache.clear",
+            read.CLEAR,
+            "prefix",
+            "What clear() removes: prefix for the keys of this cache alone; database for everything"
+            " in the database on every primary (FLUSHDB), which is for whoever owns it.",
+        ),
+        option(
+            "OTHER_PREFIXES",
+            "cache.other_prefixes",
+            read.PREFIXES,
+            "those of the other entries of CACHES; without Django unknown",
+            "Key prefixes that others have in the same database: keys(), iter_keys(),"
+            " delete_pattern() and clear() leave their keys alone. A list, be it empty, says that"
+            " there are no more, but for the other entries of CACHES.",
+        ),
+        option(
             "SCAN_ITERSIZE",
             "cache.scan_itersize",
             read.POSITIVE,

@@ -147,6 +147,19 @@ TEXT = Reader("a str", _text)
 CLASS = Reader("a class or the dotted path of one", _class)
 NAMED_CLASS = Reader(CLASS.expects, _named_class)  # that need not be there to be imported
 FUNCTION = Reader("a function or the dotted path of one", _function)
+CLEAR = Reader("'prefix' or 'database'", _one_of("prefix", "database"))
+
+
+def _prefixes(value: Any) -> tuple[str, ...]:
+    found = (value,) if isinstance(value, str) else value
+    if not isinstance(found, list | tuple | set | frozenset):
+        raise TypeError
+    if not all(isinstance(one, str) for one in found):
+        raise TypeError
+    return tuple(found)
+
+
+PREFIXES = Reader("a list of str", _prefixes)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -239,7 +239,13 @@ class AsyncOperations(AsyncCoordination, AsyncScans, AsyncStructures):
         return await self._acache.delete_pattern(pattern, version, itersize=size)
 
     async def aclear(self) -> Any:
-        """Remove all keys of this cache's KEY_PREFIX, of all versions, and no others."""
+        """
+        Remove all keys of this cache's KEY_PREFIX, of all versions, and no others; return how many.
+
+        What another entry of CACHES with a longer prefix may have stored is left alone. With
+        CLEAR="database" everything in the database goes, on every primary. ConfigurationError
+        if a KEY_FUNCTION makes keys that cannot be listed, or not be told from those of others.
+        """
         return await self._acache.clear()
 
     async def aflush_db(self) -> Any:

@@ -239,7 +239,13 @@ class Operations(Coordination, Scans, Structures):
         return self._cache.delete_pattern(pattern, version, itersize=size)
 
     def clear(self) -> Any:
-        """Remove all keys of this cache's KEY_PREFIX, of all versions, and no others."""
+        """
+        Remove all keys of this cache's KEY_PREFIX, of all versions, and no others; return how many.
+
+        What another entry of CACHES with a longer prefix may have stored is left alone. With
+        CLEAR="database" everything in the database goes, on every primary. ConfigurationError
+        if a KEY_FUNCTION makes keys that cannot be listed, or not be told from those of others.
+        """
         return self._cache.clear()
 
     def flush_db(self) -> Any:

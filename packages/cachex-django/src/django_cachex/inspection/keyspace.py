@@ -7,7 +7,7 @@ import attrs
 
 from cachex_client import Cache, commands
 from cachex_client.command import on_primary
-from cachex_client.keys import ERRORS
+from cachex_client.keys import Keys, Search
 
 BATCH = 1000
 
@@ -32,12 +32,28 @@ class Scope:
     version: int | str | None = None
     whole_database: bool = False
 
+    def is_everything(self, keys: Keys) -> bool:
+        """Tell whether the whole database is meant, as by `clear()` with CLEAR="database"."""
+        return self.whole_database or (self._whole_cache and keys.owns_database)
+
+    @property
+    def _whole_cache(self) -> bool:
+        return self.pattern is None and self.version is None
+
+    def search(self, keys: Keys) -> Search:
+        """Return what finds the keys; ConfigurationError if nothing does."""
+        if self.is_everything(keys):
+            return Search(b"*", lambda stored: True)
+        if self._whole_cache:
+            return keys.search_all()
+        return keys.search(self.pattern or "*", self.version)
+
     def told(self, cache: Any) -> str:
         """Return the words for it."""
-        if self.whole_database:
+        if self.is_everything(cache._keys):
             return "ALL keys of the database, whoever wrote them"
         prefix = f"KEY_PREFIX {cache.key_prefix!r}" if cache.key_prefix else "no KEY_PREFIX"
-        if self.pattern is None and self.version is None:
+        if self._whole_cache:
             return f"the keys of all versions with {prefix}"
         version = cache.version if self.version is None else self.version
         return f"the keys of version {version} with {prefix} that match {self.pattern or '*'!r}"
@@ -70,18 +86,10 @@ def stored(
 
     As with SCAN, a key may come twice. `advance` hears how many keys were looked at, roughly.
     """
-    keys = verbs.keyspace
-    if scope.whole_database:
-        pattern = "*"
-    elif scope.pattern is None and scope.version is None:
-        pattern = keys.everything
-    else:
-        pattern = keys.pattern(scope.pattern or "*", scope.version)
-    everything = not scope.whole_database and pattern == keys.everything
-    for batch in verbs.client.scan(pattern.encode("utf-8", ERRORS), BATCH):
+    search = scope.search(verbs.keyspace)
+    for batch in verbs.client.scan(search.pattern, BATCH):
         advance(BATCH)
-        found = keys.own(batch) if everything else batch
-        if found:
+        if found := search.own(batch):
             yield found
 
 

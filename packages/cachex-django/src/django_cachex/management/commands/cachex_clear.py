@@ -57,6 +57,7 @@ class Command(CacheCommand):
             raise CommandError("--flush-db empties the database: it goes with no other choice")
         what = scope.told(cache)
         with told_plainly(alias):
+            scope.search(cache._keys)  # refused before anybody is asked
             if options["dry_run"]:
                 count, examples = self._count(cache, scope)
             else:
@@ -86,7 +87,7 @@ class Command(CacheCommand):
     def _remove(self, cache: Any, scope: Scope) -> int:
         verbs = keyspace.plain(cache)
         total = keyspace.size(verbs)
-        if scope.whole_database:
+        if scope.is_everything(verbs.keyspace):
             verbs.flush_db()
             return total
         with Progress("removing", total) as progress:
