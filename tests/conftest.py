@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pytest
 
+from support.forks import FORKS, in_child
 from support.proxy import MakeProxy, Proxy
 from support.servers import Cluster, Replicated, Sentinels, Standalone
 
@@ -41,6 +43,18 @@ def run() -> Runner:
         return asyncio.run(limited())
 
     return run
+
+
+@pytest.fixture(params=FORKS)
+def fork(request: pytest.FixtureRequest) -> Callable[[], int]:
+    """Python's fork, and then one as programs written in C do it, uWSGI for one."""
+    return FORKS[request.param]
+
+
+@pytest.fixture
+def in_a_child(fork: Callable[[], int]) -> Callable[..., None]:
+    """`in_child` with each `fork`."""
+    return partial(in_child, fork=fork)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -710,7 +710,9 @@ def test_nothing_is_left_behind(cluster: Cluster) -> None:
         gc.collect()
 
 
-def test_a_child_process_works_even_if_locks_were_held_at_the_fork(cluster: Cluster) -> None:
+def test_a_child_process_works_even_if_locks_were_held_at_the_fork(
+    cluster: Cluster, fork: Callable[[], int]
+) -> None:
     client = ClusterClient(cluster.urls, options())
     client.redis.set("a", 1)
     held, done = threading.Event(), threading.Event()
@@ -724,7 +726,7 @@ def test_a_child_process_works_even_if_locks_were_held_at_the_fork(cluster: Clus
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait(5)
-    child = os.fork()
+    child = fork()
     if child == 0:
         status = 1
         try:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -231,14 +232,14 @@ def test_a_loop_that_fails_leaves_the_others_alone(
 
 @forks
 def test_a_child_process_starts_with_connections_of_its_own(
-    client: AsyncDefaultClient, standalone: Standalone
+    client: AsyncDefaultClient, standalone: Standalone, in_a_child: Callable[..., None]
 ) -> None:
     with asyncio.Runner() as runner:
         runner.run(use(client, "parent"))
         before = {one["id"] for one in standalone.clients()}
         for _ in range(3):
-            in_child(lambda: asyncio.run(use(client, f"child-{os.getpid()}")))
-            in_child(lambda: asyncio.run(client.aclose()))
+            in_a_child(lambda: asyncio.run(use(client, f"child-{os.getpid()}")))
+            in_a_child(lambda: asyncio.run(client.aclose()))
         runner.run(use(client, "parent again"))
         eventually(lambda: {one["id"] for one in standalone.clients()} == before)
         assert client.stats()[0].closed == {}
@@ -247,15 +248,15 @@ def test_a_child_process_starts_with_connections_of_its_own(
 
 @forks
 def test_a_child_process_forked_inside_a_loop_works_too(
-    client: AsyncDefaultClient, standalone: Standalone
+    client: AsyncDefaultClient, standalone: Standalone, in_a_child: Callable[..., None]
 ) -> None:
     async def main() -> None:
         await ping(client)
-        in_child(lambda: asyncio.run(use(client, "child")))
+        in_a_child(lambda: asyncio.run(use(client, "child")))
         echoes: list[Command[bytes]] = [custom("ECHO", f"{n}") for n in range(50)]
         tasks = [asyncio.create_task(client.execute(echo)) for echo in echoes]
         await asyncio.sleep(0)
-        in_child(lambda: asyncio.run(use(client, "child")))
+        in_a_child(lambda: asyncio.run(use(client, "child")))
         assert await asyncio.gather(*tasks) == [b"%d" % n for n in range(50)]
         assert client.stats()[0].opened == 1
 

@@ -19,7 +19,6 @@ from cachex_client._async import flights as async_module
 from cachex_client._sync import flights as sync_module
 from cachex_client.flights import async_flights, flights
 from support.alarms import KINDS, alarm
-from support.forks import in_child
 from support.waiting import eventually, lasting
 
 Run = Callable[..., Any]
@@ -336,7 +335,9 @@ def test_keys_do_not_wait_for_each_other(cache: Cache) -> None:
         assert leader.result(20) == 1
 
 
-def test_a_child_waits_for_nobody_in_its_parent(cache: Cache) -> None:
+def test_a_child_waits_for_nobody_in_its_parent(
+    cache: Cache, in_a_child: Callable[..., None]
+) -> None:
     began, end = threading.Event(), threading.Event()
 
     def slow() -> int:
@@ -352,7 +353,7 @@ def test_a_child_waits_for_nobody_in_its_parent(cache: Cache) -> None:
     with ThreadPoolExecutor(1) as pool:
         leader = pool.submit(cache.get_or_set, "k", slow)
         assert began.wait(20)
-        in_child(child)
+        in_a_child(child)
         end.set()
         assert leader.result(20) != 1  # the child's, which was stored first
 

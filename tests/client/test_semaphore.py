@@ -25,7 +25,6 @@ from cachex_client.semaphore import (
     SemaphoreLostError,
     SemaphoreTimeoutError,
 )
-from support.forks import in_child
 from support.proxy import MakeProxy
 from support.waiting import eventually
 
@@ -251,7 +250,9 @@ def test_a_task_is_not_taken_for_one_that_has_ended(one_place: Any, run: Run) ->
     run(main())
 
 
-def test_a_child_does_not_give_back_what_its_parent_holds(cache: Cache) -> None:
+def test_a_child_does_not_give_back_what_its_parent_holds(
+    cache: Cache, in_a_child: Callable[..., None]
+) -> None:
     semaphore = cache.semaphore("s", 2, lease=60)
 
     def child() -> None:
@@ -261,7 +262,7 @@ def test_a_child_does_not_give_back_what_its_parent_holds(cache: Cache) -> None:
             assert not cache.semaphore("s", 2, lease=60).acquire(blocking=False)
 
     with semaphore:
-        in_child(child)
+        in_a_child(child)
         assert len(members(cache, b"h")) == 1
 
 

@@ -6,7 +6,7 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -264,7 +264,7 @@ def test_forgotten_clients_leave_no_threads(sentinels: Sentinels) -> None:
     eventually(gone, 30)
 
 
-def test_a_child_process_listens_and_works(sentinels: Sentinels) -> None:
+def test_a_child_process_listens_and_works(sentinels: Sentinels, fork: Callable[[], int]) -> None:
     client = SentinelClient(map_of(sentinels), options())
     client.redis.set("a", 1)
     held, done = threading.Event(), threading.Event()
@@ -277,7 +277,7 @@ def test_a_child_process_listens_and_works(sentinels: Sentinels) -> None:
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait(5)
-    child = os.fork()
+    child = fork()
     if child == 0:
         status = 1
         try:

@@ -258,11 +258,13 @@ def test_a_view_shows_the_pools_of_threads_and_of_tasks(make: Make, run: Any) ->
     assert view.uncovered_slots == 0
 
 
-def test_a_forked_worker_knows_the_cluster_and_connects_anew(make: Make) -> None:
+def test_a_forked_worker_knows_the_cluster_and_connects_anew(
+    make: Make, fork: Callable[[], int]
+) -> None:
     cache = make()
     cache.set_many(dict.fromkeys(KEYS, "parent"))
     reader, writer = os.pipe()
-    child = os.fork()
+    child = fork()
     if child == 0:  # pragma: no cover
         try:
             found = cache.get_many(KEYS)

@@ -272,7 +272,7 @@ def test_closing_all_closes_and_forgets(standalone: Standalone, make_cache: Make
 
 
 def test_a_forked_worker_has_connections_of_its_own(
-    standalone: Standalone, make_cache: Make
+    standalone: Standalone, make_cache: Make, fork: Callable[[], int]
 ) -> None:
     cache = make_cache(standalone.url)
     cache.set("who", "parent")
@@ -287,7 +287,7 @@ def test_a_forked_worker_has_connections_of_its_own(
     holder = threading.Thread(target=hold)
     holder.start()
     held.wait(10)
-    child = os.fork()
+    child = fork()
     if child == 0:  # pragma: no cover
         try:
             told = caches["default"].get("who")

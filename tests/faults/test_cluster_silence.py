@@ -20,7 +20,6 @@ from cachex_client.command import Command
 from cachex_client.commands import strings
 from cachex_pool import PoolOptions
 from support import load
-from support.forks import in_child
 from support.history import History, Outcome
 from support.leaks import no_leaks
 from support.servers import Cluster, Server
@@ -353,7 +352,9 @@ def test_a_command_that_waits_for_something_sets_nothing_off(cluster: Cluster, c
     assert not seen or pulse.worst > 0.3
 
 
-def test_a_child_process_watches_for_itself(cluster: Cluster) -> None:
+def test_a_child_process_watches_for_itself(
+    cluster: Cluster, in_a_child: Callable[..., None]
+) -> None:
     map = ClusterMap(cluster.urls)
     node = map.seeds[0]
     assert map.overdue(node, 1.0)
@@ -362,7 +363,7 @@ def test_a_child_process_watches_for_itself(cluster: Cluster) -> None:
     def child() -> None:
         assert map.overdue(node, 1.2)
 
-    in_child(child)
+    in_a_child(child)
 
 
 def test_who_watched_and_died_is_replaced(cluster: Cluster) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,6 @@ from cachex_otel.observer import Telemetry
 from cachex_pool import Endpoint
 from cachex_pool import observer as pool_seam
 from otel.receiver import Receiver, facts, receiving
-from support.forks import in_child
 from support.servers import Standalone
 from support.waiting import eventually
 
@@ -300,7 +300,9 @@ def test_providers_that_are_set_later_are_found(standalone: Standalone) -> None:
 # Forks
 
 
-def test_a_child_counts_from_nothing(client: Any, receiver: Receiver) -> None:
+def test_a_child_counts_from_nothing(
+    client: Any, receiver: Receiver, in_a_child: Callable[..., None]
+) -> None:
     cache = Cache(client, name="default")
     receiver.instrument()
     cache.set("a", 1)
@@ -312,15 +314,16 @@ def test_a_child_counts_from_nothing(client: Any, receiver: Receiver) -> None:
         assert receiver.metric("cachex.writes").value() == 1
         assert receiver.metric("cachex.lookups").points == {}
 
-    in_child(child)
+    in_a_child(child)
     assert receiver.metric("cachex.writes").value() == 1
 
 
-def test_a_child_finds_the_providers_that_it_sets(standalone: Standalone) -> None:
+@pytest.mark.parametrize("fork", ["os.fork()", "ctypes.PyDLL(None).fork()"])
+def test_a_child_finds_the_providers_that_it_sets(standalone: Standalone, fork: str) -> None:
     """As Celery's workers do in `worker_process_init`."""
     printed = in_process(
         """
-        import os, sys
+        import ctypes, os, sys
         import cachex_otel
         from cachex_client import Cache, DefaultClient
         cachex_otel.instrument()
@@ -333,7 +336,7 @@ def test_a_child_finds_the_providers_that_it_sets(standalone: Standalone) -> Non
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import SimpleSpanProcessor
         from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-        pid = os.fork()
+        pid = FORK
         if pid == 0:
             exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
             tracers = TracerProvider()
@@ -346,7 +349,7 @@ def test_a_child_finds_the_providers_that_it_sets(standalone: Standalone) -> Non
             os._exit(0)
         assert os.waitpid(pid, 0)[1] == 0
         client.close()
-        """,
+        """.replace("FORK", fork),
         standalone,
         "-W",
         "ignore::DeprecationWarning",  # of fork where a thread runs, in Python 3.12

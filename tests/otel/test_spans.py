@@ -27,7 +27,8 @@ from cachex_client import (
 )
 from cachex_pool import ConnectFailed, PoolOptions, PoolTimeout
 from otel.receiver import Receiver, facts, failed, id_of, receiving
-from support.servers import Replicated, Standalone
+from support.proxy import Proxy
+from support.servers import Standalone
 
 
 @pytest.fixture
@@ -565,15 +566,15 @@ def test_thirty_two_threads_have_the_right_parents(
 
 
 def test_a_retry_is_counted_on_the_one_span_and_is_no_error(
-    replicated: Replicated, receiver: Receiver
+    standalone: Standalone, receiver: Receiver
 ) -> None:
-    client = DefaultClient([replicated.primary.url])
-    client.execute(commands.get(b"a"))
-    for one in replicated.primary.command("CLIENT", "LIST", "TYPE", "normal").decode().splitlines():
-        replicated.primary.command("CLIENT", "KILL", "ID", one.split()[0].removeprefix("id="))
-    receiver.instrument()
-    client.execute(commands.get(b"a"))
-    client.close()
+    with Proxy(standalone) as front:
+        client = DefaultClient([front.url])
+        client.execute(commands.get(b"a"))
+        receiver.instrument()
+        front.cut_request(to="GET")
+        client.execute(commands.get(b"a"))
+        client.close()
     said = facts(receiver.span)
     assert said["cachex.retry.count"] == 1
     assert not failed(receiver.span)

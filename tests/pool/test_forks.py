@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import threading
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -24,6 +22,7 @@ from cachex_pool import (
     pack,
 )
 from support import load
+from support.forks import in_child
 from support.servers import Standalone
 from support.tls import Authority, TlsServer
 from support.waiting import eventually
@@ -35,21 +34,7 @@ FEW = pytest.param(30, id="few")
 MANY = pytest.param(1000, id="many", marks=pytest.mark.soak)
 
 
-def in_child(work: Callable[[], object]) -> None:
-    """Fork, do the work in the child, and wait for its end. AssertionError if it fails."""
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            signal.alarm(20)
-            work()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(pid, 0)
-    assert status == 0, f"the child ended with {status}"
+InAChild = Callable[..., None]
 
 
 def ask(pool: Pool, word: str, times: int = 1) -> None:
@@ -96,7 +81,7 @@ def test_forks_under_load_disturb_nobody_who_speaks_tls(
 
 
 def test_the_server_sees_no_connection_of_the_parent_close(
-    standalone: Standalone, endpoint: Endpoint
+    standalone: Standalone, endpoint: Endpoint, in_a_child: InAChild
 ) -> None:
     pool = Pool(endpoint)
     held = [pool.acquire(monotonic() + 5) for _ in range(5)]
@@ -104,15 +89,17 @@ def test_the_server_sees_no_connection_of_the_parent_close(
         pool.release(connection)
     before = {client["id"] for client in standalone.clients()}
     for _ in range(5):
-        in_child(lambda: use_in_child(pool))
-        in_child(pool.close)
-        in_child(lambda: pool.retire("in the child"))
+        in_a_child(lambda: use_in_child(pool))
+        in_a_child(pool.close)
+        in_a_child(lambda: pool.retire("in the child"))
     eventually(lambda: {client["id"] for client in standalone.clients()} == before)
     assert len(before) == 5
     pool.close()
 
 
-def test_a_fork_while_another_thread_is_inside_the_pool(endpoint: Endpoint) -> None:
+def test_a_fork_while_another_thread_is_inside_the_pool(
+    endpoint: Endpoint, in_a_child: InAChild
+) -> None:
     pool = Pool(endpoint)
     ask(pool, "before")
     inside, leave = threading.Event(), threading.Event()
@@ -125,26 +112,30 @@ def test_a_fork_while_another_thread_is_inside_the_pool(endpoint: Endpoint) -> N
     thread = threading.Thread(target=stay_inside)
     thread.start()
     inside.wait()
-    in_child(lambda: use_in_child(pool))
+    in_a_child(lambda: use_in_child(pool))
     leave.set()
     thread.join()
     ask(pool, "after")
     pool.close()
 
 
-def test_a_fork_while_others_wait_and_while_one_is_dialling(endpoint: Endpoint) -> None:
+def test_a_fork_while_others_wait_and_while_one_is_dialling(
+    endpoint: Endpoint, in_a_child: InAChild
+) -> None:
     pool = Pool(endpoint, PoolOptions(max_size=1))
     held = pool.acquire(monotonic() + 5)
     thread = threading.Thread(target=ask, args=(pool, "waiting"))
     thread.start()
     eventually(lambda: pool.stats().waiting == 1)
-    in_child(lambda: use_in_child(pool))
+    in_a_child(lambda: use_in_child(pool))
     pool.release(held)
     thread.join()
     pool.close()
 
 
-def test_what_was_lent_at_the_fork_stays_the_parents(endpoint: Endpoint) -> None:
+def test_what_was_lent_at_the_fork_stays_the_parents(
+    endpoint: Endpoint, in_a_child: InAChild
+) -> None:
     pool = Pool(endpoint)
     with pool.connection(monotonic() + 5) as connection:
         connection.write(pack(("ECHO", "the parent's")), monotonic() + 5)
@@ -158,13 +149,13 @@ def test_what_was_lent_at_the_fork_stays_the_parents(endpoint: Endpoint) -> None
             connection.close()
             use_in_child(pool)
 
-        in_child(child)
+        in_a_child(child)
         assert connection.read(1, monotonic() + 5) == [b"the parent's"]
     assert pool.stats().idle == 1
     pool.close()
 
 
-def test_a_closed_pool_stays_closed_in_the_child(endpoint: Endpoint) -> None:
+def test_a_closed_pool_stays_closed_in_the_child(endpoint: Endpoint, in_a_child: InAChild) -> None:
     from cachex_pool import PoolClosed
 
     pool = Pool(endpoint)
@@ -174,26 +165,28 @@ def test_a_closed_pool_stays_closed_in_the_child(endpoint: Endpoint) -> None:
         with pytest.raises(PoolClosed):
             ask(pool, "child")
 
-    in_child(child)
+    in_a_child(child)
 
 
-def test_children_of_children(endpoint: Endpoint) -> None:
+def test_children_of_children(endpoint: Endpoint, in_a_child: InAChild) -> None:
     pool = Pool(endpoint)
     ask(pool, "parent")
 
     def child() -> None:
         use_in_child(pool)
-        in_child(lambda: use_in_child(pool))
+        in_a_child(lambda: use_in_child(pool))
         ask(pool, "child, again")
         assert pool.stats().opened == 1
 
-    in_child(child)
+    in_a_child(child)
     ask(pool, "parent, again")
     assert pool.stats().opened == 1
     pool.close()
 
 
-async def _fork_beside_a_loop(standalone: Standalone, endpoint: Endpoint) -> None:
+async def _fork_beside_a_loop(
+    standalone: Standalone, endpoint: Endpoint, in_a_child: InAChild
+) -> None:
     shared = AsyncMultiplexer(endpoint)
     stop = False
 
@@ -215,7 +208,7 @@ async def _fork_beside_a_loop(standalone: Standalone, endpoint: Endpoint) -> Non
     workers = [asyncio.create_task(work(number)) for number in range(4)]
     for _ in range(20):
         await asyncio.sleep(0.001)
-        in_child(lambda: asyncio.run(child()))
+        in_a_child(lambda: asyncio.run(child()))
     stop = True
     assert all([await worker > 10 for worker in workers])
     stats = shared.pool.stats()
@@ -226,9 +219,9 @@ async def _fork_beside_a_loop(standalone: Standalone, endpoint: Endpoint) -> Non
 
 
 def test_forks_beside_an_event_loop_disturb_no_task(
-    standalone: Standalone, endpoint: Endpoint, run: Any
+    standalone: Standalone, endpoint: Endpoint, run: Any, in_a_child: InAChild
 ) -> None:
-    run(_fork_beside_a_loop(standalone, endpoint))
+    run(_fork_beside_a_loop(standalone, endpoint, in_a_child))
 
 
 async def _close_while_a_child_lives(standalone: Standalone, endpoint: Endpoint) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
 
@@ -282,9 +282,11 @@ def test_a_connection_that_is_dropped_frees_its_place(pool: Pool) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_process_leaves_the_parents_connections_alone(client: Any) -> None:
+def test_a_child_process_leaves_the_parents_connections_alone(
+    client: Any, fork: Callable[[], int]
+) -> None:
     client.set("a", "1")
-    child = os.fork()
+    child = fork()
     if not child:
         try:
             os._exit(0 if client.get("a") == b"1" and client.incr("n") == 1 else 1)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
-from cachex_client._concurrency import StateLock
 from cachex_client._core.refresh import RefreshSchedule
 from cachex_client.errors import ClusterUnreachable
+from cachex_pool.forks import StateLock, run_after_fork, same_process
 
 
 class SharedMap:
@@ -24,7 +24,14 @@ class SharedMap:
         self.failures = 0
         self._errors: Sequence[Exception] = ()
         self._followers: WeakSet[Any] = WeakSet()
-        self._lock = StateLock()
+        self._own_lock = StateLock()
+
+    @property
+    def _lock(self) -> StateLock:
+        """The lock of what is known; a child process opens it before it is taken there."""
+        if not same_process[0]:
+            run_after_fork()
+        return self._own_lock
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ from cachex_client._concurrency import monotonic
 from cachex_client.command import Command
 from cachex_client.observer import Operation, Origin, Sent
 from cachex_pool import Endpoint
+from cachex_pool.forks import run_after_fork, same_process
 
 together: ContextVar[Operation | None] = ContextVar("cachex_together", default=None)
 """The verb for many keys that is its one `Sent`."""
@@ -46,6 +47,8 @@ def announced(
 
     `settle` has to be called then, whatever happens.
     """
+    if not same_process[0]:
+        run_after_fork()
     if audience.sleeper is not None and all_asleep():
         return None
     sent = Sent()
@@ -122,6 +125,8 @@ class Telling:
 
 def begin(operation: Operation) -> bool:
     """Tell of a verb; say whether anybody wants to hear of its end."""
+    if not same_process[0]:
+        run_after_fork()
     for observer in audience.beginners:
         try:
             if (token := observer.began(operation)) is not None:

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from cachex_client._audience import audience, tell
-from cachex_client._concurrency import monotonic, on_fork
+from cachex_client._concurrency import monotonic
 from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.topology import (
     Address,
@@ -19,6 +19,7 @@ from cachex_client._core.topology import (
 from cachex_client._shared_map import SharedMap
 from cachex_client.errors import ConfigurationError
 from cachex_pool import Endpoint, parse_url
+from cachex_pool.forks import register
 
 SILENT_FOR = 0.75
 """Seconds without a complaint after which nobody waits in vain: who does complains every 0.5 s."""
@@ -63,7 +64,7 @@ class ClusterMap(SharedMap):
         self._news: dict[Address, tuple[Address, float]] = {}  # who leads: instead of whom, since
         self.seeds = tuple(dict.fromkeys(Address(one.host, one.port) for one in endpoints))
         self.topology: Topology | None = None
-        on_fork(self)
+        register(self)
 
     def after_fork(self) -> None:
         """Go on in a child process, where nobody is looking at the topology."""

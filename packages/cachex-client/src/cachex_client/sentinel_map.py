@@ -9,13 +9,14 @@ import attrs
 import redis
 
 from cachex_client._audience import tell
-from cachex_client._concurrency import Ear, Listeners, monotonic, on_fork, sleep
+from cachex_client._concurrency import Ear, Listeners, monotonic, sleep
 from cachex_client._core.sentinel import Opinion
 from cachex_client._core.topology import Address, Remap
 from cachex_client._shared_map import SharedMap
 from cachex_client.errors import ConfigurationError
 from cachex_client.options import ClientOptions
 from cachex_pool import Endpoint, Pool, PoolOptions
+from cachex_pool.forks import register
 from cachex_pool.redis_py import RedisPyPool
 
 CHECK_EVERY = 0.1
@@ -73,7 +74,7 @@ class SentinelMap(SharedMap):
         self.leaderless = False
         self._finder: Any = None
         self._listeners = Listeners(partial(_listen, ref(self)), self.sentinels) if listen else None
-        on_fork(self)
+        register(self)
 
     def after_fork(self) -> None:
         """Go on in a child process, where nobody listens or looks for the primary."""

@@ -19,7 +19,7 @@ from redis import exceptions as redis_errors
 from cachex_client import ClusterUnreachable, SentinelRefused
 from cachex_client.limits import RateLimit
 from cachex_pool import ConfigurationError, HandshakeRefused, PoolError
-from django_cachex._concurrency import ForkSafeLock
+from cachex_pool.forks import StateLock, run_after_fork, same_process
 from django_cachex.errors import CacheUnavailable
 from django_cachex.fallbacks import FALLBACKS_OF_STRUCTURES
 
@@ -75,13 +75,20 @@ class Failures:
         self._log_each = log_each
         self._began = 0.0
         self._latest = 0.0
-        self._lock = ForkSafeLock()
+        self._own_lock = StateLock()
         self._log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
             logging.getLogger(logger),
             processors=[structlog.stdlib.render_to_log_kwargs],
             wrapper_class=structlog.stdlib.BoundLogger,
             cache=alias,
         )
+
+    @property
+    def _lock(self) -> StateLock:
+        """The lock of the counts; a child process opens it before it is taken there."""
+        if not same_process[0]:
+            run_after_fork()
+        return self._own_lock
 
     @property
     def ignored(self) -> dict[str, int]:

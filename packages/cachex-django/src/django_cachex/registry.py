@@ -12,19 +12,21 @@ from typing import Any
 from django.core.cache import caches
 from django.core.signals import setting_changed
 
-from django_cachex._concurrency import ForkSafeLock
+from cachex_pool.forks import StateLock, run_after_fork, same_process
 from django_cachex.client import DefaultClient
 from django_cachex.failures import Failures
 from django_cachex.settings import PREFIXES, ClientConfig, read_config
 from django_cachex.shared import Shared
 
-_lock = ForkSafeLock()
+_lock = StateLock()
 _clients: dict[ClientConfig, DefaultClient] = {}
 _entries: dict[Hashable, tuple[Shared, object]] = {}
 
 
 def shared_by(location: Any, params: Mapping[str, Any]) -> Shared:
     """Return what belongs to a CACHES entry, read and made at the first call."""
+    if not same_process[0]:
+        run_after_fork()
     key = _identity((location, params))
     found = _entries.get(key)
     if found is None:
@@ -39,17 +41,21 @@ def shared_by(location: Any, params: Mapping[str, Any]) -> Shared:
 
 def client_of(config: ClientConfig) -> DefaultClient:
     """Return the one client of this process for `config`, made if there is none yet."""
+    if not same_process[0]:
+        run_after_fork()
     client = _clients.get(config)
     if client is None:
         with _lock:
             client = _clients.get(config)
             if client is None:
-                client = _clients[config] = config.client_class(config)
+                client = _clients.setdefault(config, config.client_class(config))
     return client
 
 
 def clients() -> tuple[DefaultClient, ...]:
     """Return the clients there are in this process."""
+    if not same_process[0]:
+        run_after_fork()
     with _lock:
         return tuple(_clients.values())
 
@@ -75,6 +81,8 @@ def close_all() -> None:
     For the end of a process and for tests; cache objects that exist keep a closed client.
     Connections of event loops are closed with their loop.
     """
+    if not same_process[0]:
+        run_after_fork()
     with _lock:
         found = tuple(_clients.values())
         _clients.clear()
@@ -107,6 +115,8 @@ def _identity(value: Any) -> Hashable:
 
 def _forget(*, setting: str, **_: Any) -> None:
     if setting.startswith((*PREFIXES, "CACHE", "SECRET_KEY", "COMPRESS_", "DECOMPRESS_")):
+        if not same_process[0]:
+            run_after_fork()
         with _lock:
             _entries.clear()
 

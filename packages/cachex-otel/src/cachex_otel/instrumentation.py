@@ -8,7 +8,6 @@ from opentelemetry.trace import TracerProvider
 import cachex_client
 import cachex_pool
 from cachex_client import ClientObserver
-from cachex_otel._concurrency import StateLock, in_every_child
 from cachex_otel.observer import Telemetry
 from cachex_otel.options import TelemetryOptions
 from cachex_otel.pools import FullPoolTelemetry, PoolTelemetry
@@ -20,6 +19,7 @@ from cachex_otel.providers import (
     tracer_of,
 )
 from cachex_otel.waiting import Waiting
+from cachex_pool.forks import StateLock, register, run_after_fork, same_process
 
 _lock = StateLock()
 _running: "Instrumentation | None" = None
@@ -61,6 +61,8 @@ class Instrumentation:
 
     def look(self) -> bool:
         """Take the providers that have come; return whether one may still come."""
+        if not same_process[0]:
+            run_after_fork()
         with _lock:
             if self._stopped:
                 return False
@@ -128,6 +130,8 @@ def instrument(
     those of before. Raises TypeError for an unknown option, ValueError for a wrong value.
     """
     global _running
+    if not same_process[0]:
+        run_after_fork()
     made = Instrumentation(tracer_provider, meter_provider, TelemetryOptions.of(options))
     with _lock:
         if _running is not None:
@@ -142,6 +146,8 @@ def instrument(
 def uninstrument() -> None:
     """Tell nothing any more; calls then cost what they cost before `instrument`."""
     global _running
+    if not same_process[0]:
+        run_after_fork()
     with _lock:
         if _running is not None:
             _running.stop()
@@ -159,11 +165,13 @@ def _version() -> str:
     return __version__
 
 
-def _in_child() -> None:
-    _lock.after_fork()
-    reset_counts()
-    if _running is not None:
-        _running.look_again()
+class _InChild:
+    def after_fork(self) -> None:
+        """Count from nothing in a child process, and look for providers that it has of its own."""
+        reset_counts()
+        if _running is not None:
+            _running.look_again()
 
 
-in_every_child(_in_child)
+_in_child = _InChild()
+register(_in_child)

@@ -16,6 +16,7 @@ from cachex_client import live_clients
 from cachex_otel import attributes as names
 from cachex_otel.attributes import Metric
 from cachex_pool import PoolStats, live_stats
+from cachex_pool.forks import run_after_fork, same_process
 
 Label: TypeAlias = tuple[str, str]
 Labels: TypeAlias = tuple[Label, ...]
@@ -99,6 +100,8 @@ class Meters:
 
     def _observe(self, metric: Metric, read: "Callable[[], Iterable[Observation]]") -> None:
         def observe(_: CallbackOptions) -> Iterable[Observation]:
+            if not same_process[0]:
+                run_after_fork()
             return read() if self.active else ()
 
         create: Any = (

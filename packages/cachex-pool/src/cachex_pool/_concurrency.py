@@ -8,13 +8,14 @@ in this package may import `threading` or `asyncio`.
 import asyncio
 import atexit
 import contextvars
-import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from copy import copy
 from time import monotonic
 from typing import Any, TypeVar
+
+from cachex_pool.forks import run_after_fork, same_process
 
 T = TypeVar("T")
 
@@ -200,26 +201,22 @@ def async_owner() -> str:
     return task.get_name() if task is not None else "no task"
 
 
-_forkable: "weakref.WeakSet[Any]" = weakref.WeakSet()
+_to_close: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 
-def survive_fork(one: Any) -> None:
-    """Call `one.after_fork()` in every child process, before anything else runs there."""
-    _forkable.add(one)
-
-
-def _in_child() -> None:
-    for one in list(_forkable):
-        one.after_fork()
+def close_at_exit(one: Any) -> None:
+    """Call `one.at_exit()` when the interpreter ends."""
+    _to_close.add(one)
 
 
 def _at_exit() -> None:
-    for one in list(_forkable):
+    if not same_process[0]:
+        run_after_fork()
+    for one in list(_to_close):
         one.at_exit()
 
 
 atexit.register(_at_exit)
-os.register_at_fork(after_in_child=_in_child)
 
 __all__ = [
     "SLICE",
@@ -234,10 +231,10 @@ __all__ = [
     "async_outlive",
     "async_owner",
     "async_spawn",
+    "close_at_exit",
     "dial_until",
     "monotonic",
     "outlive",
     "owner",
     "spawn",
-    "survive_fork",
 ]

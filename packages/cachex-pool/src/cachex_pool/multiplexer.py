@@ -6,10 +6,11 @@ from typing import Any
 from weakref import ref
 
 from cachex_pool._async.pool import AsyncPool
-from cachex_pool._concurrency import AsyncOnce, OutOfTime, async_later, monotonic, survive_fork
+from cachex_pool._concurrency import AsyncOnce, OutOfTime, async_later, monotonic
 from cachex_pool._wire import AsyncConnection
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import ConnectTimeout, PoolClosed, PoolTimeout
+from cachex_pool.forks import register, run_after_fork, same_process
 from cachex_pool.observer import PoolObserver
 from cachex_pool.options import PoolOptions
 
@@ -41,7 +42,7 @@ class AsyncMultiplexer:
         self._shared: AsyncConnection | None = None
         self._draining: set[AsyncConnection] = set()
         self.after_fork()
-        survive_fork(self)
+        register(self)
 
     def __repr__(self) -> str:
         return f"<AsyncMultiplexer on {self._shared!r} of {self.pool!r}>"
@@ -55,12 +56,14 @@ class AsyncMultiplexer:
         """
         if len(data) > LARGE and self._room_beside:
             return await self.pool.call(data, deadline)
+        if not same_process[0]:
+            run_after_fork()
         connection = self._shared
         if connection is None or connection.generation != self._state.generation:
             connection = await self._share(deadline)
         connection.uses += 1
         if connection.paused is not None:
-            reply = await connection.call(data, deadline)
+            reply = await connection.call_unchecked(data, deadline)
         else:
             reply = await connection.submit(data, deadline)
         if self._state.breaker.consecutive:
@@ -71,21 +74,27 @@ class AsyncMultiplexer:
         """Send packed commands and return their `count` replies; as `call` otherwise."""
         if len(data) > LARGE and self._room_beside:
             return await self.pool.exchange(data, count, deadline)
+        if not same_process[0]:
+            run_after_fork()
         connection = self._shared
         if connection is None or connection.generation != self._state.generation:
             connection = await self._share(deadline)
         connection.uses += 1
-        replies = await connection.exchange(data, count, deadline)
+        replies = await connection.exchange_unchecked(data, count, deadline)
         self.pool.answered()
         return replies
 
     async def warm_up(self) -> None:
         """Open the shared connection; raises as `call` does."""
+        if not same_process[0]:
+            run_after_fork()
         if self._shared is None:
             await self._share(monotonic() + self.pool.options.connect_timeout)
 
     def leave(self) -> None:
         """Close once the replies under way are in; nobody should call any more."""
+        if not same_process[0]:
+            run_after_fork()
         shared, self._shared = self._shared, None
         if shared is not None:
             self._drain(shared, "left")
@@ -93,6 +102,8 @@ class AsyncMultiplexer:
 
     async def aclose(self) -> None:
         """Close the shared connection, those it replaced, and the pool."""
+        if not same_process[0]:
+            run_after_fork()
         shared, self._shared = self._shared, None
         await self.pool.aclose()
         for connection in (*self._draining, *(() if shared is None else (shared,))):
@@ -105,9 +116,6 @@ class AsyncMultiplexer:
         self._sharing = AsyncOnce()
         self._shared = None
         self._draining = set()
-
-    def at_exit(self) -> None:
-        """Leave it to the pool."""
 
     # -- inside
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from cachex_pool._concurrency import StateLock, survive_fork
+from cachex_pool.forks import StateLock, run_after_fork, same_process
 from cachex_pool.logs import logger
 
 if TYPE_CHECKING:
@@ -64,24 +64,20 @@ class Audience:
     def __init__(self) -> None:
         self.pools: WeakSet[Any] = WeakSet()
         self.observers: tuple[PoolObserver, ...] = ()
-        self.after_fork()
-        survive_fork(self)
-
-    def after_fork(self) -> None:
-        """Start with a free lock in a child process."""
         self._lock = StateLock()
-
-    def at_exit(self) -> None:
-        """Leave it to the pools."""
 
     def register(self, pool: Any) -> None:
         """Have a pool told who listens, now and whenever that changes."""
+        if not same_process[0]:
+            run_after_fork()
         with self._lock:
             self.pools.add(pool)
             own = pool.observers
             pool.listen((*own, *(one for one in self.observers if one not in own)))
 
     def join(self, observer: PoolObserver) -> None:
+        if not same_process[0]:
+            run_after_fork()
         with self._lock:
             if observer in self.observers:
                 return
@@ -92,6 +88,8 @@ class Audience:
 
     def leave(self, observer: PoolObserver) -> bool:
         """Return whether it was there."""
+        if not same_process[0]:
+            run_after_fork()
         with self._lock:
             known = observer in self.observers
             self.observers = tuple(one for one in self.observers if one is not observer)
@@ -102,6 +100,8 @@ class Audience:
         return known
 
     def all_pools(self) -> list[Any]:
+        if not same_process[0]:
+            run_after_fork()
         with self._lock:
             return list(self.pools)
 

@@ -13,7 +13,6 @@ from cachex_client._async.cluster_watch import async_watch
 from cachex_client._async.introduction import async_introduce
 from cachex_client._concurrency import (
     AsyncOutside,
-    StateLock,
     async_ask_all,
     async_spawn,
     monotonic,
@@ -25,6 +24,7 @@ from cachex_client._telling import tell_refreshed
 from cachex_client.cluster_map import ClusterMap
 from cachex_client.options import ClientOptions
 from cachex_pool import PoolObserver, logger, pack_many
+from cachex_pool.forks import StateLock
 
 log = logger("cachex_client")
 
@@ -162,7 +162,7 @@ class AsyncClusterLinks:
     def look_again(self) -> None:
         """Have the map looked at beside the callers, if it is time to."""
         if self.map.may_refresh(monotonic()):
-            async_spawn(self._refresh)
+            async_spawn(self._refresh, needed=True)
 
     # -- who waits in vain
 

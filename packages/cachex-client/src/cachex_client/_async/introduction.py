@@ -41,7 +41,7 @@ async def async_introduce(
         if map.failures != before:
             raise map.failure()
         if map.may_introduce(monotonic(), patience):
-            async_spawn(discover)
+            async_spawn(discover, needed=True)
         left = deadline - monotonic()
         if left <= 0:
             raise DeadlineExceeded(map.name, phase, written=False)

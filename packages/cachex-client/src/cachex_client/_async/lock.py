@@ -262,7 +262,7 @@ class AsyncLock(redis.asyncio.lock.Lock):
     def _free(self, acquisition: Acquisition) -> None:
         """Free in the background what an acquisition holds, or may hold."""
         token, acquisition.token = acquisition.token, None
-        _concurrency.async_spawn(lambda: self._run("lock.release", _RELEASE, token))
+        _concurrency.async_spawn(lambda: self._run("lock.release", _RELEASE, token), needed=True)
 
     async def _holder(self) -> bytes | None:
         # a replica may not have heard of it yet

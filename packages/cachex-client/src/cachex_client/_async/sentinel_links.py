@@ -11,7 +11,6 @@ import attrs
 from cachex_client._async.introduction import async_introduce
 from cachex_client._concurrency import (
     AsyncOutside,
-    StateLock,
     async_ask_all,
     async_sleep,
     async_spawn,
@@ -25,6 +24,7 @@ from cachex_client.errors import SentinelRefused
 from cachex_client.options import ClientOptions
 from cachex_client.sentinel_map import SentinelMap
 from cachex_pool import PoolObserver, logger, pack, pack_many
+from cachex_pool.forks import StateLock
 
 log = logger("cachex_client")
 
@@ -89,7 +89,7 @@ class AsyncSentinelLinks:
     def look_again(self) -> None:
         """Have the primary looked for beside the callers, if it is time to."""
         if self.map.may_check(monotonic()):
-            async_spawn(self.check)
+            async_spawn(self.check, needed=True)
 
     def want(self) -> None:
         """Have the primary looked for, now or in a moment."""

@@ -14,7 +14,6 @@ from cachex_client._concurrency.beside import (
     gather_errors,
     spawn,
 )
-from cachex_client._concurrency.forks import StateLock, on_fork
 from cachex_client._concurrency.links import AsyncClosable, AsyncLinked, Closable, Linked, close_now
 from cachex_client._concurrency.listening import AsyncOutside, Ear, Listeners, Outside
 from cachex_client._concurrency.waiting import (
@@ -43,7 +42,6 @@ __all__ = [
     "Listeners",
     "Local",
     "Outside",
-    "StateLock",
     "ask_all",
     "async_ask_all",
     "async_identity",
@@ -55,7 +53,6 @@ __all__ = [
     "identity",
     "last_write",
     "monotonic",
-    "on_fork",
     "place",
     "sleep",
     "spawn",

@@ -5,7 +5,6 @@ import contextvars
 import queue
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
@@ -26,7 +25,8 @@ def ask_all(
     Do all of it side by side; return what came, each with its position, as soon as it is `enough`.
 
     What raised is there as its exception; what is not done after `seconds`, or `grace` seconds
-    after the first that worked, is left out, and what it brings later is dropped.
+    after the first that worked, is left out, and what it brings later is dropped. Where there can
+    be no more threads, as in exit handlers since Python 3.12, it is done here, one by one.
     """
     came: queue.SimpleQueue[tuple[int, T | Exception]] = queue.SimpleQueue()
 
@@ -36,11 +36,18 @@ def ask_all(
         except Exception as error:
             came.put((position, error))
 
-    for position in range(len(work)):
-        thread = threading.Thread(target=one, args=(position,), name="cachex-client", daemon=True)
-        thread.start()
     until = monotonic() + seconds
     answers: list[tuple[int, T | Exception]] = []
+    for position in range(len(work)):
+        try:
+            threading.Thread(
+                target=one, args=(position,), name="cachex-client", daemon=True
+            ).start()
+        except RuntimeError:
+            if _are_enough(answers, enough):
+                return answers
+            one(position)
+            answers.append(came.get())
     while len(answers) < len(work) and not _are_enough(answers, enough):
         try:
             answers.append(came.get(timeout=max(0.0, until - monotonic())))
@@ -101,8 +108,13 @@ async def gather_errors(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
     return results
 
 
-def spawn(work: Callable[[], object]) -> None:
-    """Do the work beside the caller, in a daemon thread; what it raises is logged."""
+def spawn(work: Callable[[], object], *, needed: bool = False) -> None:
+    """
+    Do the work beside the caller, in a daemon thread; what it raises is logged.
+
+    Where there can be no more threads, as in exit handlers since Python 3.12, work that is `needed`
+    is done before this returns, and other work is not done.
+    """
 
     def guarded() -> None:
         try:
@@ -110,17 +122,22 @@ def spawn(work: Callable[[], object]) -> None:
         except Exception as error:
             log.warning("background work failed", error=repr(error))
 
+    def work_alone() -> None:
+        contextvars.Context().run(guarded)  # some Pythons pass theirs on
+
     try:
-        work_alone = partial(contextvars.Context().run, guarded)  # some Pythons pass theirs on
         threading.Thread(target=work_alone, name="cachex-client", daemon=True).start()
     except RuntimeError as error:  # no more threads, or the interpreter is ending
-        log.warning("no background work", error=repr(error))
+        if needed:
+            work_alone()
+        else:
+            log.warning("no background work", error=repr(error))
 
 
 _tasks: set["asyncio.Task[Any]"] = set()
 
 
-def async_spawn(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+def async_spawn(work: Callable[[], Coroutine[Any, Any, object]], *, needed: bool = False) -> None:
     """Do the work beside the caller, in a task with an empty context; what it raises is logged."""
 
     async def guarded() -> None:

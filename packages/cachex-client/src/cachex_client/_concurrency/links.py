@@ -6,7 +6,7 @@ import weakref
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from cachex_client._concurrency.forks import on_fork
+from cachex_pool.forks import register, run_after_fork, same_process
 
 _inherited: list[Any] = []
 
@@ -27,7 +27,15 @@ class Linked(Generic[L]):
     """Keeps a client's connections: one set for the process."""
 
     def _connect_with(self, make: Callable[[], L]) -> None:
-        self._links = make()
+        if not same_process[0]:
+            run_after_fork()
+        self._links_here = make()  # for those who go straight on to a pool
+
+    @property
+    def _links(self) -> L:
+        if not same_process[0]:
+            run_after_fork()
+        return self._links_here
 
     def _all_links(self) -> list[L]:
         return [self._links]
@@ -46,14 +54,22 @@ class AsyncLinked(Generic[C]):
     """
 
     def _connect_with(self, make: Callable[[], C]) -> None:
+        if not same_process[0]:
+            run_after_fork()
         self._make = make
         self._lock = threading.Lock()
         self._by_loop: dict[int, tuple[Any, C, Any]] = {}
         self._latest: tuple[Any, Any] = (_nothing, None)
-        on_fork(self)
+        register(self)
 
     @property
     def _links(self) -> C:
+        if not same_process[0]:
+            run_after_fork()
+        return self._links_here
+
+    @property
+    def _links_here(self) -> C:
         loop = asyncio.get_running_loop()
         which, links = self._latest
         if which() is loop:
@@ -61,6 +77,8 @@ class AsyncLinked(Generic[C]):
         return self._links_of(loop)
 
     def _links_of(self, loop: asyncio.AbstractEventLoop) -> C:
+        if not same_process[0]:
+            run_after_fork()
         with self._lock:
             for key, (which, _, _) in list(self._by_loop.items()):
                 if which() is None or which().is_closed():
@@ -75,10 +93,14 @@ class AsyncLinked(Generic[C]):
             return found[1]
 
     def _all_links(self) -> list[C]:
+        if not same_process[0]:
+            run_after_fork()
         return [links for _, links, _ in list(self._by_loop.values())]
 
     def _forget_links(self) -> None:
         """Forget the running loop's set, which is being closed; a later use makes a new one."""
+        if not same_process[0]:
+            run_after_fork()
         with self._lock:
             self._by_loop.pop(id(asyncio.get_running_loop()), None)
             self._latest = (_nothing, None)

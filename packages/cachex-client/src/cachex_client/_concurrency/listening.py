@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from cachex_pool import logger
+from cachex_pool.forks import register
 
 log = logger("cachex_client")
 
@@ -66,17 +67,25 @@ class Listeners:
     def __init__(self, listen: Callable[[Any, Ear], None], sources: Sequence[Any]) -> None:
         self._listen = listen
         self._sources = tuple(sources)
-        self._process = 0
         self._ears: list[Ear] = []
+        self._endings: list[Any] = []
+        register(self)
+
+    def after_fork(self) -> None:
+        """Start anew in a child process, where these threads do not exist."""
+        for ending in self._endings:
+            ending.detach()  # it would take a lock that one of those threads may hold
+        self._ears, self._endings = [], []
 
     def start(self) -> None:
-        """Start the threads, unless they run in this process."""
-        if self._process == os.getpid():
+        """Start the threads, unless they run."""
+        if self._ears:
             return
-        self._process = os.getpid()
-        self._ears = [Ear() for _ in self._sources]
+        self._ears, self._endings = [Ear() for _ in self._sources], []
         for ear, source in zip(self._ears, self._sources, strict=True):
-            weakref.finalize(self, ear.stopped.set).atexit = False
+            ending = weakref.finalize(self, ear.stopped.set)
+            ending.atexit = False
+            self._endings.append(ending)
             try:
                 threading.Thread(
                     target=_go_on_listening,
@@ -90,7 +99,6 @@ class Listeners:
     def stop(self) -> None:
         """Have the threads end."""
         ears, self._ears = self._ears, []
-        self._process = 0
         for ear in ears:
             ear.stop()
 

@@ -93,7 +93,7 @@ class DefaultClient(Engine[Links]):
         if not self._alone or command.spec.blocking:
             aim = self._aim(command, monotonic(), deadline)
             return self._pursue(command, aim, deadline)
-        link = self._links.primary
+        link = self._links_here.primary
         failed: Exception
         try:
             reply = link.call(command.packed or pack(command.arguments), deadline)
@@ -127,7 +127,7 @@ class DefaultClient(Engine[Links]):
                     settle(sent)
         if not self._alone or not commands:
             return self._pursue_many(commands, deadline, watch=UNWATCHED)
-        link = self._links.primary
+        link = self._links_here.primary
         batch = next(batches(commands, range(len(commands))))
         if len(batch.positions) < len(commands):
             return self._pursue_many(commands, deadline, watch=UNWATCHED)

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from cachex_client import _concurrency
 from cachex_client._audience import audience, tell
 from cachex_client._concurrency import monotonic
+from cachex_pool.forks import register, run_after_fork, same_process
 
 PATIENCE = 30.0
 """Seconds for which a follower waits before he makes the value himself."""
@@ -53,7 +54,7 @@ class Flights:
 
     def __init__(self) -> None:
         self.after_fork()
-        _concurrency.on_fork(self)
+        register(self)
 
     def after_fork(self) -> None:
         """Wait for nobody in a child process: who makes values in the parent does so there."""
@@ -68,6 +69,8 @@ class Flights:
         `since` is when, by `monotonic`, the caller began to look in vain: if somebody has stored it
         after that, `look` finds it. What `make` raises is raised.
         """
+        if not same_process[0]:
+            run_after_fork()
         mine, flying = _Flight(), (_concurrency.place(), owner, key)
         before = _leading.get()
         try:

@@ -41,7 +41,7 @@ def introduce(
         if map.failures != before:
             raise map.failure()
         if map.may_introduce(monotonic(), patience):
-            spawn(discover)
+            spawn(discover, needed=True)
         left = deadline - monotonic()
         if left <= 0:
             raise DeadlineExceeded(map.name, phase, written=False)

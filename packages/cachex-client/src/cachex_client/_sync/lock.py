@@ -262,7 +262,7 @@ class Lock(redis.lock.Lock):
     def _free(self, acquisition: Acquisition) -> None:
         """Free in the background what an acquisition holds, or may hold."""
         token, acquisition.token = acquisition.token, None
-        _concurrency.spawn(lambda: self._run("lock.release", _RELEASE, token))
+        _concurrency.spawn(lambda: self._run("lock.release", _RELEASE, token), needed=True)
 
     def _holder(self) -> bytes | None:
         # a replica may not have heard of it yet

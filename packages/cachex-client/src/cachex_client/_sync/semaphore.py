@@ -23,6 +23,7 @@ from cachex_client.errors import (
 )
 from cachex_client.executor import Executor
 from cachex_client.timeouts import milliseconds, seconds
+from cachex_pool.forks import register, run_after_fork, same_process
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ class Semaphore:
         self._key = key
         self._name = key.decode("utf-8", "backslashreplace")
         self.after_fork()
-        _concurrency.on_fork(self)
+        register(self)
 
     def after_fork(self) -> None:
         """Hold nothing in a child process: what the parent holds is the parent's to give back."""
@@ -112,6 +113,8 @@ class Semaphore:
         of this object already. If it is cancelled, or the connection breaks, what may have been
         taken is given back beside, or is free again when the lease ends.
         """
+        if not same_process[0]:
+            run_after_fork()
         me = _concurrency.identity()
         if me in self._claims and monotonic() < self._claims[me][1]:
             raise SemaphoreError(f"{self._name!r} is held already, and a holder takes no second")
@@ -196,10 +199,14 @@ class Semaphore:
 
     def _leave(self, claim: bytes) -> None:
         """Have the share or the place in the queue given back that nobody knows of."""
-        _concurrency.spawn(lambda: self._run("release", decide.release(self._key, claim)))
+        _concurrency.spawn(
+            lambda: self._run("release", decide.release(self._key, claim)), needed=True
+        )
 
     def _held(self, verb: str) -> tuple[int, tuple[bytes, float]]:
         """Return whose share is meant, and which it is."""
+        if not same_process[0]:
+            run_after_fork()
         me = _concurrency.identity()
         claims = dict(self._claims)
         for who in (me, *claims):

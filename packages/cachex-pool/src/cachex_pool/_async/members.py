@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from random import random
+from typing import Any
 
 from attrs import evolve
 
@@ -28,6 +29,7 @@ from cachex_pool.errors import (
     PoolClosed,
     PoolError,
 )
+from cachex_pool.forks import run_after_fork, same_process
 from cachex_pool.logs import logger
 from cachex_pool.observer import PoolObserver, hears_of_each_call, tell
 from cachex_pool.options import PoolOptions
@@ -50,19 +52,27 @@ class AsyncMembers:
     ) -> None:
         self.endpoint = endpoint
         self.options = options or PoolOptions()
+        self._alive_bypass = self.options.alive_bypass  # read by each call
         self.observers = tuple(observers)
         self.on_overdue: Callable[[], None] | None = None  # called while a reply is long in coming
         self._state = PoolState(self.options)
         self._start()
 
     def _start(self) -> None:
-        self._lock = AsyncStateLock()
+        self._own_lock = AsyncStateLock()
         self._closes: Counter[str] = Counter()
         self._opened = self._waits = self._timeouts = self._dial_failures = 0
         self._wait_time = self._dial_time = 0.0
         self._upkeep_at = 0.0
         self._under_way: set[AsyncConnection] = set()
         self._peer = self.endpoint.peer
+
+    @property
+    def _lock(self) -> Any:
+        """The lock of the state; a child process opens it before it is taken there."""
+        if not same_process[0]:
+            run_after_fork()
+        return self._own_lock
 
     def listen(self, observers: Sequence[PoolObserver]) -> None:
         """Take the observers there are from now on."""
@@ -82,6 +92,12 @@ class AsyncMembers:
         None before the first connection, and while they lead to several addresses.
         """
         return self._peer
+
+    def keeps(self, connection: AsyncConnection) -> bool:
+        """Say whether a connection would be kept if it came back now."""
+        if not same_process[0]:
+            run_after_fork()
+        return self._state.keeps(connection, monotonic())
 
     def release(self, connection: AsyncConnection) -> None:
         """Give a connection back."""
@@ -108,6 +124,8 @@ class AsyncMembers:
 
     def stats(self) -> PoolStats:
         """Return a picture of the pool."""
+        if not same_process[0]:
+            run_after_fork()
         state = self._state  # read only: whoever collects metrics does so from another thread
         idle = len(state.idle)
         size, opening = state.census()
@@ -249,7 +267,7 @@ class AsyncMembers:
             self._state.dispatch(now)
             past = self._state.prune(now)
         for connection, reason in past:
-            self._close_all((connection,), reason)
+            self._close_all((connection,), "lost" if connection.closed else reason)
 
     def _close_all(self, connections: Sequence[AsyncConnection], reason: str) -> None:
         for connection in connections:

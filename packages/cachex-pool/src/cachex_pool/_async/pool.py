@@ -11,8 +11,8 @@ from cachex_pool._concurrency import (
     AsyncTicket,
     OutOfTime,
     async_outlive,
+    close_at_exit,
     monotonic,
-    survive_fork,
 )
 from cachex_pool._core.state import Closed, Permit, QueueFull, Unavailable
 from cachex_pool._wire import AsyncConnection
@@ -25,6 +25,7 @@ from cachex_pool.errors import (
     PoolTimeout,
     TooManyWaiting,
 )
+from cachex_pool.forks import register, run_after_fork, same_process
 from cachex_pool.observer import PoolObserver, audience, tell
 from cachex_pool.options import PoolOptions
 
@@ -47,7 +48,8 @@ class AsyncPool(AsyncMembers):
     ) -> None:
         super().__init__(endpoint, options, observers)
         audience.register(self)
-        survive_fork(self)
+        register(self)
+        close_at_exit(self)
 
     def __repr__(self) -> str:
         stats = self.stats()
@@ -67,6 +69,8 @@ class AsyncPool(AsyncMembers):
         """
         # `acquire` and `release` without calling them, where nothing is out of the ordinary:
         # this is what every call does, and it saves a quarter of what the pool costs.
+        if not same_process[0]:
+            run_after_fork()
         state = self._state
         try:
             connection = state.idle.pop()
@@ -75,27 +79,26 @@ class AsyncPool(AsyncMembers):
         else:
             if (
                 connection.generation == state.generation
-                and monotonic() - connection.idle_since < self.options.alive_bypass
+                and monotonic() - connection.idle_since < self._alive_bypass
                 and not self._watched
             ):
                 connection.uses += 1
-                connection.idle_since = LENT
             elif not self._usable(connection):
                 connection = await self._acquire_slowly(deadline)
         try:
-            reply = await connection.call(data, deadline)
+            reply = await connection.call_unchecked(data, deadline)
         except BaseException as error:
             self.abandon(connection, error)
             raise
         now = monotonic()
         if (
-            connection.generation != state.generation
-            or now >= connection.expires_at
+            now >= connection.expires_at
             or now >= self._upkeep_at
             or state.breaker.consecutive
             or state.waiting
             or self._watched
         ):
+            connection.idle_since = LENT  # above, nobody could have seen it
             self.release(connection)
             return reply
         connection.idle_since = now
@@ -108,7 +111,7 @@ class AsyncPool(AsyncMembers):
         """Send packed commands and return their `count` replies; as `call` otherwise."""
         connection = await self.acquire(deadline)
         try:
-            replies = await connection.exchange(data, count, deadline)
+            replies = await connection.exchange_unchecked(data, count, deadline)
         except BaseException as error:
             self.abandon(connection, error)
             raise
@@ -137,6 +140,8 @@ class AsyncPool(AsyncMembers):
         Raises PoolTimeout, TooManyWaiting, PoolClosed, ConnectFailed, or NodeUnavailable
         while the breaker is open. Give it back with `release`, or `abandon` after an error.
         """
+        if not same_process[0]:
+            run_after_fork()
         state = self._state
         try:
             connection: AsyncConnection = state.idle.pop()
@@ -144,7 +149,7 @@ class AsyncPool(AsyncMembers):
             return await self._acquire_slowly(deadline)
         if (
             connection.generation == state.generation
-            and monotonic() - connection.idle_since < self.options.alive_bypass
+            and monotonic() - connection.idle_since < self._alive_bypass
         ):
             connection.uses += 1
             connection.idle_since = LENT
@@ -318,7 +323,7 @@ class AsyncPool(AsyncMembers):
         if not self._state.keeps(connection, now):
             self._end(connection, self._why(connection), now)
             return False
-        if now - connection.idle_since >= self.options.alive_bypass and not connection.is_alive():
+        if now - connection.idle_since >= self._alive_bypass and not connection.is_alive():
             self._end(connection, "lost", now)
             return False
         connection.uses += 1

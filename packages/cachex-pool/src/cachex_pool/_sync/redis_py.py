@@ -182,6 +182,6 @@ class RedisPyPool(redis.ConnectionPool):
         return Loan(
             connection,
             end=partial(pool.discard, connection, "handed over"),
-            lasts=lambda: pool.state.keeps(connection, monotonic()),
+            lasts=partial(pool.keeps, connection),
             guard=pool.options.guard,
         )

@@ -22,6 +22,7 @@ import redis.connection
 from redis.exceptions import RedisError, ResponseError
 
 from cachex_pool._wire.protocol import screen
+from cachex_pool.forks import run_after_fork, same_process
 
 try:
     from redis.himport import HImportRegistry
@@ -124,6 +125,8 @@ class _Counting:
             screen(self._loan.guard, data)
 
     def _owe(self) -> None:
+        if not same_process[0]:
+            run_after_fork()
         self.owed += self._packed
         self._packed = _UNKNOWN
 
@@ -187,6 +190,8 @@ class RedisPyConnection(_Counting, redis.connection.Connection):
         super().send_packed_command(command, *args, **kwargs)
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        if not same_process[0]:
+            run_after_fork()
         if not kwargs.get("push_request"):
             try:
                 reply = super().read_response(*args, **kwargs)
@@ -269,6 +274,8 @@ class AsyncRedisPyConnection(_Counting, redis.asyncio.connection.Connection):
     async def read_response(
         self, disable_decoding: bool = False, timeout: float | None = None, **kwargs: Any
     ) -> Any:
+        if not same_process[0]:
+            run_after_fork()
         if not kwargs.get("push_request"):
             try:
                 reply = await super().read_response(disable_decoding, timeout, **kwargs)

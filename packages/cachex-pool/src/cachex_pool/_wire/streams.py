@@ -38,6 +38,7 @@ from cachex_pool.errors import (
     PoolError,
     ProtocolError,
 )
+from cachex_pool.forks import run_after_fork, same_process
 from cachex_pool.options import LOOK_AFTER
 
 STUCK_AFTER = 1.0
@@ -145,12 +146,24 @@ class AsyncConnection(asyncio.Protocol):
 
     async def call(self, data: bytes, deadline: float) -> Any:
         """Send one packed command and return its reply; errors as in `submit`."""
+        if not same_process[0]:
+            run_after_fork()
+        return await self.call_unchecked(data, deadline)
+
+    async def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:
+        """Send packed commands and return their `count` replies."""
+        if not same_process[0]:
+            run_after_fork()
+        return await self.exchange_unchecked(data, count, deadline)
+
+    async def call_unchecked(self, data: bytes, deadline: float) -> Any:
+        """Do as `call`, for a caller who has looked at `same_process` already."""
         if self.paused is not None:
             await self._until_writable(deadline)
         return await self.submit(data, deadline)
 
-    async def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:
-        """Send packed commands and return their `count` replies."""
+    async def exchange_unchecked(self, data: bytes, count: int, deadline: float) -> list[Any]:
+        """Do as `exchange`, for a caller who has looked at `same_process` already."""
         if self.paused is not None:
             await self._until_writable(deadline)
         return await self.submit_many(data, count, deadline)  # type: ignore[no-any-return]
@@ -167,6 +180,8 @@ class AsyncConnection(asyncio.Protocol):
 
     def is_alive(self) -> bool:
         """Say whether the server still holds the line and has said nothing unasked."""
+        if not same_process[0]:
+            run_after_fork()
         if self._end is not None or self._transport.is_closing():
             return False
         return bool(self._pending) or not self._has_unread()
@@ -328,6 +343,8 @@ class AsyncConnection(asyncio.Protocol):
     # -- the end
 
     def _finish(self, why: Exception) -> None:
+        if not same_process[0]:
+            run_after_fork()
         if self._end is not None:
             return
         self._end = why

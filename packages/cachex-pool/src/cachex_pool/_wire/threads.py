@@ -30,6 +30,7 @@ from cachex_pool._wire.protocol import (
     screen,
 )
 from cachex_pool.errors import ConnectionLost, DeadlineExceeded, ProtocolError
+from cachex_pool.forks import run_after_fork, same_process
 
 SLICE = 0.02
 CHUNK = 65536
@@ -108,6 +109,30 @@ class Connection:
         `deadline` is a time of `time.monotonic()`. Raises ConnectionLost, DeadlineExceeded
         or ProtocolError; the connection is then of no more use.
         """
+        if not same_process[0]:
+            run_after_fork()
+        return self.call_unchecked(data, deadline)
+
+    def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:
+        """Send packed commands and return their `count` replies; errors as in `call`."""
+        if not same_process[0]:
+            run_after_fork()
+        return self.exchange_unchecked(data, count, deadline)
+
+    def write(self, data: bytes, deadline: float) -> None:
+        """Send packed commands; `read` has to follow."""
+        if not same_process[0]:
+            run_after_fork()
+        self._write(data, deadline)
+
+    def read(self, count: int, deadline: float) -> list[Any]:
+        """Return the next `count` replies; error replies are values in the list."""
+        if not same_process[0]:
+            run_after_fork()
+        return self._read(count, deadline)
+
+    def call_unchecked(self, data: bytes, deadline: float) -> Any:
+        """Do as `call`, for a caller who has looked at `same_process` already."""
         self.busy = True
         try:
             sent = self._send(data)
@@ -122,9 +147,9 @@ class Connection:
             chunk = self._recv(CHUNK)
         except BlockingIOError:
             self._await(select.POLLIN, deadline)
-            return self.read(1, deadline)[0]
+            return self._read(1, deadline)[0]
         except _LATER:
-            return self.read(1, deadline)[0]
+            return self._read(1, deadline)[0]
         except OSError as error:
             _raise_if_foreign(error)
             raise ConnectionLost(self.name, error, written=True) from error
@@ -136,19 +161,18 @@ class Connection:
         except BROKEN as error:
             raise ProtocolError(self.name, error) from error
         if reply is NOT_READY or reply.__class__ is Push:
-            return self.read(1, deadline)[0]
+            return self._read(1, deadline)[0]
         if self._pending():
             self._expect_nothing()
         self.busy = False
         return reply
 
-    def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:
-        """Send packed commands and return their `count` replies; errors as in `call`."""
-        self.write(data, deadline)
-        return self.read(count, deadline)
+    def exchange_unchecked(self, data: bytes, count: int, deadline: float) -> list[Any]:
+        """Do as `exchange`, for a caller who has looked at `same_process` already."""
+        self._write(data, deadline)
+        return self._read(count, deadline)
 
-    def write(self, data: bytes, deadline: float) -> None:
-        """Send packed commands; `read` has to follow."""
+    def _write(self, data: bytes, deadline: float) -> None:
         self.busy = True
         try:
             sent = self._send(data)
@@ -160,8 +184,7 @@ class Connection:
         if sent != len(data):
             self._send_rest(data, sent, deadline)
 
-    def read(self, count: int, deadline: float) -> list[Any]:
-        """Return the next `count` replies; error replies are values in the list."""
+    def _read(self, count: int, deadline: float) -> list[Any]:
         replies: list[Any] = []
         gets = self._gets
         received = 0  # bytes since the last whole reply
@@ -208,6 +231,8 @@ class Connection:
 
         One that is not is closed: what told us so was read, and would not be there again.
         """
+        if not same_process[0]:
+            run_after_fork()
         if self._sock is None:
             return False
         try:
@@ -232,6 +257,8 @@ class Connection:
 
     def sever(self, why: str) -> None:
         """Wake whoever waits for a reply, in another thread, with ConnectionLost."""
+        if not same_process[0]:
+            run_after_fork()
         sock = self._sock
         if sock is not None:
             try:
@@ -392,13 +419,17 @@ class CooperativeConnection(Connection):
         tls = isinstance(sock, ssl.SSLSocket)
         self._recv, self._send = receive, _by_record(send) if tls else send
 
-    def call(self, data: bytes, deadline: float) -> Any:
-        self._sock.settimeout(SLICE)
-        return super().call(data, deadline)
+    def call_unchecked(self, data: bytes, deadline: float) -> Any:
+        self._keep_time()
+        return super().call_unchecked(data, deadline)
 
-    def write(self, data: bytes, deadline: float) -> None:
-        self._sock.settimeout(SLICE)
-        super().write(data, deadline)
+    def _write(self, data: bytes, deadline: float) -> None:
+        self._keep_time()
+        super()._write(data, deadline)
+
+    def _keep_time(self) -> None:
+        if self._sock is not None:
+            self._sock.settimeout(SLICE)
 
     def _wait_long(self, events: int, seconds: float) -> int:
         if self.on_overdue is None or events & select.POLLOUT:
