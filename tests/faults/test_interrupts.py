@@ -17,9 +17,9 @@ from cachex_client import (
     ClusterClient,
     DefaultClient,
 )
-from cachex_client._concurrency import StateLock
 from cachex_client.commands import strings
 from cachex_pool import PoolOptions, PoolStats
+from cachex_pool.forks import StateLock
 from support.alarms import KINDS, alarm
 from support.waiting import eventually
 
