@@ -10,7 +10,9 @@
     python3 dev.py generate          write _sync/ from _async/, and verbs from their signatures
     python3 dev.py format            let ruff format and fix what it can
     python3 dev.py wheels            build the four wheels into dist/
-    python3 dev.py bench [...]       run benchmarks/run.py
+    python3 dev.py bench [...]       run benchmarks/run.py: cachex beside its peers (--help)
+    python3 dev.py bench --against COMMIT [...]
+                                     the working tree beside an older version; fails if slower
     python3 dev.py django-tests      say where Django's own tests are
     python3 dev.py python [...]      the environment's own Python
 
@@ -261,15 +263,74 @@ def format_(arguments: list[str]) -> None:
 
 
 def wheels(arguments: list[str]) -> None:
-    python = environment() / "bin/python"
-    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    for wheel in build_wheels(ROOT, ROOT / "dist"):
+        print(wheel.relative_to(ROOT))
+
+
+def build_wheels(source: Path, target: Path) -> list[Path]:
+    """Build the four wheels of a checkout; return their files."""
+    python = str(environment() / "bin/python")
+    shutil.rmtree(target, ignore_errors=True)
     for package in PACKAGES:
-        run(python, "-m", "hatchling", "build", "-t", "wheel", "-d", ROOT / "dist", cwd=package)
+        command = [python, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)]
+        folder = source / package.relative_to(ROOT)
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return sorted(target.glob("*.whl"))
 
 
 def bench(arguments: list[str]) -> None:
+    if "--against" in arguments:
+        bench_against(arguments)
     env = environment("-bench", (BENCHMARKS / "requirements.txt",))
     replace(env, BENCHMARKS / "run.py", *arguments, PYTHONPATH=str(ROOT / "tests"))
+
+
+def bench_against(arguments: list[str]) -> None:
+    """Run the benchmarks on the working tree and on a commit, both installed from wheels."""
+    at = arguments.index("--against")
+    commit, rest = arguments[at + 1 : at + 2], [*arguments[:at], *arguments[at + 2 :]]
+    versions: list[str | Path] = []
+    if "--help" not in rest:
+        if not commit or commit[0].startswith("-"):
+            sys.exit("--against needs a commit: python3 dev.py bench --against main")
+        older, newer = installed(checkout(commit[0]), "older"), installed(ROOT, "newer")
+        versions = ["--older", older, "--newer", newer]
+    program = BENCHMARKS / "against.py"
+    replace(environment(), program, *versions, *rest, PYTHONPATH=str(ROOT / "tests"))
+
+
+def checkout(commit: str) -> Path:
+    """Return a folder with the files of a commit."""
+    words = ("git", "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
+    found = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    if found.returncode:
+        sys.exit(f"git knows no commit {commit}")
+    folder = CACHE / "against" / found.stdout.strip()
+    if not folder.is_dir():
+        with tempfile.TemporaryFile() as file:
+            subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, stdout=file)
+            file.seek(0)
+            with tarfile.open(fileobj=file) as tar:
+                tar.extractall(folder.with_suffix(".new"), filter="data")
+        folder.with_suffix(".new").rename(folder)
+    return folder
+
+
+def installed(source: Path, name: str) -> Path:
+    """Return the Python of an environment with the wheels of a checkout, and nothing of the peers.
+
+    All that the packages need has the same version whatever the checkout says.
+    """
+    built = build_wheels(source, CACHE / "against" / f"wheels-{name}")
+    env = CACHE / f"venv-{VERSION}-{name}"
+    needs = BENCHMARKS / "requirements-against.txt"
+    stamp, wanted = env / "stamp", fingerprint([CONSTRAINTS, needs, *built])
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        print(f"Making {env.relative_to(ROOT)}", file=sys.stderr)
+        make_venv(env)
+        pip(env, "install", "-c", str(CONSTRAINTS), "-r", str(needs), *map(str, built))
+        stamp.write_text(wanted)
+    return env / "bin/python"
 
 
 def say_django_tests(arguments: list[str]) -> None:

@@ -1,20 +1,15 @@
-"""What a run stands on: a server of its own, an event loop, the peers' and our configuration."""
+"""What a case stands on: servers, an event loop, the peers' and our configuration."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from attrs import field, frozen
+from attrs import frozen
 from measure import Contender
-
-from support.server import Server
-from support.servers import Cluster
 
 HOST = "127.0.0.1"
 TASKS = 50
@@ -27,39 +22,43 @@ BACKENDS = {
 }
 
 
+class Servers(Protocol):
+    """Where the servers of a run are."""
+
+    @property
+    def port(self) -> int: ...
+
+    def cluster(self) -> list[str]:
+        """Return the URLs of a cluster of three primaries with a replica each."""
+
+    def tls(self) -> tuple[int, str]:
+        """Return port and CA file of what ends TLS in front of the server."""
+
+
 @frozen
 class Ground:
-    """The server's address, one event loop for all asyncio cases, and what to close at the end."""
+    """The servers, one event loop for all asyncio cases, and what to close at the end."""
 
-    port: int
-    server: str
+    servers: Servers
     runner: asyncio.Runner
     closing: contextlib.ExitStack
-    _cluster: list[Cluster] = field(factory=list, init=False)
+
+    @property
+    def port(self) -> int:
+        return self.servers.port
 
     @property
     def url(self) -> str:
         return f"redis://{HOST}:{self.port}/0"
 
     def tls(self) -> tuple[int, Path]:
-        """Start a process that ends TLS in front of the server; return its port and CA file."""
-        program = str(Path(__file__).with_name("tls_side.py"))
-        side = subprocess.Popen(
-            [sys.executable, program, str(self.port)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.closing.callback(side.communicate)  # closes its input, which ends it
-        assert side.stdout is not None
-        port, ca = side.stdout.readline().split()
-        return int(port), Path(ca)
+        """Return port and CA file of what ends TLS in front of the server."""
+        port, ca = self.servers.tls()
+        return port, Path(ca)
 
     def cluster(self) -> list[str]:
-        """Return the URLs of a cluster of three primaries with a replica each, started once."""
-        if not self._cluster:
-            self._cluster.append(self.closing.enter_context(Cluster()))
-        return list(self._cluster[0].urls)
+        """Return the URLs of a cluster of three primaries with a replica each."""
+        return self.servers.cluster()
 
     def await_(self, make: Callable[[], Awaitable[Any]]) -> Any:
         """Run one awaitable on the event loop of the benchmarks."""
@@ -85,18 +84,6 @@ class Ground:
         return Contender(name, run, lambda: self.await_(call), weight=TASKS)
 
 
-@contextlib.contextmanager
-def ground() -> Iterator[Ground]:
-    """Start a server and a loop, configure Django, and clean up behind the run."""
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(Server())
-        runner = stack.enter_context(asyncio.Runner())
-        closing = stack.enter_context(contextlib.ExitStack())
-        made = Ground(server.port, _version(server), runner, closing)
-        _configure_django(made.url)
-        yield made
-
-
 def django_cache(name: str) -> Any:
     """Return the cache of one backend; ImportError and the like if it cannot be had."""
     from django.core.cache import caches
@@ -104,7 +91,8 @@ def django_cache(name: str) -> Any:
     return caches[name]
 
 
-def _configure_django(url: str) -> None:
+def configure_django(url: str) -> None:
+    """Make a cache of each backend."""
     from django.conf import settings
 
     # As each project documents it, with nothing switched off: serializer pickle, hiredis or
@@ -116,9 +104,3 @@ def _configure_django(url: str) -> None:
     # Its asyncio pools and its sync ones share a table keyed by the address.
     aliases["django-valkey async"]["LOCATION"] = url.removesuffix("0") + "1"
     settings.configure(CACHES={"default": aliases["Django"], **aliases})
-
-
-def _version(server: Server) -> str:
-    info = server.info("server")
-    name = info.get("server_name", "redis")
-    return f"{name} {info[f'{name}_version']}"

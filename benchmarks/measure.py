@@ -45,6 +45,24 @@ class Absent:
     reason: str
 
 
+@frozen
+class Entrant:
+    """A contender that is not made yet."""
+
+    name: str
+    make: Callable[[], Contender]
+
+    def enter(self) -> Contender | Absent:
+        """Make the contender; one that cannot be made, or fails its first turn, is absent."""
+        try:
+            made = self.make()
+            with made.around():
+                made.run(3)
+        except Exception as error:  # whatever it raises is the reason
+            return Absent(self.name, f"{type(error).__name__}: {error}")
+        return made
+
+
 @frozen(kw_only=True)
 class Case:
     """Contenders for one job. `reference` names the one all others are compared with.
@@ -54,13 +72,17 @@ class Case:
 
     name: str
     title: str
-    entrants: Sequence[Contender | Absent]
+    entrants: Sequence[Entrant]
     reference: str = "cachex"
     expected: object = None
     rounds: int = 21
     seconds: float = 0.03
     informative: bool = False
     over: Mapping[str, str] = field(factory=dict)
+
+    def is_ours(self, name: str) -> bool:
+        """Whether a contender of that name runs our code."""
+        return self.over.get(name, name).startswith("cachex")
 
 
 @frozen
@@ -146,17 +168,6 @@ def contender(name: str, call: Callable[..., Any], *arguments: Any) -> Contender
     return Contender(name, calling(call, *arguments), lambda: call(*arguments))
 
 
-def entrant(name: str, make: Callable[[], Contender]) -> Contender | Absent:
-    """Build a contender; one that cannot be built, or fails its first turn, is absent."""
-    try:
-        made = make()
-        with made.around():
-            made.run(3)
-    except Exception as error:  # whatever it raises is the reason
-        return Absent(name, f"{type(error).__name__}: {error}")
-    return made
-
-
 def measure(case: Case, rounds: int | None = None) -> Outcome:
     """Run all contenders of a case in turns.
 
@@ -165,28 +176,35 @@ def measure(case: Case, rounds: int | None = None) -> Outcome:
     """
     outcome = Outcome(case)
     running: list[Contender] = []
-    for one in case.entrants:
+    for entrant in case.entrants:
+        one = entrant.enter()
         if isinstance(one, Absent):
             outcome.absent[one.name] = one.reason
             continue
-        with one.around():
-            answer = one.probe()
-        if case.expected is not None and answer != case.expected:
-            raise AssertionError(f"{case.name}: {one.name} answered {answer!r:.200}")
+        check(case, one)
         running.append(one)
         outcome.samples[one.name] = []
-    counts = {one.name: _turns(one, case.seconds) for one in running}
+    counts = {one.name: turns(one, case.seconds) for one in running}
     gc.collect()
     gc.freeze()
     for turn in range(max(7, rounds or case.rounds)):
         start = turn % len(running) if running else 0
         for one in running[start:] + running[:start]:
-            outcome.samples[one.name].append(_slice(one, counts[one.name]))
+            outcome.samples[one.name].append(timed(one, counts[one.name]))
     gc.unfreeze()
     return outcome
 
 
-def _slice(one: Contender, count: int) -> Sample:
+def check(case: Case, one: Contender) -> None:
+    """Raise AssertionError unless a contender answers what the case expects."""
+    with one.around():
+        answer = one.probe()
+    if case.expected is not None and answer != case.expected:
+        raise AssertionError(f"{case.name}: {one.name} answered {answer!r:.200}")
+
+
+def timed(one: Contender, count: int) -> Sample:
+    """Run one slice and return what an operation of it took."""
     with one.around():
         wall, cpu = time.perf_counter(), time.process_time()
         one.run(count)
@@ -195,8 +213,9 @@ def _slice(one: Contender, count: int) -> Sample:
     return Sample(wall / operations, cpu / operations)
 
 
-def _turns(one: Contender, seconds: float) -> int:
+def turns(one: Contender, seconds: float) -> int:
+    """Return how many turns of a contender take about so many seconds."""
     count = 1
-    while (took := _slice(one, count).wall * count * one.weight) < seconds / 4:
+    while (took := timed(one, count).wall * count * one.weight) < seconds / 4:
         count *= 2
     return max(1, round(count * seconds / took))

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -11,16 +13,22 @@ from pathlib import Path
 import report
 import targets
 from cases import CASES
-from ground import ground
+from ground import Ground, configure_django
 from measure import Outcome, measure
+from servers import Servers
 
 
 def main() -> int:
     """Run the chosen cases, print what was found; 1 if `--check` finds a missed target."""
     asked = _arguments()
     outcomes: dict[str, Outcome] = {}
-    with ground() as here:
-        found = report.environment(here.server)
+    with contextlib.ExitStack() as stack:
+        servers = Servers(stack)
+        runner = stack.enter_context(asyncio.Runner())
+        closing = stack.enter_context(contextlib.ExitStack())
+        here = Ground(servers, runner, closing)
+        configure_django(here.url)
+        found = report.environment(servers.version)
         print(", ".join(f"{name} {version}" for name, version in found.items()), flush=True)
         for name in asked.only or CASES:
             outcomes[name] = measure(CASES[name](here), asked.rounds)

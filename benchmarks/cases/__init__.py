@@ -8,6 +8,7 @@ from ground import Ground
 from measure import Case
 
 from cases import (
+    bulk,
     cluster,
     connect,
     django_calls,
@@ -39,6 +40,9 @@ CASES: Mapping[str, Callable[[Ground], Case]] = {
     "pipeline": round_trip.pipeline,
     "threads-get": threads.get,
     "loop-gather": event_loop.gather,
+    "bulk": bulk.in_thread,
+    "loop-bulk": bulk.on_loop,
+    "loop-bulk-cluster": bulk.in_cluster,
     "telemetry-look": telemetry.look,
     "telemetry-inside": telemetry.inside,
     "telemetry-get": telemetry.get,

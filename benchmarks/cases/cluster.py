@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ground import Ground
-from measure import Case, contender, entrant
+from measure import Case, Entrant, contender
 from redis.cluster import RedisCluster
 
 KEYS = [f"bench:cluster:{number}" for number in range(1000)]
@@ -83,6 +83,6 @@ def _case(
     return Case(
         name=name,
         title=title,
-        entrants=[entrant("cachex", cachex), entrant("redis-py", peer)],
+        entrants=[Entrant("cachex", cachex), Entrant("redis-py", peer)],
         expected=expected,
     )

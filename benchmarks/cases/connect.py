@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 from ground import HOST, Ground
-from measure import Case, Contender, entrant
+from measure import Case, Contender, Entrant
 
 
 def plain(ground: Ground) -> Case:
@@ -17,9 +17,9 @@ def plain(ground: Ground) -> Case:
         name="connect",
         title="open a connection, ready to use, and close it",
         entrants=[
-            entrant("cachex", lambda: _cachex(ground, ground.port, None)),
-            entrant("redis-py", lambda: _redis_py(ground, ground.port)),
-            entrant("valkey-py", lambda: _valkey_py(ground, ground.port)),
+            Entrant("cachex", lambda: _cachex(ground, ground.port, None)),
+            Entrant("redis-py", lambda: _redis_py(ground, ground.port)),
+            Entrant("valkey-py", lambda: _valkey_py(ground, ground.port)),
         ],
         expected=True,
         informative=True,
@@ -33,12 +33,12 @@ def tls(ground: Ground) -> Case:
         name="connect-tls",
         title="open a connection over TLS with a verified certificate, and close it",
         entrants=[
-            entrant("cachex", lambda: _cachex(ground, port, ca)),
-            entrant(
+            Entrant("cachex", lambda: _cachex(ground, port, ca)),
+            Entrant(
                 "redis-py",
                 lambda: _redis_py(ground, port, connection_class=redis.SSLConnection, **verify),
             ),
-            entrant("valkey-py", lambda: _valkey_py_tls(ground, port, verify)),
+            Entrant("valkey-py", lambda: _valkey_py_tls(ground, port, verify)),
         ],
         expected=True,
         seconds=0.1,

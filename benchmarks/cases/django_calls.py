@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ground import Ground, django_cache
-from measure import Absent, Case, Contender, contender, entrant
+from measure import Case, Contender, Entrant, contender
 
 VALUE = "v" * 100
 KEYS = [f"key-{number}" for number in range(100)]
@@ -15,9 +15,9 @@ SHORT = {key: f"value-{number}" for number, key in enumerate(KEYS)}
 BACKENDS = ("cachex", "Django", "django-redis", "django-valkey")
 
 
-def lineup(make: Callable[[str, Any], Contender]) -> list[Contender | Absent]:
+def lineup(make: Callable[[str, Any], Contender]) -> list[Entrant]:
     """Make the same contender on every backend."""
-    return [entrant(name, partial(_make, make, name)) for name in BACKENDS]
+    return [Entrant(name, partial(_make, make, name)) for name in BACKENDS]
 
 
 def _make(make: Callable[[str, Any], Contender], name: str) -> Contender:

@@ -9,7 +9,7 @@ from typing import Any
 import redis
 import redis.asyncio
 from ground import HOST, TASKS, Ground, django_cache
-from measure import Absent, Case, Contender, entrant
+from measure import Case, Contender, Entrant
 
 KEY = "bench:loop-get"
 VALUE = "v" * 100
@@ -23,10 +23,10 @@ def client_get(ground: Ground) -> Case:
         name="loop-get",
         title=f"GET of 100 bytes, {TASKS} tasks on one event loop",
         entrants=[
-            entrant("cachex", lambda: ground.workers("cachex", _cachex(ground))),
-            entrant("cachex Cache", lambda: _cachex_cache(ground)),
-            entrant("redis.asyncio", lambda: ground.workers("redis.asyncio", _redis_py(ground))),
-            entrant("valkey.asyncio", lambda: ground.workers("valkey.asyncio", _valkey_py(ground))),
+            Entrant("cachex", lambda: ground.workers("cachex", _cachex(ground))),
+            Entrant("cachex Cache", lambda: _cachex_cache(ground)),
+            Entrant("redis.asyncio", lambda: ground.workers("redis.asyncio", _redis_py(ground))),
+            Entrant("valkey.asyncio", lambda: ground.workers("valkey.asyncio", _valkey_py(ground))),
         ],
         expected=STORED,
     )
@@ -40,8 +40,8 @@ def gather(ground: Ground) -> Case:
         name="loop-gather",
         title=f"{TASKS} GET of 100 bytes in one asyncio.gather, a new task for each",
         entrants=[
-            entrant("cachex", lambda: _gathered(ground, "cachex", _cachex(ground))),
-            entrant("redis.asyncio", lambda: _gathered(ground, "redis.asyncio", _redis_py(ground))),
+            Entrant("cachex", lambda: _gathered(ground, "cachex", _cachex(ground))),
+            Entrant("redis.asyncio", lambda: _gathered(ground, "redis.asyncio", _redis_py(ground))),
         ],
         expected=STORED,
         informative=True,
@@ -103,16 +103,16 @@ def _valkey_py(ground: Ground) -> Callable[[], Awaitable[Any]]:
     return lambda: client.get(KEY)
 
 
-def _django(ground: Ground, name: str) -> Contender | Absent:
+def _django(ground: Ground, name: str) -> Entrant:
     def make() -> Contender:
         cache = django_cache(name)
         ground.await_(lambda: cache.aset("ak", VALUE, 60 * 60))
         return ground.workers(name, lambda: cache.aget("ak"))
 
-    return entrant(name, make)
+    return Entrant(name, make)
 
 
-def _django_valkey(ground: Ground) -> Contender | Absent:
+def _django_valkey(ground: Ground) -> Entrant:
     # It has no a-methods; its asyncio backend is a cache of its own whose get() is a coroutine.
     name = "django-valkey async"
 
@@ -121,4 +121,4 @@ def _django_valkey(ground: Ground) -> Contender | Absent:
         ground.await_(lambda: cache.set("ak", VALUE, 60 * 60))
         return ground.workers(name, lambda: cache.get("ak"))
 
-    return entrant(name, make)
+    return Entrant(name, make)

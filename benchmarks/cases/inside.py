@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import hiredis
 from ground import Ground
-from measure import Case, contender, entrant
+from measure import Case, Entrant, contender
 
 KEYS = [b":1:key%d" % number for number in range(100)]
 STORED = [pickle.dumps(f"value-{number}", 5) for number in range(100)]
@@ -25,9 +25,9 @@ def sets(ground: Ground) -> Case:
         name="inside-sets",
         title="100 SET with a time to live, made and packed, not sent",
         entrants=[
-            entrant("cachex", lambda: contender("cachex", _set_each)),
-            entrant("one by one", lambda: contender("one by one", _one_by_one)),
-            entrant("hiredis", lambda: contender("hiredis", _packed_by_hiredis)),
+            Entrant("cachex", lambda: contender("cachex", _set_each)),
+            Entrant("one by one", lambda: contender("one by one", _one_by_one)),
+            Entrant("hiredis", lambda: contender("hiredis", _packed_by_hiredis)),
         ],
         expected=sum(map(len, _templates())),
         informative=True,
@@ -51,7 +51,7 @@ def command(ground: Ground) -> Case:
         name="inside-command",
         title="100 values that are a command: an attrs class, assignable or frozen",
         entrants=[
-            contender(name, partial(_make_each, make, words, spec, as_is, b""))
+            Entrant(name, partial(contender, name, _make_each, make, words, spec, as_is, b""))
             for name, make in makers.items()
         ],
         expected=len(KEYS),

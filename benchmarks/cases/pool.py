@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 from ground import HOST, Ground
-from measure import Case, Contender, entrant
+from measure import Case, Contender, Entrant
 
 
 def turn(ground: Ground) -> Case:
@@ -16,10 +16,10 @@ def turn(ground: Ground) -> Case:
         name="pool",
         title="take a connection from the pool and give it back, one thread",
         entrants=[
-            entrant("cachex", lambda: _cachex(ground)),
-            entrant("redis-py", lambda: _redis_py(ground)),
-            entrant("redis-py blocking", lambda: _redis_py_blocking(ground)),
-            entrant("valkey-py", lambda: _valkey_py(ground)),
+            Entrant("cachex", lambda: _cachex(ground)),
+            Entrant("redis-py", lambda: _redis_py(ground)),
+            Entrant("redis-py blocking", lambda: _redis_py_blocking(ground)),
+            Entrant("valkey-py", lambda: _valkey_py(ground)),
         ],
         expected=True,
     )

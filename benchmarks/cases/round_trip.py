@@ -9,7 +9,7 @@ from typing import Any
 import hiredis
 import redis
 from ground import HOST, Ground
-from measure import Case, Contender, contender, entrant
+from measure import Case, Contender, Entrant, contender
 
 KEY = "bench:client-get"
 VALUE = "v" * 100
@@ -26,12 +26,12 @@ def get(ground: Ground) -> Case:
         name="client-get",
         title="GET of 100 bytes through a client; cachex Cache makes a key and unpickles besides",
         entrants=[
-            entrant("cachex", lambda: _cachex(ground)),
-            entrant("cachex Cache", lambda: _cachex_cache(ground)),
-            entrant("bare socket", lambda: _bare_socket(ground)),
-            entrant("socket + hiredis", lambda: _socket_and_hiredis(ground)),
-            entrant("redis-py", lambda: _redis_py(ground)),
-            entrant("valkey-py", lambda: _valkey_py(ground)),
+            Entrant("cachex", lambda: _cachex(ground)),
+            Entrant("cachex Cache", lambda: _cachex_cache(ground)),
+            Entrant("bare socket", lambda: _bare_socket(ground)),
+            Entrant("socket + hiredis", lambda: _socket_and_hiredis(ground)),
+            Entrant("redis-py", lambda: _redis_py(ground)),
+            Entrant("valkey-py", lambda: _valkey_py(ground)),
         ],
         expected=STORED,
         # Short slices and many of them: this one is about wall time on a machine others use too.
@@ -45,9 +45,9 @@ def pipeline(ground: Ground) -> Case:
         name="pipeline",
         title="100 SET with a time to live in one write, no transaction",
         entrants=[
-            entrant("cachex", lambda: _cachex_pipeline(ground)),
-            entrant("redis-py", lambda: _redis_py_pipeline(ground)),
-            entrant("valkey-py", lambda: _valkey_py_pipeline(ground)),
+            Entrant("cachex", lambda: _cachex_pipeline(ground)),
+            Entrant("redis-py", lambda: _redis_py_pipeline(ground)),
+            Entrant("valkey-py", lambda: _valkey_py_pipeline(ground)),
         ],
         expected=True,
         informative=True,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from itertools import repeat
 from typing import Any
 
 import redis
 from attrs import evolve
 from ground import HOST, Ground
-from measure import Absent, Case, Contender, contender, entrant
+from measure import Case, Contender, Entrant, contender
 
 KEY = "bench:telemetry"
 STORED = b"v" * 100
@@ -26,7 +27,7 @@ def look(ground: Ground) -> Case:
     return Case(
         name="telemetry-look",
         title="see that nobody observes, 1,000 times",
-        entrants=[entrant("cachex", _look), entrant("nothing", _nothing)],
+        entrants=[Entrant("cachex", _look), Entrant("nothing", _nothing)],
         over={"cachex": "nothing"},
         rounds=51,
         seconds=0.005,
@@ -57,9 +58,9 @@ def get(ground: Ground) -> Case:
         title="GET of 100 bytes with telemetry; spans go through a batch to an exporter of nothing",
         entrants=[
             *_in_all_modes(lambda: _cachex(ground)),
-            entrant("redis-py", lambda: _redis_py(ground)),
-            *(entrant(name, lambda name=name: _contrib(ground, name)) for name in contrib),
-            entrant("redis-py's metrics", lambda: _own_metrics(ground)),
+            Entrant("redis-py", lambda: _redis_py(ground)),
+            *(Entrant(name, lambda name=name: _contrib(ground, name)) for name in contrib),
+            Entrant("redis-py's metrics", lambda: _own_metrics(ground)),
         ],
         expected=STORED,
         over=dict.fromkeys(MODES, "cachex")
@@ -114,16 +115,14 @@ def _getting(client: Any, make: Callable[[bytes], Any]) -> Contender:
     return Contender("cachex", run, lambda: execute(make(key)))
 
 
-def _in_all_modes(make: Callable[[], Contender]) -> Sequence[Contender | Absent]:
+def _in_all_modes(make: Callable[[], Contender]) -> Sequence[Entrant]:
     """Return contenders that share a connection: no two are alike to the microsecond."""
-    plain = entrant("cachex", make)
-    if isinstance(plain, Absent):
-        return [plain]
+    plain = cache(make)
     modes = [
-        entrant(mode, lambda mode=mode: evolve(plain, name=mode, around=_instrumented(mode)))
+        Entrant(mode, lambda mode=mode: evolve(plain(), name=mode, around=_instrumented(mode)))
         for mode in MODES
     ]
-    return [plain, *modes]
+    return [Entrant("cachex", plain), *modes]
 
 
 def _instrumented(mode: str) -> Around:

@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 from ground import HOST, Ground
-from measure import Case, Contender, calling, entrant
+from measure import Case, Contender, Entrant, calling
 
 KEY = "bench:threads-get"
 STORED = b"v" * 100
@@ -25,9 +25,9 @@ def get(ground: Ground) -> Case:
         name="threads-get",
         title=f"GET of 100 bytes, {THREADS} threads share one client",
         entrants=[
-            entrant("cachex", lambda: _together(threads, "cachex", _cachex(ground))),
-            entrant("redis-py", lambda: _together(threads, "redis-py", _redis_py(ground))),
-            entrant("valkey-py", lambda: _together(threads, "valkey-py", _valkey_py(ground))),
+            Entrant("cachex", lambda: _together(threads, "cachex", _cachex(ground))),
+            Entrant("redis-py", lambda: _together(threads, "redis-py", _redis_py(ground))),
+            Entrant("valkey-py", lambda: _together(threads, "valkey-py", _valkey_py(ground))),
         ],
         expected=STORED,
         informative=True,
