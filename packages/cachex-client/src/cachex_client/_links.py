@@ -88,6 +88,7 @@ class AsyncLink:
         self.budget = Budget(options.retry)
         self.call = self._shared.call
         self.exchange = self._shared.exchange
+        self.exchange_alone = self._shared.exchange_alone
 
     def __repr__(self) -> str:
         return f"<AsyncLink {'' if self.health.ok else 'unwell, '}{self._shared!r}>"
@@ -124,12 +125,15 @@ Request: TypeAlias = tuple[Link, bytes, int, float]
 AsyncRequest: TypeAlias = tuple[AsyncLink, bytes, int, float]
 
 
-def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Exception]:
+def exchange_all(
+    requests: Sequence[Request], *, alone: bool = False
+) -> list[list[Any] | Exception]:
     """
     Write to every server before reading from any, so that they work side by side.
 
     A request is a link, packed commands, the number of their replies and a deadline; each gets its
-    replies, or the PoolError that befell it. Links come in the order of their names: two
+    replies, or the PoolError that befell it. `alone` is about tasks: threads share no connection.
+    Links come in the order of their names: two
     callers who borrow from the same pools then queue behind each other, not for each other.
     """
     if len(requests) == 1:
@@ -175,14 +179,21 @@ def _give_up(link: Link, held: list[Connection | None], at: int, error: BaseExce
         link.pool.abandon(connection, error)
 
 
-async def async_exchange_all(requests: Sequence[AsyncRequest]) -> list[list[Any] | Exception]:
-    """Do as `exchange_all`, on the servers' shared connections."""
+async def async_exchange_all(
+    requests: Sequence[AsyncRequest], *, alone: bool = False
+) -> list[list[Any] | Exception]:
+    """Do as `exchange_all`, on the servers' shared connections or, `alone`, on exclusive ones."""
     if len(requests) == 1:
         link, data, count, until = requests[0]
+        exchange = link.exchange_alone if alone else link.exchange
         try:
-            return [await link.exchange(data, count, until)]
+            return [await exchange(data, count, until)]
         except PoolError as error:
             return [error]
+    if alone:
+        return await gather_errors(
+            [link.exchange_alone(data, count, until) for link, data, count, until in requests]
+        )
     return await gather_errors(
         [link.exchange(data, count, until) for link, data, count, until in requests]
     )

@@ -17,6 +17,7 @@ from cachex_client._concurrency.beside import (
 from cachex_client._concurrency.forks import StateLock, on_fork
 from cachex_client._concurrency.links import AsyncClosable, AsyncLinked, Closable, Linked, close_now
 from cachex_client._concurrency.listening import AsyncOutside, Ear, Listeners, Outside
+from cachex_client._concurrency.pacing import AsyncPacer, Pacer
 from cachex_client._concurrency.waiting import (
     Arrival,
     AsyncArrival,
@@ -34,11 +35,13 @@ __all__ = [
     "AsyncClosable",
     "AsyncLinked",
     "AsyncOutside",
+    "AsyncPacer",
     "Closable",
     "Ear",
     "Linked",
     "Listeners",
     "Outside",
+    "Pacer",
     "StateLock",
     "ask_all",
     "async_ask_all",
