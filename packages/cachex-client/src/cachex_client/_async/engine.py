@@ -21,7 +21,7 @@ from cachex_client._audience import audience
 from cachex_client._concurrency import AsyncClosable, AsyncPacer, async_sleep, monotonic
 from cachex_client._core.batches import MAX_COMMANDS, is_in_vain, unsent
 from cachex_client._core.series import Series
-from cachex_client._core.slices import SLICE, slices
+from cachex_client._core.slices import SLICE, Parts, slices
 from cachex_client._core.transaction import transaction_of
 from cachex_client._links import AsyncLink
 from cachex_client._telling import announced, settle
@@ -120,21 +120,36 @@ class AsyncEngine(AsyncRounds[C]):
 
         A key whose read failed has the error in its place.
         """
-        huge = len(keys) > AsyncPacer.HUGE
-        parts = _parts(keys, huge)
-        found = await self._execute_parts([build.mget(part) for part in parts], timeout, huge)
+        if len(keys) > AsyncPacer.HUGE:
+            return await self._get_slices(keys, timeout)
+        parts = [keys[at : at + MAX_COMMANDS] for at in range(0, len(keys), MAX_COMMANDS)]
+        found = await self._execute_parts([build.mget(part) for part in parts], timeout)
         values: list[Any] = []
         for part, reply in zip(parts, found, strict=True):
             values += [reply] * len(part) if isinstance(reply, Exception) else reply
+        return values
+
+    async def _get_slices(self, keys: Sequence[bytes], timeout: float | None) -> list[Any]:
+        """Do as `get_many` for very many keys."""
+        found = await self._execute_slices(Parts(keys, build.mget), 1, timeout)
+        values: list[Any] = []
+        pacer = AsyncPacer()
+        for at, part in enumerate(slices(len(keys), SLICE)):
+            reply = found[at]
+            if not audience.senders:  # they keep the replies
+                found[at] = None
+            values += [reply] * len(keys[part]) if isinstance(reply, Exception) else reply
+            await pacer.pause()
         return values
 
     async def delete_many(
         self, keys: Sequence[bytes], *, timeout: float | None = None
     ) -> list[int | Exception]:
         """Remove keys with UNLINK; return how many there were, or the error, for each part."""
-        huge = len(keys) > AsyncPacer.HUGE
-        wanted = [build.unlink(*part) for part in _parts(keys, huge)]
-        return await self._execute_parts(wanted, timeout, huge)
+        if len(keys) > AsyncPacer.HUGE:
+            return await self._execute_slices(Parts(keys, _unlink), 1, timeout)
+        parts = [keys[at : at + MAX_COMMANDS] for at in range(0, len(keys), MAX_COMMANDS)]
+        return await self._execute_parts([build.unlink(*part) for part in parts], timeout)
 
     async def scan(
         self, pattern: bytes, count: int = 1000, *, origin: Origin | None = None
@@ -237,10 +252,8 @@ class AsyncEngine(AsyncRounds[C]):
         return await self._pursue(command, aim, deadline)
 
     async def _execute_parts(
-        self, commands: Sequence[Command[Any]], timeout: float | None, huge: bool
+        self, commands: Sequence[Command[Any]], timeout: float | None
     ) -> list[Any]:
-        if huge:
-            return await self._execute_slices(commands, 1, timeout)
         if len(commands) != 1:
             return await self.execute_many(commands, timeout=timeout)
         try:
@@ -300,9 +313,8 @@ class AsyncEngine(AsyncRounds[C]):
             await pacer.pause()
 
 
-def _parts(keys: Sequence[bytes], huge: bool) -> list[Sequence[bytes]]:
-    """Cut keys into those of one command each."""
-    return [keys[part] for part in slices(len(keys), SLICE if huge else MAX_COMMANDS)]
+def _unlink(keys: Sequence[bytes]) -> Command[int]:
+    return build.unlink(*keys)
 
 
 def _deposed(result: Any) -> bool:
