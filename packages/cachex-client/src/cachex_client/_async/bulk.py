@@ -151,7 +151,7 @@ class AsyncBulkVerbs(AsyncVerbs):
         if px == 0:
             return await self._store_none(values, version, on_error)
         if len(values) > AsyncPacer.HUGE:
-            replies = await self._set_very_many(list(values.items()), px, version)
+            replies = await self._set_very_many(list(values), list(values.values()), px, version)
         else:
             wires = self.keyspace.wire_many(values, version)
             stored = self.codec.dumps_many(values.values())
@@ -170,21 +170,20 @@ class AsyncBulkVerbs(AsyncVerbs):
         return list(failed)
 
     async def _set_very_many(
-        self, items: list[tuple[K, Any]], px: int | None, version: Version | None
+        self, names: list[K], values: list[Any], px: int | None, version: Version | None
     ) -> list[Any]:
         pacer = AsyncPacer()
         wires, stored, packed = list[bytes](), list[bytes](), list[bytes]()
-        for part in slices(len(items)):
-            names, values = zip(*items[part], strict=True)
-            wires += self.keyspace.wire_many(names, version)
-            stored += self.codec.dumps_many(values)
+        for part in slices(len(names)):
+            wires += self.keyspace.wire_many(names[part], version)
+            stored += self.codec.dumps_many(values[part])
             packed += commands.set_each(wires[part], stored[part], px).packed
             await pacer.pause()
         wanted = attrs.evolve(
             commands.set_each((), (), px), keys=wires, values=stored, packed=packed
         )
         replies = await self._many("set_many", wanted)
-        await self._drop(items, wires, stored, packed)
+        await self._drop(wires, stored, packed)
         return replies
 
     async def _store_none(

@@ -21,12 +21,15 @@ def slices(count: int, size: int = STEP) -> Iterator[slice]:
 class Parts(Sequence[Command[T_co]]):
     """Commands on a slice of very many keys each, none of which is made before it is needed."""
 
-    def __init__(self, keys: Sequence[bytes], make: Callable[[Sequence[bytes]], Command[T_co]]):
+    def __init__(
+        self, keys: Sequence[bytes], size: int, make: Callable[[Sequence[bytes]], Command[T_co]]
+    ) -> None:
         self._keys = keys
+        self._size = size
         self._make = make
 
     def __len__(self) -> int:
-        return -(-len(self._keys) // SLICE)
+        return -(-len(self._keys) // self._size)
 
     @overload
     def __getitem__(self, at: int) -> Command[T_co]: ...
@@ -35,5 +38,5 @@ class Parts(Sequence[Command[T_co]]):
     def __getitem__(self, at: int | slice) -> Command[T_co] | list[Command[T_co]]:
         if isinstance(at, slice):
             return [self[one] for one in range(len(self))[at]]
-        start = range(len(self))[at] * SLICE
-        return self._make(self._keys[start : start + SLICE])
+        start = range(len(self))[at] * self._size
+        return self._make(self._keys[start : start + self._size])

@@ -2,6 +2,7 @@
 """Verbs of a cache that are kept until `execute` and then leave in one write."""
 
 from collections.abc import Sequence
+from itertools import repeat
 from types import TracebackType
 from typing import Any, Self
 
@@ -48,7 +49,11 @@ class CachePipeline(QueuedVerbs):
         if not queued:
             return []
         try:
-            replies = self._send([one.command for one in queued])
+            if len(queued) > Pacer.HUGE:
+                wanted = self._commands_of(queued)
+            else:
+                wanted = [one.command for one in queued]
+            replies = self._send(wanted)
         except Exception as error:  # of a transaction, for all of it
             if self.instead is None:
                 raise
@@ -58,6 +63,14 @@ class CachePipeline(QueuedVerbs):
         results = list(map(self._read, queued, replies))
         return self._settled(results, queued, raise_on_error)
 
+    def _commands_of(self, queued: list[Queued]) -> list[Command[Any]]:
+        """Return the commands of very many."""
+        wanted, pacer = list[Command[Any]](), Pacer()
+        for part in slices(len(queued)):
+            wanted += [one.command for one in queued[part]]
+            pacer.pause()
+        return wanted
+
     def _read_slices(
         self, queued: list[Queued], replies: Sequence[Any], raise_on_error: bool
     ) -> list[Any]:
@@ -65,6 +78,8 @@ class CachePipeline(QueuedVerbs):
         results, pacer = list[Any](), Pacer()
         for part in slices(len(queued)):
             some = list(map(self._read, queued[part], replies[part]))
+            if isinstance(replies, list) and not audience.observers:
+                replies[part] = repeat(None, len(some))
             results += self._settled(some, queued[part], raise_on_error, part.start)
             pacer.pause()
         pacer.drop(queued)

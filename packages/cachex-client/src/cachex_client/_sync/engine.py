@@ -131,10 +131,10 @@ class Engine(Rounds[C]):
 
     def _get_slices(self, keys: Sequence[bytes], timeout: float | None) -> list[Any]:
         """Do as `get_many` for very many keys."""
-        found = self._execute_slices(Parts(keys, build.mget), 1, timeout)
+        found = self._execute_slices(Parts(keys, MAX_COMMANDS, build.mget), 1, timeout)
         values: list[Any] = []
         pacer = Pacer()
-        for at, part in enumerate(slices(len(keys), SLICE)):
+        for at, part in enumerate(slices(len(keys), MAX_COMMANDS)):
             reply = found[at]
             if not audience.senders:  # they keep the replies
                 found[at] = None
@@ -147,7 +147,7 @@ class Engine(Rounds[C]):
     ) -> list[int | Exception]:
         """Remove keys with UNLINK; return how many there were, or the error, for each part."""
         if len(keys) > Pacer.HUGE:
-            return self._execute_slices(Parts(keys, _unlink), 1, timeout)
+            return self._execute_slices(Parts(keys, MAX_COMMANDS, _unlink), 1, timeout)
         parts = [keys[at : at + MAX_COMMANDS] for at in range(0, len(keys), MAX_COMMANDS)]
         return self._execute_parts([build.unlink(*part) for part in parts], timeout)
 
