@@ -54,6 +54,7 @@ class CachePipeline(QueuedVerbs):
             else:
                 wanted = [one.command for one in queued]
             replies = self._send(wanted)
+            del wanted  # who has what was kept lets go of it slice by slice
         except Exception as error:  # of a transaction, for all of it
             if self.instead is None:
                 raise
