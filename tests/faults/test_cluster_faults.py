@@ -122,6 +122,7 @@ def partial_coverage(cluster: Cluster) -> None:
         server.command("CONFIG", "SET", "cluster-require-full-coverage", "no")
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     ("colour", "how"),
     [

@@ -113,6 +113,7 @@ def leader_at(map: ClusterMap, port: int) -> bool:
     return known is not None and any(one.primary.port == port for one in known.shards)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("how", ["sync", "few connections", "async", "both"])
 def test_who_waits_for_a_primary_that_hangs_is_let_go_and_nothing_is_sent_twice(
     cluster: Cluster, how: str
@@ -283,6 +284,7 @@ def call_in(
     return ended[0]
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("colour", ["sync", "async"])
 def test_a_replica_that_hangs_too_does_not_hide_the_one_that_leads(colour: str) -> None:
     with Cluster(shards=1, replicas=2) as cluster:

@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from cachex_pool import (
+    ConnectionLost,
     DeadlineExceeded,
     Endpoint,
     Pool,
@@ -137,9 +138,11 @@ def test_one_that_is_owed_a_reply_is_never_lent_again(
 
     async def leave_a_reply_unread() -> None:
         connection = await pool.one.acquire(monotonic() + 5)
-        connection.submit(say("GET", "a"), say.soon())
+        reply = connection.submit(say("GET", "a"), say.soon())
         await asyncio.sleep(0)
         pool.one.release(connection)
+        with pytest.raises(ConnectionLost):
+            await reply
 
     for _ in range(5):
         if make_pool.colour == "async":

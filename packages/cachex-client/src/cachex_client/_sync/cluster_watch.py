@@ -30,7 +30,7 @@ GRACE = 0.03
 """Seconds that who is slow to answer is waited for once another has answered."""
 LAST_WORD = 0.08
 """Seconds in which a primary that was demoted may show that it is alive after all, at least."""
-AS_OTHERS = 10
+AS_OTHERS = 4
 """How many times as long as another primary it may take for that, ..."""
 LONGEST_WORD = 1.0
 """... but no more than so many seconds."""
