@@ -261,5 +261,5 @@ def test_ignoring_trouble_pretends_to_hold_nothing(
     run(main())
     assert cache.rate_limit("r", 5, 1)
     assert cache.failures.ignored == {"rate_limit": 2}
-    standalone.start()
+    standalone.restart()
     eventually(lambda: cache.set("k", 1), what="the server's return")

@@ -336,6 +336,7 @@ def test_a_replica_that_leads_nothing_any_more_is_not_taken_for_the_successor(co
         assert leader_of(map, slow)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("colour", ["sync", "async"])
 def test_many_keys_are_read_to_the_end_from_the_new_primary(cluster: Cluster, colour: str) -> None:
     partial_coverage(cluster)

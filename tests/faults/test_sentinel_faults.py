@@ -91,7 +91,7 @@ class Promotion:
         def promoted() -> Server | None:
             return next((one for one in self.others if role_of(one) == "master"), None)
 
-        new = eventually(promoted, 15, interval=0.005, ignore=NOT_YET, what="a promotion")
+        new = eventually(promoted, 60, interval=0.005, ignore=NOT_YET, what="a promotion")
         self.at = time.monotonic()
         assert new is not None
         return new
@@ -189,7 +189,7 @@ def test_what_was_written_after_a_failover_is_there(
 
 def try_failover(sentinels: Sentinels) -> bool:
     with contextlib.suppress(Exception):
-        sentinels.failover()
+        sentinels.failover(10)
         return True
     return False
 

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 
 from support.processes import the_watchdog
@@ -48,6 +49,10 @@ def no_leaks(timeout: float = 2.0) -> Iterator[None]:
     assert not left(), f"left behind: {left()}"
 
 
+EXECUTOR = "ThreadPoolExecutor-"
+"""What threads of executors are called: Django has some, which end when nobody knows them."""
+
+
 class LeftOpen:
     """Finds out what a test leaves open, so that this test fails and not a later one.
 
@@ -61,13 +66,15 @@ class LeftOpen:
         self.handler = _Forgotten()
 
     def before(self) -> None:
+        if getattr(sys, "last_value", None) is not None:
+            _forget_what_failed()
         self.handler.messages.clear()
         self._threads = set(threading.enumerate())
         self._sockets = _sockets()
 
     def check(self) -> None:
         """Raise AssertionError with what is left, after a short while for what is ending."""
-        if _sockets() - self._sockets or _tasks_of_closed_loops() or self._running():
+        if _sockets() - self._sockets or _tasks_of_closed_loops():
             gc.collect()
         with contextlib.suppress(AssertionError):
             eventually(lambda: not self._running(), 5.0)
@@ -75,8 +82,8 @@ class LeftOpen:
         assert not self.handler.messages, "\n".join(self.handler.messages)
 
     def _running(self) -> list[threading.Thread]:
-        known = self._threads | _threads_of_django()
-        return [one for one in threading.enumerate() if one not in known]
+        new = (one for one in threading.enumerate() if one not in self._threads)
+        return [one for one in new if not one.name.startswith(EXECUTOR)]
 
 
 def _tasks_of_closed_loops() -> bool:
@@ -91,13 +98,14 @@ def _tasks_of_closed_loops() -> bool:
     return True
 
 
-def _threads_of_django() -> set[threading.Thread]:
-    """Return the thread in which asgiref runs what is not async: it stays until the end."""
-    asgiref = sys.modules.get("asgiref.sync")
-    if asgiref is None:
-        return set()
-    found: set[threading.Thread] = asgiref.SyncToAsync.single_thread_executor._threads
-    return set(found)
+def _forget_what_failed() -> None:
+    """Let go of what a test that failed has left, so that no other fails for it."""
+    sys.last_type = sys.last_value = sys.last_traceback = None
+    if hasattr(sys, "last_exc"):
+        del sys.last_exc
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 class _Forgotten(logging.Handler):

@@ -65,8 +65,11 @@ class Sentinels(Topology):
         """Where the Sentinels listen."""
         return [sentinel.address for sentinel in self.sentinels]
 
-    def failover(self, timeout: float = 10.0) -> Server:
-        """Ask for a failover, wait until all Sentinels name another primary, return that."""
+    def failover(self, timeout: float = 60.0) -> Server:
+        """Ask for a failover, wait until all Sentinels name another primary, return that.
+
+        A Sentinel that notices that its machine stalls does nothing for 30 s (TILT).
+        """
         old = self.primary
         self._a_sentinel().command("SENTINEL", "FAILOVER", self.name)
         return self.wait_for_another_primary(old, timeout)
@@ -82,7 +85,7 @@ class Sentinels(Topology):
         yield
         self._hurry()
 
-    def wait_for_another_primary(self, old: Server, timeout: float = 10.0) -> Server:
+    def wait_for_another_primary(self, old: Server, timeout: float = 60.0) -> Server:
         """Wait until every running Sentinel names the same primary, not `old`; return it."""
 
         def agreed() -> Server | None:
