@@ -13,8 +13,8 @@ from otel.receiver import Receiver, facts, failed
 from support.servers import Cluster, Replicated, Sentinels, slot_of
 from support.waiting import eventually
 
-PRIMARY = ClientOptions(read_from="primary")
-REPLICA = ClientOptions(read_from="replica_preferred", read_your_writes=0)
+PRIMARY = ClientOptions(read_from="primary", timeout=20.0)
+REPLICA = ClientOptions(read_from="replica_preferred", read_your_writes=0, timeout=20.0)
 
 
 def endpoints(sentinels: Sentinels) -> list[Endpoint]:

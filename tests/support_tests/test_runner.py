@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LEAKS = {
     "socket": "import socket; kept = [socket.socket()]; kept.append(kept)",
     "loop": "import asyncio; loop = asyncio.new_event_loop(); loop.me = loop",
-    "thread": "import threading; threading.Thread(target=threading.Event().wait, args=(9,)).start()",
+    "thread": "import threading as t; t.Thread(target=t.Event().wait, args=(9,)).start()",
     "task": """import asyncio
     async def main(): asyncio.get_running_loop().create_task(asyncio.sleep(9))
     loop = asyncio.new_event_loop()
