@@ -84,7 +84,7 @@ def test_with_sentinels_spans_say_who_answered(
     assert receiver.span.name == "GET"
     assert peer(receiver.span) == sentinels.primary.port
     refreshes = receiver.metric("cachex.topology.refreshes")
-    assert refreshes.value(cachex_refresh_trigger="first") == 1
+    assert refreshes.value(cachex_refresh_trigger="first") >= 1  # again if no Sentinel is in time
 
 
 def test_a_failover_is_counted_and_the_next_call_says_who_answers_now(

@@ -7,7 +7,7 @@ waits for long has the replicas of that shard looked at, by one watcher in the p
 as somebody waits. A slow server is watched too; nothing comes of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +31,7 @@ GRACE = 0.03
 LAST_WORD = 0.08
 """Seconds in which a primary that was demoted may show that it is alive after all, at least."""
 AS_OTHERS = 4
-"""How many times as long as another primary it may take for that, ..."""
-LONGEST_WORD = 1.0
-"""... but no more than so many seconds."""
+"""How many times as long as the quickest other primary it may take, if that is more."""
 INFO = pack(("INFO", "replication"))  # ROLE says the same, but few users may ask for that
 NODES = pack(("CLUSTER", "NODES"))
 PING = pack(("PING",))
@@ -98,29 +96,30 @@ def _leads(links: "ClusterLinks", primary: Address, link: Link) -> bool:
     return held is not None and links.map.holds_any(primary, held.owned)
 
 
-def _is_alive(link: Link, links: "ClusterLinks") -> bool:
+def _is_alive(silent: Link, links: "ClusterLinks") -> bool:
     """
-    Ask a server whether it is alive; how long it may take depends on how long others take.
+    Ask a server whether it is alive; if all are slow to say so, it has more time.
 
     It may have to be connected to, which a busy machine or a long way can make slow.
     """
-    took = _quickest_ping(list(links.tables.replicas))
-    patience = min(max(LAST_WORD, AS_OTHERS * took), LONGEST_WORD)
-    return _answers(link, monotonic() + patience)
-
-
-def _quickest_ping(links: Sequence[Link]) -> float:
-    """Return after how many seconds one of the servers answers; not much over ASK_WITHIN."""
-    started = monotonic()
-    until = started + ASK_WITHIN
-    work = [partial(_answers, link, until) for link in links]
-    ask_all(work, any, ASK_WITHIN)
-    return monotonic() - started
-
-
-def _answers(link: Link, deadline: float) -> bool:
+    until = monotonic() + LAST_WORD
+    asked = [silent, *links.tables.replicas]
+    work = [partial(_time_of_ping, link, until) for link in asked]
+    answers = ask_all(work, len(work), LAST_WORD)
+    took = {asked[at]: seconds for at, seconds in answers if isinstance(seconds, float)}
+    if silent in took:
+        return True
+    patience = AS_OTHERS * min(took.values(), default=LAST_WORD)
+    if patience <= LAST_WORD:
+        return False
     try:
-        link.call_alone(PING, deadline)
+        _time_of_ping(silent, monotonic() + patience)
     except PoolError:
         return False
     return True
+
+
+def _time_of_ping(link: Link, deadline: float) -> float:
+    started = monotonic()
+    link.call_alone(PING, deadline)
+    return monotonic() - started
