@@ -1,14 +1,18 @@
-"""Which test runs when, if several processes run them (pytest-xdist).
+"""Which test runs when and where, if several processes run them (pytest-xdist).
 
-The processes that collect the tests know their marks, the one that hands them out does not: it is
-told in a file.
+The processes that collect the tests know their marks and fixtures, the one that hands them out does
+not: it is told in a file.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
+from collections import deque
+from collections.abc import Iterable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +23,35 @@ TIMING = "timing"
 """The mark of tests that measure time, and the group that they make."""
 
 
+KINDS = ("cluster", "sentinels", "replicated")
+"""Servers that take seconds to start, and some of a processor even when nobody uses them."""
+
+
 def tell_groups(config: Any, items: list[pytest.Item]) -> None:
-    """Write down which tests belong together; called in each of the processes."""
-    groups = {item.nodeid: group for item in items if (group := _group_of(item))}
+    """Write down what belongs together; called in each of the processes."""
+    groups = {item.nodeid: (_group_of(item), _kind_of(item)) for item in items}
     file = _file_of(config.workerinput["testrunuid"])
     own = file.with_name(f"{file.name}.{os.getpid()}")
     own.write_text(json.dumps(groups))
     own.replace(file)  # All of them write the same.
 
 
-def _group_of(item: pytest.Item) -> str | None:
+def _group_of(item: pytest.Item) -> str:
     if item.get_closest_marker(TIMING):
         return TIMING
     marker = item.get_closest_marker("xdist_group")
-    return None if marker is None else str(marker.args[0])
+    return item.nodeid if marker is None else str(marker.args[0])
+
+
+def _kind_of(item: Any) -> str:
+    """Return the servers that a test uses, as far as its fixtures and parameters tell."""
+    words = {*item.fixturenames, *re.split(r"\W", item.name)}
+    return next((kind for kind in KINDS if kind in words), "")
+
+
+def _place(group: tuple[str, str]) -> tuple[bool, str]:
+    path, of_one, _ = group[0].partition("::")
+    return not of_one, path.rpartition("/")[0]
 
 
 def _file_of(run: str) -> Path:
@@ -43,31 +62,65 @@ class TimingLast(LoadGroupScheduling):
     """Give each test to the next free process; tests that measure time run last and alone.
 
     They wait until all processes but one have ended, their servers with them. The tests of another
-    group (`xdist_group`) run one after the other in one process.
+    group (`xdist_group`) run one after the other in one process. Each of KINDS has a process that
+    does its tests first; others help when nothing else is left.
     """
 
-    _groups: dict[str, str]
+    _told: dict[str, tuple[str, str]]
+    _queues: dict[str, deque[str]]  # the groups of each kind; some may have been given out already
+    _kinds: dict[Any, set[str]]
 
     def schedule(self) -> None:
         if self.collection is None:
             file = _file_of(self.nodes[0].workerinput["testrunuid"])
-            self._groups = json.loads(file.read_text())
+            self._told = json.loads(file.read_text())
             file.unlink()
+            self._fill_queues(self._told.values())
+            self._kinds = {node: set() for node in self.nodes}
+            for node, kind in zip(cycle(self.nodes), KINDS):
+                self._kinds[node].add(kind)
         super().schedule()
 
     def remove_node(self, node: Any) -> str | None:
         crashed = super().remove_node(node)
+        if crashed:
+            self._fill_queues((scope, "") for scope in self.workqueue)
         for other in self.nodes:
             self._reschedule(other)
         return crashed
 
     def _split_scope(self, nodeid: str) -> str:
-        return self._groups.get(nodeid, nodeid)
+        return self._told[nodeid][0]
 
     def _assign_work_unit(self, node: Any) -> None:
-        if TIMING in self.workqueue:
-            self.workqueue.move_to_end(TIMING)
-        if next(iter(self.workqueue)) != TIMING or len(self.nodes) == 1:
-            super()._assign_work_unit(node)
+        kinds = self._kinds.setdefault(node, set())
+        others = sorted({*KINDS} - kinds, key=lambda kind: -len(self._queues[kind]))
+        for kind in (*kinds, "", *others):
+            if scope := self._next(kind):
+                kinds.add(kind)
+                self.workqueue.move_to_end(scope, last=False)
+                super()._assign_work_unit(node)
+                return
+        if len(self.nodes) == 1:
+            super()._assign_work_unit(node)  # what measures time
         elif node is not self.nodes[0]:
             node.shutdown()
+
+    def _fill_queues(self, groups: Iterable[tuple[str, str]]) -> None:
+        """Queue the groups, and then the folders from the last, so that `client` is at the end.
+
+        Its tests are short: all processes end at about the same time.
+        """
+        self._queues = {kind: deque() for kind in (*KINDS, "")}
+        for scope, kind in sorted(groups, key=_place, reverse=True):
+            if scope != TIMING:
+                self._queues[kind].append(scope)
+
+    def _next(self, kind: str) -> str | None:
+        """Return the next group of a kind that nobody has yet."""
+        queue = self._queues[kind]
+        while queue:
+            scope = queue.popleft()
+            if scope in self.workqueue:
+                return scope
+        return None
