@@ -4,7 +4,7 @@ from typing import Any
 
 from cachex_client.observer import ClientObserver
 from cachex_pool import logger
-from cachex_pool.forks import StateLock, run_after_fork, same_process
+from cachex_pool.forks import StateLock, in_this_process
 
 log = logger("cachex_client")
 
@@ -19,17 +19,13 @@ class Audience:
         self._take(())
 
     def join(self, observer: ClientObserver) -> None:
-        if not same_process[0]:
-            run_after_fork()
-        with self._lock:
+        with in_this_process(self._lock):
             if observer not in self.observers:
                 self._take((*self.observers, observer))
 
     def leave(self, observer: ClientObserver) -> bool:
         """Return whether it was there."""
-        if not same_process[0]:
-            run_after_fork()
-        with self._lock:
+        with in_this_process(self._lock):
             before = self.observers
             self._take(tuple(one for one in before if one is not observer))
             return len(self.observers) < len(before)

@@ -3,7 +3,7 @@
 from typing import Any
 from weakref import WeakSet
 
-from cachex_pool.forks import StateLock, run_after_fork, same_process
+from cachex_pool.forks import StateLock, in_this_process
 
 _clients: "WeakSet[Any]" = WeakSet()
 _clients_lock = StateLock()
@@ -11,9 +11,7 @@ _clients_lock = StateLock()
 
 def born(client: Any) -> None:
     """Keep a client in mind, weakly."""
-    if not same_process[0]:
-        run_after_fork()
-    with _clients_lock:
+    with in_this_process(_clients_lock):
         _clients.add(client)
 
 
@@ -23,7 +21,5 @@ def live_clients() -> list[Any]:
 
     For telemetry: each has `view()` and `stats()`.
     """
-    if not same_process[0]:
-        run_after_fork()
-    with _clients_lock:
+    with in_this_process(_clients_lock):
         return list(_clients)

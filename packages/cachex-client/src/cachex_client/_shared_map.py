@@ -6,7 +6,7 @@ from weakref import WeakSet
 
 from cachex_client._core.refresh import RefreshSchedule
 from cachex_client.errors import ClusterUnreachable
-from cachex_pool.forks import StateLock, run_after_fork, same_process
+from cachex_pool.forks import StateLock, in_this_process
 
 
 class SharedMap:
@@ -29,9 +29,7 @@ class SharedMap:
     @property
     def _lock(self) -> StateLock:
         """The lock of what is known; a child process opens it before it is taken there."""
-        if not same_process[0]:
-            run_after_fork()
-        return self._own_lock
+        return in_this_process(self._own_lock)
 
     @property
     def name(self) -> str:

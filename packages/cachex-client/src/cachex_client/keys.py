@@ -133,22 +133,19 @@ class Keys:
         Prefix and version stand for themselves, whatever characters they are made of.
         `ConfigurationError` if a function makes keys that no pattern finds.
         """
-        version = self.version if version is None else version
-        if self.function is None:
-            return f"{key_form.escape(f'{self.prefix}:{version}:')}{pattern}"
         return self._pattern(self.form, pattern, version)
 
     def search(self, pattern: str, version: Version | None = None) -> Search:
         """Return what finds the full keys of one version whose callers' keys match a pattern.
 
-        `ConfigurationError` if keys cannot be listed, or not be told from those of others.
+        `ConfigurationError` if keys cannot be listed, or not be distinguished from those of others.
         """
         form, others = self._forms()
-        matching = self.pattern(pattern, version).encode("utf-8", ERRORS)
+        matching = self._pattern(form, pattern, version).encode("utf-8", ERRORS)
         return Search(matching, key_form.ownership(form, others))
 
     def search_all(self) -> Search:
-        """Return what finds the full keys of all versions, and nobody else's.
+        """Return what finds the full keys of all versions, and no other cache's.
 
         What stands between the prefix and the next colon is a version, be it a number or text.
         Two exceptions: a key that one of `others` is as sure to have made is left to that one; a
@@ -156,7 +153,7 @@ class Keys:
         longer prefix. And unless all others are known, `app:mail:1:key` is left to the prefix
         `app:mail`, as a number behind a version that is text looks like the version.
 
-        `ConfigurationError` if keys cannot be listed, or not be told from those of others.
+        `ConfigurationError` if keys cannot be listed, or not be distinguished from those of others.
         """
         form, others = self._forms()
         guess = self.function is None and not self.knows_others
@@ -202,10 +199,12 @@ class Keys:
             raise self._refused(problem)
         return form, others
 
-    def _pattern(self, form: KeyForm, pattern: str, version: Version) -> str:
-        """Return a pattern as the function turns it into one of full keys."""
+    def _pattern(self, form: KeyForm, pattern: str, version: Version | None) -> str:
+        """Return the glob pattern of full keys of this form for one of callers' keys."""
+        version = self.version if version is None else version
         function = self.function
-        assert function is not None
+        if function is None:
+            return f"{key_form.escape(f'{self.prefix}:{version}:')}{pattern}"
         if form.problem or form.uneven:
             raise self._refused(form.problem or "keys that are long or have blanks look different")
         head, tail = key_form.affixes(lambda key: function(key, self.prefix, version))
@@ -241,7 +240,7 @@ class Keys:
 
 
 def overlap(one: Keys, other: Keys) -> bool:
-    """Tell whether two caches can store something under one name, with ordinary versions.
+    """Return whether two caches can store something under one name, with ordinary versions.
 
     Such a version is a whole number, or the cache's own: `app` and `app:1` both make
     `app:1:1:key`, as "1:key" and as "key".

@@ -19,7 +19,7 @@ from redis import exceptions as redis_errors
 from cachex_client import ClusterUnreachable, SentinelRefused
 from cachex_client.limits import RateLimit
 from cachex_pool import ConfigurationError, HandshakeRefused, PoolError
-from cachex_pool.forks import StateLock, run_after_fork, same_process
+from cachex_pool.forks import StateLock, in_this_process
 from django_cachex.errors import CacheUnavailable
 from django_cachex.fallbacks import FALLBACKS_OF_STRUCTURES
 
@@ -86,9 +86,7 @@ class Failures:
     @property
     def _lock(self) -> StateLock:
         """The lock of the counts; a child process opens it before it is taken there."""
-        if not same_process[0]:
-            run_after_fork()
-        return self._own_lock
+        return in_this_process(self._own_lock)
 
     @property
     def ignored(self) -> dict[str, int]:

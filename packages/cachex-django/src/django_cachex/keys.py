@@ -50,7 +50,7 @@ class DjangoKeys(Keys):
 
 
 def has_own_keys(kind: type[BaseCache]) -> bool:
-    """Tell whether a backend class makes or checks keys in its own way."""
+    """Return whether a backend class makes or checks keys in its own way."""
     return (
         kind.make_key is not BaseCache.make_key
         or kind.validate_key is not BaseCache.validate_key
@@ -62,12 +62,12 @@ class OverriddenKeys(Keys):
     """Keys of a backend class with its own `make_key` or `validate_key`."""
 
     def __init__(
-        self, cache: BaseCache, reverse: Callable[[str], str] | None, **beside: Any
+        self, cache: BaseCache, reverse: Callable[[str], str] | None, **about_database: Any
     ) -> None:
         def function(key: Any, prefix: str, version: Any) -> str:
             return cache.make_key(key, version=version)
 
-        super().__init__(cache.key_prefix, cache.version, function, reverse, **beside)
+        super().__init__(cache.key_prefix, cache.version, function, reverse, **about_database)
         self._cache = cache
 
     def wire(self, key: Any, version: Version | None = None) -> bytes:

@@ -52,7 +52,7 @@ def _sharing(config: CacheConfig) -> Iterator[Keys]:
 
 
 def _matter(config: CacheConfig, keys: Keys) -> bool:
-    """Tell whether the two may make keys that look alike; if not, nothing else has to be read."""
+    """Return whether the two may make keys that look alike; if not, nothing else has to be read."""
     one, other = f"{config.key_prefix}:", f"{keys.prefix}:"
     usual = config.key_function is None and keys.function is None
     return not usual or one.startswith(other) or other.startswith(one)
@@ -80,7 +80,7 @@ def _keys_of(alias: str, entry: Mapping[str, Any]) -> Keys:
         function = entry.get("KEY_FUNCTION")
         function = import_string(function) if isinstance(function, str) else function
     except (ImportError, ImproperlyConfigured, InvalidCacheBackendError):
-        function = None  # whoever uses that cache hears of it
+        function = None  # its own use raises that
     if function is default_key_func:
         function = None
     return Keys(str(entry.get("KEY_PREFIX", "")), entry.get("VERSION", 1), function)

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.cache import caches
 from django.core.signals import setting_changed
 
-from cachex_pool.forks import StateLock, run_after_fork, same_process
+from cachex_pool.forks import StateLock, in_this_process, run_after_fork, same_process
 from django_cachex.client import DefaultClient
 from django_cachex.failures import Failures
 from django_cachex.settings import PREFIXES, ClientConfig, read_config
@@ -47,16 +47,14 @@ def client_of(config: ClientConfig) -> DefaultClient:
     if client is None:
         with _lock:
             client = _clients.get(config)
-            if client is None:
+            if client is None:  # another greenlet of this thread may be here too
                 client = _clients.setdefault(config, config.client_class(config))
     return client
 
 
 def clients() -> tuple[DefaultClient, ...]:
     """Return the clients there are in this process."""
-    if not same_process[0]:
-        run_after_fork()
-    with _lock:
+    with in_this_process(_lock):
         return tuple(_clients.values())
 
 
@@ -81,9 +79,7 @@ def close_all() -> None:
     For the end of a process and for tests; cache objects that exist keep a closed client.
     Connections of event loops are closed with their loop.
     """
-    if not same_process[0]:
-        run_after_fork()
-    with _lock:
+    with in_this_process(_lock):
         found = tuple(_clients.values())
         _clients.clear()
         _entries.clear()
@@ -115,9 +111,7 @@ def _identity(value: Any) -> Hashable:
 
 def _forget(*, setting: str, **_: Any) -> None:
     if setting.startswith((*PREFIXES, "CACHE", "SECRET_KEY", "COMPRESS_", "DECOMPRESS_")):
-        if not same_process[0]:
-            run_after_fork()
-        with _lock:
+        with in_this_process(_lock):
             _entries.clear()
 
 

@@ -19,7 +19,7 @@ from cachex_otel.providers import (
     tracer_of,
 )
 from cachex_otel.waiting import Waiting
-from cachex_pool.forks import StateLock, register, run_after_fork, same_process
+from cachex_pool.forks import StateLock, in_this_process, register
 
 _lock = StateLock()
 _running: "Instrumentation | None" = None
@@ -61,9 +61,7 @@ class Instrumentation:
 
     def look(self) -> bool:
         """Take the providers that have come; return whether one may still come."""
-        if not same_process[0]:
-            run_after_fork()
-        with _lock:
+        with in_this_process(_lock):
             if self._stopped:
                 return False
             if self._wants_spans:
@@ -130,10 +128,8 @@ def instrument(
     those of before. Raises TypeError for an unknown option, ValueError for a wrong value.
     """
     global _running
-    if not same_process[0]:
-        run_after_fork()
     made = Instrumentation(tracer_provider, meter_provider, TelemetryOptions.of(options))
-    with _lock:
+    with in_this_process(_lock):
         if _running is not None:
             if _running.asked == made.asked:
                 return
@@ -146,9 +142,7 @@ def instrument(
 def uninstrument() -> None:
     """Tell nothing any more; calls then cost what they cost before `instrument`."""
     global _running
-    if not same_process[0]:
-        run_after_fork()
-    with _lock:
+    with in_this_process(_lock):
         if _running is not None:
             _running.stop()
             _running = None

@@ -67,6 +67,17 @@ def made_of(
     return check
 
 
+def function(*, or_none: bool = False, error: type[Exception] = ConfigurationError) -> Check:
+    """Take what can be called; what was given instead is named by its type only."""
+    what = "a function or None" if or_none else "a function"
+
+    def check(_: Any, attribute: Any, value: Any) -> None:
+        if not (callable(value) or (or_none and value is None)):
+            raise error(f"{attribute.name} is {what}, not {type(value).__name__}")
+
+    return check
+
+
 def _ranged(
     kind: Any,
     what: str,

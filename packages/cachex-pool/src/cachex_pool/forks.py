@@ -2,8 +2,8 @@
 Noticing that this process was forked, however that was done.
 
 Python's own hook, `os.register_at_fork`, is not called when a program written in C forks: uWSGI
-does so. So whoever is about to use what a fork makes invalid (a connection, a lock, a thread)
-looks at `same_process` first:
+does so. So code that is about to use what a fork makes invalid (a connection, a thread) looks at
+`same_process` first; for a lock, `in_this_process` does:
 
     if not same_process[0]:
         run_after_fork()
@@ -21,7 +21,9 @@ import weakref
 from _thread import RLock
 from collections.abc import Callable
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+L = TypeVar("L")
 
 MADV_WIPEONFORK = 18
 """Linux 4.14 and newer; Python has no name for it before 3.13."""
@@ -35,7 +37,7 @@ class Forkable(Protocol):
 
 
 class ByProcessId:
-    """`same_process` where the kernel does not tell: compares process ids, which takes longer."""
+    """`same_process` where the kernel empties no page: compares process ids, which takes longer."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
@@ -98,12 +100,19 @@ def run_after_fork() -> None:
             _turns.pop(other, None)
 
 
+def in_this_process(lock: L) -> L:
+    """Return a lock, opened first if this is a child process: `with in_this_process(lock):`."""
+    if not same_process[0]:
+        run_after_fork()
+    return lock
+
+
 class StateLock(RLock):  # type: ignore[misc]  # final in the stubs alone
     """
     A lock that is open in a child process; to be held for moments, never over a wait.
 
     No Python runs when it is taken and given back: a signal handler that raises right then
-    would leave it taken for ever. The thread that has it may take it again.
+    would otherwise leave it taken. The thread that has it may take it again.
     """
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from cachex_pool.forks import StateLock, run_after_fork, same_process
+from cachex_pool.forks import StateLock, in_this_process
 from cachex_pool.logs import logger
 
 if TYPE_CHECKING:
@@ -68,17 +68,13 @@ class Audience:
 
     def register(self, pool: Any) -> None:
         """Have a pool told who listens, now and whenever that changes."""
-        if not same_process[0]:
-            run_after_fork()
-        with self._lock:
+        with in_this_process(self._lock):
             self.pools.add(pool)
             own = pool.observers
             pool.listen((*own, *(one for one in self.observers if one not in own)))
 
     def join(self, observer: PoolObserver) -> None:
-        if not same_process[0]:
-            run_after_fork()
-        with self._lock:
+        with in_this_process(self._lock):
             if observer in self.observers:
                 return
             self.observers = (*self.observers, observer)
@@ -88,9 +84,7 @@ class Audience:
 
     def leave(self, observer: PoolObserver) -> bool:
         """Return whether it was there."""
-        if not same_process[0]:
-            run_after_fork()
-        with self._lock:
+        with in_this_process(self._lock):
             known = observer in self.observers
             self.observers = tuple(one for one in self.observers if one is not observer)
             for pool in self.pools:
@@ -100,9 +94,7 @@ class Audience:
         return known
 
     def all_pools(self) -> list[Any]:
-        if not same_process[0]:
-            run_after_fork()
-        with self._lock:
+        with in_this_process(self._lock):
             return list(self.pools)
 
 

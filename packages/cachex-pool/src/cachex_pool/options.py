@@ -1,23 +1,17 @@
 """How a pool behaves. Checked once, when it is built."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import attrs
 
-from cachex_pool.checks import made_of, number, whole
+from cachex_pool.checks import function, made_of, number, whole
 from cachex_pool.errors import ConfigurationError
 
 LOOK_AFTER = 0.002
 """Seconds of idleness after which a connection is looked at (one poll) before it is used again."""
 Guard: TypeAlias = Callable[[Sequence[bytes]], None]
 """What is called with the words of a command before it is sent, and raises to refuse it."""
-
-
-def _callable(_: Any, attribute: Any, value: Any) -> None:
-    if value is not None and not callable(value):
-        given = type(value).__name__
-        raise ConfigurationError(f"{attribute.name} is a function or None, not {given}")
 
 
 @attrs.frozen(kw_only=True, slots=True)
@@ -50,7 +44,7 @@ class PoolOptions:
     `max_waiting`     callers allowed to queue, None for 20 times `max_size`
     `max_idle`        an unused connection is closed after this; less than the server's `timeout`
     `max_lifetime`    any connection is closed after this, less or more `jitter` (a share)
-    `alive_bypass`    a connection unused for longer is checked before it is lent; more than the
+    `alive_bypass`    a connection unused for longer is checked before it is used; more than the
                       default lets a reply that was not asked for be taken for the next one
     `connect_timeout` cap for dial, TLS and handshake together
     `max_dials`       connections being opened at the same time
@@ -75,7 +69,7 @@ class PoolOptions:
     max_backoff: float = attrs.field(default=2.0, validator=number(above=0))
     keepalive: bool = attrs.field(default=True, validator=made_of(bool))
     leak_after: float | None = attrs.field(default=None, validator=number(above=0, or_none=True))
-    guard: Guard | None = attrs.field(default=None, validator=_callable)
+    guard: Guard | None = attrs.field(default=None, validator=function(or_none=True))
     breaker: BreakerOptions = attrs.field(factory=BreakerOptions, validator=made_of(BreakerOptions))
 
     def __attrs_post_init__(self) -> None:

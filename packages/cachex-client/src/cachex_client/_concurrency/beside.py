@@ -25,8 +25,8 @@ def ask_all(
     Do all of it side by side; return what came, each with its position, as soon as it is `enough`.
 
     What raised is there as its exception; what is not done after `seconds`, or `grace` seconds
-    after the first that worked, is left out, and what it brings later is dropped. Where there can
-    be no more threads, as in exit handlers since Python 3.12, it is done here, one by one.
+    after the first that worked, is left out, and what it brings later is dropped. Where no
+    thread can be started, as in exit handlers since Python 3.12, it is done here, one by one.
     """
     came: queue.SimpleQueue[tuple[int, T | Exception]] = queue.SimpleQueue()
 
@@ -110,9 +110,9 @@ async def gather_errors(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
 
 def spawn(work: Callable[[], object], *, needed: bool = False) -> None:
     """
-    Do the work beside the caller, in a daemon thread; what it raises is logged.
+    Do the work in the background, in a daemon thread; what it raises is logged.
 
-    Where there can be no more threads, as in exit handlers since Python 3.12, work that is `needed`
+    Where no thread can be started, as in exit handlers since Python 3.12, work that is `needed`
     is done before this returns, and other work is not done.
     """
 

@@ -54,7 +54,7 @@ class KeyForm:
 
     @property
     def nameless(self) -> bool:
-        """Whether nothing in the keys tells them from keys of others."""
+        """Whether nothing in the keys distinguishes them from keys of others."""
         name = self.prefix.casefold()
         constants = [*self.before, *self.after]
         named = name and any(name in one.casefold() for one in constants)
@@ -67,11 +67,11 @@ class KeyForm:
         return (0, self._constant) if self._loose(full) else ()
 
     def makes(self, full: bytes) -> bool:
-        """Tell whether this cache can make a full key, with whatever version."""
+        """Return whether this cache can make a full key, with whatever version."""
         return self._loose(full) is not None
 
     def surely_makes(self, full: bytes) -> bool:
-        """Tell whether it can with its own version, or a whole number."""
+        """Return whether it can with its own version, or a whole number."""
         return self._plain(full) is not None
 
     @cached_property
@@ -193,7 +193,7 @@ def inside(full: str, head: str, tail: str) -> str | None:
 
 
 def _is_listable(make: Make, head: str, tail: str) -> bool:
-    """Tell whether what two keys and a wildcard become is each of them, joined."""
+    """Return whether what two keys and a wildcard become is each of them, joined."""
     one, other = (inside(make(key), head, tail) for key in KEYS[:2])
     return bool(one and other) and inside(make(f"{KEYS[0]}*{KEYS[1]}"), head, tail) == (
         f"{one}*{other}"
@@ -215,7 +215,7 @@ def _is_even(make: Make, head: str, tail: str, long: str, odd: str) -> bool:
 
 def conflict(mine: KeyForm, others: Iterable[KeyForm]) -> str:
     """
-    Say why keys cannot be told from those of another cache; "" if they can.
+    Say why keys cannot be distinguished from those of another cache; "" if they can.
 
     A cache with the same prefix and the same form is no other: the two share their keys.
     """
@@ -236,7 +236,7 @@ def conflict(mine: KeyForm, others: Iterable[KeyForm]) -> str:
 
 
 def overlap(one: KeyForm, other: KeyForm) -> bool:
-    """Tell whether two caches can make the same full key with ordinary versions."""
+    """Return whether two caches can make the same full key with ordinary versions."""
     if _same_form(one, other) or one.nameless or other.nameless:
         return False
     return any(map(one.surely_makes, other.samples)) or any(map(other.surely_makes, one.samples))
@@ -246,7 +246,7 @@ def ownership(
     mine: KeyForm, others: Iterable[KeyForm], *, guess: bool = False
 ) -> Callable[[bytes], bool]:
     """
-    Return the function that tells whether a stored key is this cache's own.
+    Return the function that says whether a stored key is this cache's own.
 
     It is if no other cache is as sure of having made it. With `guess` there may be others with
     longer prefixes: a key of the form `prefix:text:number:key` is taken for one of theirs, unless
@@ -283,6 +283,6 @@ def _same_form(one: KeyForm, other: KeyForm) -> bool:
 
 
 def _touch(one: KeyForm, other: KeyForm) -> bool:
-    """Tell whether some key could begin like those of both."""
+    """Return whether some key could begin like those of both."""
     a, b = one.before[0], other.before[0]
     return a.startswith(b) or b.startswith(a)

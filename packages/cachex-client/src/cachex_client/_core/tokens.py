@@ -44,7 +44,7 @@ class Tokens:
         return latest if latest is not None and latest.token is not None else None
 
     def acquired(self, acquisition: Acquisition) -> None:
-        """Note that the lock was acquired: earlier acquisitions have ended, whoever made them."""
+        """Note that the lock was acquired: all earlier acquisitions have ended."""
         self._own.value = self._shared.latest = acquisition
 
     def in_doubt(self, acquisition: Acquisition) -> bool:

@@ -65,12 +65,14 @@ class KeyspaceVerbs(Verbs):
         """Remove the keys of this prefix, of all versions, and nobody else's; return how many.
 
         Without a prefix these are the keys that begin with a colon. `Keys.search_all` says how keys
-        are told from those of longer prefixes. If the cache owns the database (CLEAR="database"),
-        it is emptied on every primary, and the number is what was there just before.
+        and those of longer prefixes are distinguished. If the cache owns the database
+        (CLEAR="database"), it is emptied on every primary, and the number is what was there just
+        before.
 
         Raises:
-            ConfigurationError: keys made by a function cannot be listed, or not be told from those
-                of other caches. `flush_db` empties the database, whoever wrote to it.
+            ConfigurationError: keys made by a function cannot be listed, or not be distinguished
+                from those of other caches. `flush_db` empties the database, other programs' keys
+                included.
         """
         if self.keyspace.owns_database:
             removed = self._told_of_removal("clear", self._empty)

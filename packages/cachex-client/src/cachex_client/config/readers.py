@@ -152,9 +152,8 @@ CLEAR = Reader("'prefix' or 'database'", _one_of("prefix", "database"))
 
 def _prefixes(value: Any) -> tuple[str, ...]:
     found = (value,) if isinstance(value, str) else value
-    if not isinstance(found, list | tuple | set | frozenset):
-        raise TypeError
-    if not all(isinstance(one, str) for one in found):
+    listed = isinstance(found, list | tuple | set | frozenset)
+    if not listed or not all(isinstance(one, str) for one in found):
         raise TypeError
     return tuple(found)
 

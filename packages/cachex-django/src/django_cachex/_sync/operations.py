@@ -243,8 +243,8 @@ class Operations(Coordination, Scans, Structures):
         Remove all keys of this cache's KEY_PREFIX, of all versions, and no others; return how many.
 
         What another entry of CACHES with a longer prefix may have stored is left alone. With
-        CLEAR="database" everything in the database goes, on every primary. ConfigurationError
-        if a KEY_FUNCTION makes keys that cannot be listed, or not be told from those of others.
+        CLEAR="database" everything in the database goes, on every primary. ConfigurationError if a
+        KEY_FUNCTION makes keys that cannot be listed, or not be distinguished from those of others.
         """
         return self._cache.clear()
 

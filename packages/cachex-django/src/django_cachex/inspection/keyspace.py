@@ -33,7 +33,7 @@ class Scope:
     whole_database: bool = False
 
     def is_everything(self, keys: Keys) -> bool:
-        """Tell whether the whole database is meant, as by `clear()` with CLEAR="database"."""
+        """Return whether the whole database is meant, as by `clear()` with CLEAR="database"."""
         return self.whole_database or (self._whole_cache and keys.owns_database)
 
     @property

@@ -29,7 +29,7 @@ from cachex_pool.errors import (
     PoolClosed,
     PoolError,
 )
-from cachex_pool.forks import run_after_fork, same_process
+from cachex_pool.forks import in_this_process, run_after_fork, same_process
 from cachex_pool.logs import logger
 from cachex_pool.observer import PoolObserver, hears_of_each_call, tell
 from cachex_pool.options import PoolOptions
@@ -70,9 +70,7 @@ class AsyncMembers:
     @property
     def _lock(self) -> Any:
         """The lock of the state; a child process opens it before it is taken there."""
-        if not same_process[0]:
-            run_after_fork()
-        return self._own_lock
+        return in_this_process(self._own_lock)
 
     def listen(self, observers: Sequence[PoolObserver]) -> None:
         """Take the observers there are from now on."""

@@ -98,7 +98,7 @@ class Pool(Members):
             or state.waiting
             or self._watched
         ):
-            connection.idle_since = LENT  # above, nobody could have seen it
+            connection.idle_since = LENT  # while it was in use, no other caller saw it
             self.release(connection)
             return reply
         connection.idle_since = now

@@ -1,6 +1,6 @@
 """RESP: commands to bytes, the reader of replies, the handshake."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -14,6 +14,7 @@ from cachex_pool.errors import (
     HandshakeRefused,
     reply_error,
 )
+from cachex_pool.options import Guard
 
 Argument: TypeAlias = str | bytes | int | float
 Push = hiredis.PushNotification
@@ -74,7 +75,7 @@ def unpack(data: bytes) -> Iterator[list[bytes]]:
         yield words
 
 
-def screen(guard: Callable[[Sequence[bytes]], None], data: bytes) -> None:
+def screen(guard: Guard, data: bytes) -> None:
     """Show each of the packed commands to a guard, which raises if it must not be sent."""
     for words in unpack(data):
         guard(words)

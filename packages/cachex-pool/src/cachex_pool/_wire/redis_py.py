@@ -13,7 +13,7 @@ handshake, `_parser.on_connect` starts the parser.
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
@@ -23,6 +23,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from cachex_pool._wire.protocol import screen
 from cachex_pool.forks import run_after_fork, same_process
+from cachex_pool.options import Guard
 
 try:
     from redis.himport import HImportRegistry
@@ -43,7 +44,7 @@ class Loan:
     connection: Any
     end: Callable[[], None]
     lasts: Callable[[], bool]
-    guard: Callable[[Sequence[bytes]], None] | None = None
+    guard: Guard | None = None
 
 
 class _Everywhere:

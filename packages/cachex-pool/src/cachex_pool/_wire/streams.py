@@ -11,7 +11,7 @@ import select
 import socket
 import warnings
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import copy
 from functools import partial
 from time import monotonic
@@ -39,7 +39,7 @@ from cachex_pool.errors import (
     ProtocolError,
 )
 from cachex_pool.forks import run_after_fork, same_process
-from cachex_pool.options import LOOK_AFTER
+from cachex_pool.options import LOOK_AFTER, Guard
 
 STUCK_AFTER = 1.0
 """Seconds without a byte from the server after which a missed deadline ends the connection."""
@@ -157,18 +157,18 @@ class AsyncConnection(asyncio.Protocol):
         return await self.exchange_unchecked(data, count, deadline)
 
     async def call_unchecked(self, data: bytes, deadline: float) -> Any:
-        """Do as `call`, for a caller who has looked at `same_process` already."""
+        """Do as `call`, for a caller that has looked at `same_process` already."""
         if self.paused is not None:
             await self._until_writable(deadline)
         return await self.submit(data, deadline)
 
     async def exchange_unchecked(self, data: bytes, count: int, deadline: float) -> list[Any]:
-        """Do as `exchange`, for a caller who has looked at `same_process` already."""
+        """Do as `exchange`, for a caller that has looked at `same_process` already."""
         if self.paused is not None:
             await self._until_writable(deadline)
         return await self.submit_many(data, count, deadline)  # type: ignore[no-any-return]
 
-    def guard_with(self, guard: Callable[[Sequence[bytes]], None]) -> None:
+    def guard_with(self, guard: Guard) -> None:
         """Have every command from now on shown to `guard`, which raises to refuse it."""
         submit = self.submit
 

@@ -16,7 +16,7 @@ import select
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -31,6 +31,7 @@ from cachex_pool._wire.protocol import (
 )
 from cachex_pool.errors import ConnectionLost, DeadlineExceeded, ProtocolError
 from cachex_pool.forks import run_after_fork, same_process
+from cachex_pool.options import Guard
 
 SLICE = 0.02
 CHUNK = 65536
@@ -132,7 +133,7 @@ class Connection:
         return self._read(count, deadline)
 
     def call_unchecked(self, data: bytes, deadline: float) -> Any:
-        """Do as `call`, for a caller who has looked at `same_process` already."""
+        """Do as `call`, for a caller that has looked at `same_process` already."""
         self.busy = True
         try:
             sent = self._send(data)
@@ -168,7 +169,7 @@ class Connection:
         return reply
 
     def exchange_unchecked(self, data: bytes, count: int, deadline: float) -> list[Any]:
-        """Do as `exchange`, for a caller who has looked at `same_process` already."""
+        """Do as `exchange`, for a caller that has looked at `same_process` already."""
         self._write(data, deadline)
         return self._read(count, deadline)
 
@@ -214,7 +215,7 @@ class Connection:
         self.busy = False
         return replies
 
-    def guard_with(self, guard: Callable[[Sequence[bytes]], None]) -> None:
+    def guard_with(self, guard: Guard) -> None:
         """Have every command from now on shown to `guard`, which raises to refuse it."""
         send = self._send
 
