@@ -7,6 +7,7 @@ import secrets
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from observability.stage import PROCESSES, TracedStage
 from observability.traces import Span, drawn, metrics, spans
 
 from cachex_otel import attributes as names
+from support.servers import Server
 from support.waiting import eventually
 
 ARRIVAL = 20.0
@@ -171,15 +173,30 @@ def failover(stage: TracedStage, visitor: TracedVisitor) -> str:
         stage.cluster.failover(shard)
         visitor.trace("prices/")
         visitor.trace("order/tea/")
-    for server in stage.cluster.servers:
-        server.kill_clients()
-    visitor.trace("prices/")  # which may be sent again; an order may not
+    cut_off(stage.cluster.primaries[0], visitor)
 
     def seen() -> bool:
         return bool(value(stage, "sum(cachex_failovers_total)"))
 
     eventually(seen, ARRIVAL, interval=0.2, what="the failovers in Prometheus")
     return f"{value(stage, 'sum(cachex_failovers_total)'):.0f} seen by all processes together"
+
+
+def cut_off(server: Server, visitor: TracedVisitor) -> None:
+    """Close a connection while its reply is waited for: what was asked is sent again."""
+
+    def waits() -> bool:
+        return any("b" in client["flags"] for client in server.clients())
+
+    server.command("CLIENT", "PAUSE", 60_000, "WRITE")
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            request = thread.submit(visitor.trace, "prices/")
+            eventually(waits, ARRIVAL, what=f"a request that waits for {server}")
+            server.kill_clients()
+        finally:
+            server.command("CLIENT", "UNPAUSE")
+        request.result()
 
 
 def scraped(stage: TracedStage, visitor: TracedVisitor) -> str:
