@@ -339,7 +339,8 @@ class AsyncRedis(redis.asyncio.Redis):
 
     def pubsub(self, **settings: Any) -> Any:
         """Return redis-py's object for publish and subscribe; it reconnects by itself."""
-        if self.backing.clustered:
+        sharded = hasattr(redis.asyncio.client.PubSub, "ssubscribe")  # redis-py 8.0 for asyncio
+        if self.backing.clustered and sharded:
             return AsyncShardedPubSub(self.backing, self._listening, self._pool_of, **settings)
         return redis.asyncio.client.PubSub(self._listening, **settings)
 

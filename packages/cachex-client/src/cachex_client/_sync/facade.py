@@ -339,7 +339,8 @@ class Redis(redis.Redis):
 
     def pubsub(self, **settings: Any) -> Any:
         """Return redis-py's object for publish and subscribe; it reconnects by itself."""
-        if self.backing.clustered:
+        sharded = hasattr(redis.client.PubSub, "ssubscribe")  # redis-py 8.0 for asyncio
+        if self.backing.clustered and sharded:
             return ShardedPubSub(self.backing, self._listening, self._pool_of, **settings)
         return redis.client.PubSub(self._listening, **settings)
 
