@@ -199,7 +199,7 @@ def test(arguments: list[str]) -> None:
 
 
 def soak(arguments: list[str]) -> None:
-    pytest(["-m", "soak", "-n", str(max(2, WORKERS // 2)), *arguments])  # they seldom wait
+    pytest(["-m", "soak", "-n", str(max(2, WORKERS - 1)), *arguments])  # they seldom wait
 
 
 def pytest(arguments: list[str]) -> None:
