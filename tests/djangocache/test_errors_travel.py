@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import importlib.util
 import inspect
 import pickle
 import pkgutil
@@ -17,14 +18,15 @@ import attrs
 import pytest
 
 import cachex_client
-import cachex_otel
 import cachex_pool
 import django_cachex
 from cachex_client.limits import RateLimit
 from cachex_pool.errors import _BY_CODE, reply_error
 from cachex_pool.stats import PoolStats
 
-PACKAGES = (cachex_pool, cachex_client, django_cachex, cachex_otel)
+PACKAGES = [cachex_pool, cachex_client, django_cachex]
+if importlib.util.find_spec("cachex_otel"):  # not where the other packages are tested alone
+    PACKAGES.append(importlib.import_module("cachex_otel"))
 
 
 def modules(package: ModuleType) -> Iterator[ModuleType]:
