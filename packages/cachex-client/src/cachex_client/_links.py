@@ -27,6 +27,7 @@ from cachex_pool import (
     PoolStats,
     SideBySide,
 )
+from cachex_pool.forks import StateLock
 
 CLOSED = "closed by its user"
 """Why connections go that a client's `close()` closes."""
@@ -164,6 +165,7 @@ def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Exception]:
     unsent: dict[int, int] = {}
     waiting: list[int] = []
     late: list[Exchange] = []
+    called_off: _CalledOff | None = None
     try:
         for at, (link, data, _, _) in enumerate(requests):
             held.append(None)
@@ -176,7 +178,10 @@ def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Exception]:
             except PoolError as error:
                 answers[at] = _give_up(link, held, at, error)
         alone = waiting.pop() if waiting and len(waiting) == len(requests) else None
-        others = [beside(partial(_exchange, requests[at])) for at in waiting]
+        others = []
+        if waiting:
+            called_off = _CalledOff()
+            others = [beside(partial(_exchange_beside, requests[at], called_off)) for at in waiting]
         if alone is not None:
             answers[alone] = _exchange(requests[alone])
         for at, (link, data, count, until) in enumerate(requests):
@@ -202,10 +207,23 @@ def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Exception]:
             unseen = DeadlineExceeded(link.name, "connecting", written=True)  # as far as is known
             answers[at] = result(until + IN_TIME, unseen)
     except BaseException as error:
+        if called_off is not None:  # what is sent later would follow the caller's next commands
+            with called_off.lock:
+                called_off.yes = True
         for at in range(len(held)):
             _give_up(requests[at][0], held, at, error)
         raise
     return answers
+
+
+class _CalledOff:
+    """Whether the caller of exchanges in threads has left, as a signal handler raised."""
+
+    __slots__ = ("lock", "yes")
+
+    def __init__(self) -> None:
+        self.lock = StateLock()
+        self.yes = False
 
 
 def _give_up(
@@ -223,6 +241,31 @@ def _exchange(request: Request) -> list[Any] | Exception:
         return link.exchange(data, count, until)
     except PoolError as error:
         return error
+
+
+def _exchange_beside(request: Request, called_off: _CalledOff) -> list[Any] | Exception:
+    """Do as `_exchange`, in a thread; nothing is sent once that is called off."""
+    link, data, count, until = request
+    try:
+        connection = link.pool.acquire(until)
+    except PoolError as error:
+        return error
+    try:
+        with called_off.lock:
+            if called_off.yes:
+                link.pool.release(connection)
+                return []
+            sent = connection.start(data)
+        (exchange,) = SideBySide([Exchange(connection, data, sent, count, until, [])]).next_ended()
+    except PoolError as error:
+        link.pool.abandon(connection, error)
+        return error
+    end: list[Any] | Exception | None = exchange.end
+    if isinstance(end, Exception):
+        link.pool.abandon(connection, end)
+    else:
+        link.pool.release(connection)
+    return end or []
 
 
 def _await(
