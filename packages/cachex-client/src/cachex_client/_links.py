@@ -155,11 +155,7 @@ def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Exception]:
     Who has to connect first, or to wait for a connection, does so in a thread.
     """
     if len(requests) == 1:
-        link, data, count, until = requests[0]
-        try:
-            return [link.exchange(data, count, until)]
-        except PoolError as error:
-            return [error]
+        return [_exchange(requests[0])]
     answers: list[Any] = [None] * len(requests)
     held: list[Connection | None] = []
     unsent: dict[int, int] = {}
