@@ -5,6 +5,7 @@ import contextvars
 import queue
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
@@ -39,11 +40,7 @@ def ask_all(
     until = monotonic() + seconds
     answers: list[tuple[int, T | Exception]] = []
     for position in range(len(work)):
-        try:
-            threading.Thread(
-                target=one, args=(position,), name="cachex-client", daemon=True
-            ).start()
-        except RuntimeError:
+        if _no_thread_for(partial(one, position)):
             if _are_enough(answers, enough):
                 return answers
             one(position)
@@ -90,6 +87,17 @@ async def async_ask_all(
     return answers
 
 
+def _no_thread_for(work: Callable[[], object]) -> RuntimeError | None:
+    """Do the work in a daemon thread; return why not if none can be started, as at Python's end."""
+    try:
+        threading.Thread(target=work, name="cachex-client", daemon=True).start()
+    except RuntimeError as error:
+        return error
+    except KeyError as error:  # Python's, if a signal handler raises while a thread starts
+        raise error.__context__ or error from None
+    return None
+
+
 def _worked(answers: Sequence[tuple[int, Any]]) -> list[Any]:
     return [answer for _, answer in answers if not isinstance(answer, Exception)]
 
@@ -114,12 +122,8 @@ def beside(work: Callable[[], T]) -> Callable[[float, T], T]:
         except BaseException as error:
             came.put((None, error))
 
-    try:
-        threading.Thread(target=guarded, name="cachex-client", daemon=True).start()
-    except RuntimeError:  # no more threads, or the interpreter is ending
+    if _no_thread_for(guarded):
         guarded()
-    except KeyError as error:  # Python's, if a signal handler raises while a thread starts
-        raise error.__context__ or error from None
 
     def result(until: float, otherwise: T) -> T:
         try:
@@ -159,13 +163,11 @@ def spawn(work: Callable[[], object], *, needed: bool = False) -> None:
     def work_alone() -> None:
         contextvars.Context().run(guarded)  # some Pythons pass theirs on
 
-    try:
-        threading.Thread(target=work_alone, name="cachex-client", daemon=True).start()
-    except RuntimeError as error:  # no more threads, or the interpreter is ending
-        if needed:
-            work_alone()
-        else:
-            log.warning("no background work", error=repr(error))
+    error = _no_thread_for(work_alone)
+    if error and needed:
+        work_alone()
+    elif error:
+        log.warning("no background work", error=repr(error))
 
 
 _tasks: set["asyncio.Task[Any]"] = set()
