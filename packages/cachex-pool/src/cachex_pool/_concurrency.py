@@ -404,6 +404,8 @@ def spawn(work: Callable[[], object], name: str = "cachex-pool") -> threading.Th
         thread.start()
     except RuntimeError:  # no more threads, or the interpreter is ending
         return None
+    except KeyError as error:  # Python's, if a signal handler raises while a thread starts
+        raise error.__context__ or error from None
     return thread
 
 
