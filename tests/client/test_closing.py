@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +11,20 @@ from typing import Any
 
 import pytest
 
-from cachex_client import DefaultClient, SentinelClient, SentinelMap, commands
-from cachex_pool import Endpoint
+from cachex_client import (
+    AsyncClusterClient,
+    ClientOptions,
+    ClusterClient,
+    DefaultClient,
+    SentinelClient,
+    SentinelMap,
+    commands,
+)
+from cachex_client._background import BackgroundWork
+from cachex_client._core.topology import Address
+from cachex_pool import Endpoint, PoolError, pack
 from support.colours import Awaited, own_loop
-from support.servers import Sentinels, Standalone
+from support.servers import Cluster, Sentinels, Standalone
 from support.waiting import eventually
 
 KEY = b":1:a"
@@ -133,3 +144,42 @@ def test_a_look_that_goes_on_after_closing_makes_nobody_listen(sentinels: Sentin
     eventually(lambda: map.may_check(time.monotonic()))
     assert map.finder(lambda: False) is None
     assert not listeners()
+
+
+def workers() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name == "cachex-client"]
+
+
+@pytest.mark.parametrize("prefix", ["", "Async"])
+def test_who_looks_for_a_silent_primarys_heir_leaves_nothing_open_after_closing(
+    cluster: Cluster, prefix: str
+) -> None:
+    """What watches a primary for the sake of a call goes on for a moment after that has ended."""
+    down = cluster.primaries[0]
+    key = next(cluster.keys_of_shard(0)).encode()
+    make = AsyncClusterClient if prefix else ClusterClient
+    one: Any = make(cluster.urls[:1], ClientOptions(timeout=0.7))
+
+    async def main() -> None:
+        async def done(result: Any) -> Any:
+            return await result if inspect.isawaitable(result) else result
+
+        await done(one.execute(commands.get(key), timeout=10.0))
+        down.pause()
+        try:
+            with pytest.raises(PoolError):
+                await done(one.execute(commands.set(key, b"1")))
+            look = BackgroundWork(one._links)
+            await done(one.aclose() if prefix else one.close())
+        finally:
+            down.resume()
+        link = one._links.link(Address("127.0.0.1", down.port))
+        with look.on(link):  # however late it asks
+            assert await done(link.call(pack(("PING",)), time.monotonic() + 10.0)) == b"PONG"
+        until = time.monotonic() + 10.0
+        while workers() or any(pool.size for pool in one.stats()):
+            assert time.monotonic() < until
+            await asyncio.sleep(0.01)
+
+    with own_loop() as loop:
+        loop.run_until_complete(main())

@@ -9,6 +9,7 @@ import attrs
 import redis
 
 from cachex_client._audience import tell
+from cachex_client._background import BackgroundWork
 from cachex_client._concurrency import Ear, Listeners, monotonic, sleep
 from cachex_client._core.sentinel import Opinion
 from cachex_client._core.topology import Address, Remap
@@ -190,7 +191,7 @@ class SentinelMap(SharedMap):
                 self.want(now, "announced")
             finder = self.finder(listening)
             if finder is not None and self.may_check(now):
-                finder.check()
+                finder.check(BackgroundWork(finder))
             else:
                 sleep(0.01)
             now = monotonic()

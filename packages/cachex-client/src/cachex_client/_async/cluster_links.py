@@ -12,6 +12,7 @@ import attrs
 from cachex_client._async.cluster_identity import async_recognise, expect
 from cachex_client._async.cluster_watch import async_watch
 from cachex_client._async.introduction import async_introduce
+from cachex_client._background import BackgroundWork
 from cachex_client._concurrency import (
     AsyncOutside,
     async_ask_all,
@@ -68,7 +69,7 @@ class AsyncClusterLinks:
         self.reads_replicas = options.read_from != "primary"  # then connections say READONLY
         self._options = options
         self._observers = observers
-        self._disconnects = 0
+        self.disconnects = 0
         self._lock = StateLock()
         self._outside = AsyncOutside()
         map.follow(self)
@@ -178,7 +179,7 @@ class AsyncClusterLinks:
     def look_again(self) -> None:
         """Have the map looked at beside the callers, if it is time to."""
         if self.map.may_refresh(monotonic()):
-            async_spawn(self._refresh, needed=True)
+            async_spawn(partial(self._refresh, BackgroundWork(self)), needed=True)
 
     async def refreshed(self, until: float) -> None:
         """Wait for the end of the refresh that is under way or due at once, if there is one."""
@@ -200,7 +201,7 @@ class AsyncClusterLinks:
         if link is None or not (link.deposed or tables.replicas.get(link)):
             return
         if self.map.overdue(node, monotonic()):
-            async_spawn(partial(async_watch, self, link))
+            async_spawn(partial(async_watch, self, link, BackgroundWork(self)))
 
     def catch_up(self) -> None:
         """Adopt what is known now; from any thread."""
@@ -216,7 +217,7 @@ class AsyncClusterLinks:
 
     def disconnect(self) -> None:
         """Close what is idle now, the rest when it comes back; the next call opens again."""
-        self._disconnects += 1
+        self.disconnects += 1
         for link in list(self.links.values()):
             link.disconnect()
 
@@ -245,31 +246,30 @@ class AsyncClusterLinks:
 
     async def _first(self) -> tuple[Topology | None, Sequence[Exception]]:
         """Ask the seeds; the first that answers will do."""
-        answers = await self._ask([self._question(node) for node in self.map.seeds], 1, GRACE)
+        background = BackgroundWork(self)
+        questions = [self._question(node, background) for node in self.map.seeds]
+        answers = await self._ask(questions, 1, GRACE)
         for at, answer in answers:
             if isinstance(answer, Exception) and not isinstance(answer, PoolError):
                 # Next time its name may lead to a server that is of use.
                 self.link(self.map.seeds[at]).pool.retire("no usable answer", sever=True)
         return settled(None, _views(answers)), _errors(answers)
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, background: BackgroundWork) -> None:
         """Ask nodes of different shards; if they are of no help, everybody else and the seeds."""
         found, errors, started = None, list[Exception](), monotonic()
         trigger, self.map.trigger = self.map.trigger, "timer"
-        before = self._disconnects
         try:
-            found, errors = await self._look()
+            found, errors = await self._look(background)
         finally:
             changed = self.map.learn(found, monotonic(), random())
-            if self._disconnects != before:  # meanwhile: nothing stays open for this question
-                self.disconnect()
         tell_refreshed(self.map.name, trigger, started, found, errors)
         if changed:
             self.map.spread()
         if changed or errors:
             log.info("cluster map refreshed", changed=changed, errors=list(map(str, errors)))
 
-    async def _look(self) -> tuple[Topology | None, list[Exception]]:
+    async def _look(self, background: BackgroundWork) -> tuple[Topology | None, list[Exception]]:
         topology = self.map.topology
         known = [one.primary for one in topology.shards] if topology is not None else []
         well = [node for node in known if self.link(node).health.ok] or known
@@ -277,21 +277,20 @@ class AsyncClusterLinks:
         lately = monotonic() - schedule.changed_at < SETTLED
         count = ASKED if schedule.unchanged == 0 and not lately else 1
         asked = sample(well, min(count, len(well)))
-        answers = await self._ask([self._question(node) for node in asked], len(asked), GRACE)
+        questions = [self._question(node, background) for node in asked]
+        answers = await self._ask(questions, len(asked), GRACE)
         found, errors = settled(topology, _views(answers)), _errors(answers)
         if found is not None or topology is None:
             return found, errors
         others = [node for node in topology.nodes() if node not in asked]
         seeds, from_seeds = self.map.seeds, list[Topology]()
-        work: list[Callable[[], Any]] = [
-            partial(self._ask_anew, seed, from_seeds) for seed in seeds
-        ]
-        work += map(self._question, others)
+        questions = [partial(self._ask_anew, seed, from_seeds) for seed in seeds]
+        questions += [self._question(node, background) for node in others]
 
         def enough(views: Sequence[Topology]) -> bool:
             return len(from_seeds) == len(seeds) or any(is_current(one, topology) for one in views)
 
-        answers = await self._ask(work, enough)
+        answers = await self._ask(questions, enough)
         from_nodes = _views([one for one in answers if one[0] >= len(seeds)])
         found = settled(topology, from_nodes, tuple(from_seeds))
         if found is not None and not related(found, topology):
@@ -304,12 +303,14 @@ class AsyncClusterLinks:
         """Ask for the map, side by side, until there are `enough` answers."""
         return await async_ask_all(work, enough, self._question_time, grace)
 
-    def _question(self, node: Address) -> Callable[[], Any]:
+    def _question(self, node: Address, background: BackgroundWork) -> Callable[[], Any]:
         """Return how to ask a node, on the connections there are."""
         deadline = monotonic() + self._question_time
 
         async def ask() -> Topology:
-            slots, info = await self.link(node).exchange(QUESTION, 2, deadline)
+            link = self.link(node)
+            with background.on(link):
+                slots, info = await link.exchange(QUESTION, 2, deadline)
             return self.map.read(slots, info, node)
 
         return ask

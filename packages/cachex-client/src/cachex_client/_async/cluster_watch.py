@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cachex_client._background import BackgroundWork
 from cachex_client._concurrency import async_ask_all, async_sleep, monotonic
 from cachex_client._core.migration import read_own_line
 from cachex_client._core.topology import Address
@@ -37,7 +38,9 @@ NODES = pack(("CLUSTER", "NODES"))
 PING = pack(("PING",))
 
 
-async def async_watch(links: "AsyncClusterLinks", silent: AsyncLink) -> None:
+async def async_watch(
+    links: "AsyncClusterLinks", silent: AsyncLink, background: BackgroundWork
+) -> None:
     """
     Look for a successor until the silent server answers, or nobody waits for it any more.
 
@@ -49,11 +52,11 @@ async def async_watch(links: "AsyncClusterLinks", silent: AsyncLink) -> None:
         while map.still_silent(node, monotonic()):
             replicas = links.up_to_date().replicas.get(silent)
             if replicas is None:
-                if not await _is_alive(silent, links):
+                if not await _is_alive(silent, links, background):
                     log.info("callers let go", server=silent.name)
                     map.let_go(node)
                 return
-            heir = await _heir_among(links, node, replicas)
+            heir = await _heir_among(links, node, replicas, background)
             if heir is None or not links.promoted(node, links.address_of(heir)):
                 await async_sleep(LOOK_EVERY)
     finally:
@@ -61,13 +64,17 @@ async def async_watch(links: "AsyncClusterLinks", silent: AsyncLink) -> None:
 
 
 async def _heir_among(
-    links: "AsyncClusterLinks", primary: Address, replicas: tuple[AsyncLink, ...]
+    links: "AsyncClusterLinks",
+    primary: Address,
+    replicas: tuple[AsyncLink, ...],
+    background: BackgroundWork,
 ) -> AsyncLink | None:
     """Return the replica that leads the primary's shard now."""
 
     def question(link: AsyncLink) -> Callable[[], Any]:
         async def ask() -> AsyncLink | None:
-            return link if await _leads(links, primary, link) else None
+            with background.on(link):
+                return link if await _leads(links, primary, link) else None
 
         return ask
 
@@ -96,7 +103,9 @@ async def _leads(links: "AsyncClusterLinks", primary: Address, link: AsyncLink) 
     return held is not None and links.map.holds_any(primary, held.owned)
 
 
-async def _is_alive(silent: AsyncLink, links: "AsyncClusterLinks") -> bool:
+async def _is_alive(
+    silent: AsyncLink, links: "AsyncClusterLinks", background: BackgroundWork
+) -> bool:
     """
     Ask a server whether it is alive; if all are slow to say so, it has more time.
 
@@ -104,7 +113,7 @@ async def _is_alive(silent: AsyncLink, links: "AsyncClusterLinks") -> bool:
     """
     until = monotonic() + LAST_WORD
     asked = [silent, *links.tables.replicas]
-    work = [partial(_time_of_ping, link, until) for link in asked]
+    work = [partial(_time_of_ping, link, until, background) for link in asked]
     answers = await async_ask_all(work, len(work), LAST_WORD)
     took = {asked[at]: seconds for at, seconds in answers if isinstance(seconds, float)}
     if silent in took:
@@ -113,13 +122,14 @@ async def _is_alive(silent: AsyncLink, links: "AsyncClusterLinks") -> bool:
     if patience <= LAST_WORD:
         return False
     try:
-        await _time_of_ping(silent, monotonic() + patience)
+        await _time_of_ping(silent, monotonic() + patience, background)
     except PoolError:
         return False
     return True
 
 
-async def _time_of_ping(link: AsyncLink, deadline: float) -> float:
+async def _time_of_ping(link: AsyncLink, deadline: float, background: BackgroundWork) -> float:
     started = monotonic()
-    await link.call_alone(PING, deadline)
+    with background.on(link):
+        await link.call_alone(PING, deadline)
     return monotonic() - started

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from cachex_client._async.introduction import async_introduce
+from cachex_client._background import BackgroundWork
 from cachex_client._concurrency import (
     AsyncOutside,
     async_ask_all,
@@ -59,7 +60,7 @@ class AsyncSentinelLinks:
         self.replicas: tuple[AsyncLink, ...] = ()
         self._options = options
         self._observers = observers
-        self._disconnects = 0
+        self.disconnects = 0
         self._lock = StateLock()
         self._outside = AsyncOutside()
         map.follow(self)
@@ -98,7 +99,7 @@ class AsyncSentinelLinks:
     def look_again(self) -> None:
         """Have the primary looked for beside the callers, if it is time to."""
         if self.map.may_check(monotonic()):
-            async_spawn(self.check, needed=True)
+            async_spawn(partial(self.check, BackgroundWork(self)), needed=True)
 
     def want(self) -> None:
         """Have the primary looked for, now or in a moment."""
@@ -137,10 +138,11 @@ class AsyncSentinelLinks:
 
         If no other client follows the service, the threads that listen to Sentinels end, too.
         """
-        self._disconnects += 1
+        self.disconnects += 1
         self._opinion = None  # so that the next call follows the service again
         self.map.forget(self)
-        self._hang_up()
+        for link in (*self.links.values(), *self._sentinels):
+            link.disconnect()
 
     async def aclose(self) -> None:
         self.map.forget(self)
@@ -153,10 +155,6 @@ class AsyncSentinelLinks:
     def _question_time(self) -> float:
         """How many seconds a Sentinel has for an answer."""
         return self.map.ask_within or self._options.pool.connect_timeout
-
-    def _hang_up(self) -> None:
-        for link in (*self.links.values(), *self._sentinels):
-            link.disconnect()
 
     def _adopt(self) -> None:
         with self._lock:
@@ -178,10 +176,10 @@ class AsyncSentinelLinks:
             link.leave()
 
     async def _first(self) -> tuple[Opinion | None, Sequence[Exception]]:
-        found, _, errors = await self._look()
+        found, _, errors = await self._look(BackgroundWork(self))
         return found, errors
 
-    async def check(self) -> None:
+    async def check(self, background: BackgroundWork) -> None:
         """
         Look who leads now, and have the map say so.
 
@@ -190,23 +188,22 @@ class AsyncSentinelLinks:
         """
         found, led, errors, started = None, True, list[Exception](), monotonic()
         trigger, self.map.trigger = self.map.trigger, "timer"
-        before = self._disconnects
         try:
-            found, led, errors = await self._look()
+            found, led, errors = await self._look(background)
         finally:
             changed = self.map.learn(found, monotonic(), random(), led=led)
-            if self._disconnects != before:  # meanwhile: nothing stays open for this question
-                self._hang_up()
         tell_refreshed(self.map.name, trigger, started, found, errors)
         if changed and found is not None:
             log.info("primary found", service=self.map.service, primary=str(found.primary))
         elif errors:
             log.info("sentinels asked", errors=list(map(str, errors)))
 
-    async def _look(self) -> tuple[Opinion | None, bool, list[Exception]]:
+    async def _look(
+        self, background: BackgroundWork
+    ) -> tuple[Opinion | None, bool, list[Exception]]:
         """Return whom to follow, whether the known primary leads, and what went wrong."""
         now = self.map.opinion
-        told, errors = await self._ask_sentinels()
+        told, errors = await self._ask_sentinels(background)
         named = [] if told is None else [told.primary, *([told.heir] if told.heir else ())]
         asked = list(named)
         for one in (now, told if now is None else None):
@@ -216,7 +213,7 @@ class AsyncSentinelLinks:
         news = told is not None and now is not None and told.primary != now.primary
         grace = None if news else ROLE_GRACE
         waited_for = {*named, *([now.primary] if now is not None and now.ahead else ())}
-        roles = await self._roles(tuple(dict.fromkeys(asked)), told, waited_for, grace)
+        roles = await self._roles(tuple(dict.fromkeys(asked)), told, waited_for, grace, background)
         found = believed(told, now, roles, len(self._sentinels))
         if told is not None and roles.get(told.primary, 0) is None:
             errors.append(LookupError(f"{told.primary}, which the Sentinels name, is a replica"))
@@ -231,13 +228,16 @@ class AsyncSentinelLinks:
         told: Opinion | None,
         waited_for: Set[Address],
         grace: float | None,
+        background: BackgroundWork,
     ) -> dict[Address, int | None]:
         """Ask servers for their ROLE: the offset of one that leads, None for one that follows."""
         deadline = monotonic() + ROLE_TIMEOUT
 
         def ask(node: Address) -> Callable[[], Any]:
             async def one() -> tuple[Address, int | None]:
-                reply = await self._link(node).call(ROLE, deadline)
+                link = self._link(node)
+                with background.on(link):
+                    reply = await link.call(ROLE, deadline)
                 if not isinstance(reply, list):
                     raise LookupError(f"{node} does not tell its role: {reply}")
                 return node, int(reply[1]) if bytes(reply[0]) == b"master" else None
@@ -264,7 +264,9 @@ class AsyncSentinelLinks:
                     self.links[node] = found
         return found
 
-    async def _ask_sentinels(self) -> tuple[Opinion | None, list[Exception]]:
+    async def _ask_sentinels(
+        self, background: BackgroundWork
+    ) -> tuple[Opinion | None, list[Exception]]:
         """Ask all Sentinels side by side; one that is dead or slow is not waited for."""
         name = self.map.service
         question = pack_many(
@@ -279,7 +281,8 @@ class AsyncSentinelLinks:
 
         def ask(link: AsyncLink) -> Callable[[], Any]:
             async def one() -> Opinion:
-                replies = await link.exchange(question, 3, deadline)
+                with background.on(link):
+                    replies = await link.exchange(question, 3, deadline)
                 if isinstance(replies[0], Exception):
                     raise SentinelRefused(link.name, name, replies[0])
                 primary, replicas, others = without_refused(replies)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cachex_client._background import BackgroundWork
 from cachex_client._concurrency import ask_all, sleep, monotonic
 from cachex_client._core.migration import read_own_line
 from cachex_client._core.topology import Address
@@ -37,7 +38,9 @@ NODES = pack(("CLUSTER", "NODES"))
 PING = pack(("PING",))
 
 
-def watch(links: "ClusterLinks", silent: Link) -> None:
+def watch(
+    links: "ClusterLinks", silent: Link, background: BackgroundWork
+) -> None:
     """
     Look for a successor until the silent server answers, or nobody waits for it any more.
 
@@ -49,11 +52,11 @@ def watch(links: "ClusterLinks", silent: Link) -> None:
         while map.still_silent(node, monotonic()):
             replicas = links.up_to_date().replicas.get(silent)
             if replicas is None:
-                if not _is_alive(silent, links):
+                if not _is_alive(silent, links, background):
                     log.info("callers let go", server=silent.name)
                     map.let_go(node)
                 return
-            heir = _heir_among(links, node, replicas)
+            heir = _heir_among(links, node, replicas, background)
             if heir is None or not links.promoted(node, links.address_of(heir)):
                 sleep(LOOK_EVERY)
     finally:
@@ -61,13 +64,17 @@ def watch(links: "ClusterLinks", silent: Link) -> None:
 
 
 def _heir_among(
-    links: "ClusterLinks", primary: Address, replicas: tuple[Link, ...]
+    links: "ClusterLinks",
+    primary: Address,
+    replicas: tuple[Link, ...],
+    background: BackgroundWork,
 ) -> Link | None:
     """Return the replica that leads the primary's shard now."""
 
     def question(link: Link) -> Callable[[], Any]:
         def ask() -> Link | None:
-            return link if _leads(links, primary, link) else None
+            with background.on(link):
+                return link if _leads(links, primary, link) else None
 
         return ask
 
@@ -96,7 +103,9 @@ def _leads(links: "ClusterLinks", primary: Address, link: Link) -> bool:
     return held is not None and links.map.holds_any(primary, held.owned)
 
 
-def _is_alive(silent: Link, links: "ClusterLinks") -> bool:
+def _is_alive(
+    silent: Link, links: "ClusterLinks", background: BackgroundWork
+) -> bool:
     """
     Ask a server whether it is alive; if all are slow to say so, it has more time.
 
@@ -104,7 +113,7 @@ def _is_alive(silent: Link, links: "ClusterLinks") -> bool:
     """
     until = monotonic() + LAST_WORD
     asked = [silent, *links.tables.replicas]
-    work = [partial(_time_of_ping, link, until) for link in asked]
+    work = [partial(_time_of_ping, link, until, background) for link in asked]
     answers = ask_all(work, len(work), LAST_WORD)
     took = {asked[at]: seconds for at, seconds in answers if isinstance(seconds, float)}
     if silent in took:
@@ -113,13 +122,14 @@ def _is_alive(silent: Link, links: "ClusterLinks") -> bool:
     if patience <= LAST_WORD:
         return False
     try:
-        _time_of_ping(silent, monotonic() + patience)
+        _time_of_ping(silent, monotonic() + patience, background)
     except PoolError:
         return False
     return True
 
 
-def _time_of_ping(link: Link, deadline: float) -> float:
+def _time_of_ping(link: Link, deadline: float, background: BackgroundWork) -> float:
     started = monotonic()
-    link.call_alone(PING, deadline)
+    with background.on(link):
+        link.call_alone(PING, deadline)
     return monotonic() - started
