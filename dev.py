@@ -13,6 +13,7 @@
     python3 dev.py bench [...]       run benchmarks/run.py: cachex beside its peers (--help)
     python3 dev.py bench --against COMMIT [...]
                                      the working tree beside an older version; fails if slower
+    python3 dev.py bench --blocking  how long work on very many keys keeps an event loop
     python3 dev.py django-tests      say where Django's own tests are
     python3 dev.py python [...]      the environment's own Python
 
@@ -266,6 +267,10 @@ def build_wheels(source: Path, target: Path) -> list[Path]:
 def bench(arguments: list[str]) -> None:
     if "--against" in arguments:
         bench_against(arguments)
+    if "--blocking" in arguments:
+        rest = [word for word in arguments if word != "--blocking"]
+        program = BENCHMARKS / "loop_blocking.py"
+        replace(environment(), program, *rest, PYTHONPATH=str(ROOT / "tests"))
     env = environment("-bench", (BENCHMARKS / "requirements.txt",))
     replace(env, BENCHMARKS / "run.py", *arguments, PYTHONPATH=str(ROOT / "tests"))
 

@@ -29,6 +29,8 @@ from targets import TARGETS
 LIMIT = 1.05
 SLICE = 0.002
 """Seconds of one slice: short, so that the next one finds the machine as this one did."""
+FEWEST = 31
+"""Rounds that there are in any case, however long a slice takes."""
 AGAIN = 2
 """Where something is over the limit, so many times the repetitions follow before it is believed."""
 
@@ -151,10 +153,13 @@ class Run:
         """Run the contenders of one case that both versions have, in turns."""
         both = comparison.note_absent(case, older.ask("begin", case), newer.ask("begin", case))
         for name in both:
-            count = max(side.ask("turns", name, SLICE) for side in (older, newer))
+            counts, took = zip(
+                *(one.ask("turns", name, SLICE) for one in (older, newer)), strict=True
+            )
+            count, rounds = max(counts), _rounds(self.rounds, max(took))
             before, after = list[Sample](), list[Sample]()
             order = [(older, before), (newer, after)]
-            for _ in range(self.rounds):
+            for _ in range(rounds):
                 for side, samples in order:
                     samples.append(Sample(*side.ask("slice", name, count)))
                 order.reverse()
@@ -178,9 +183,12 @@ def main() -> int:
         servers = Servers(stack)
         print(f"{servers.version}, {asked.repetitions} repetitions", flush=True)
         run = Run(asked.older, asked.newer, servers, cpus, asked.rounds)
-        for _ in range(asked.repetitions):
+        for number in range(asked.repetitions):
             run.repeat(names, comparison)
+            print(f"repetition {number + 1} of {asked.repetitions} is done", flush=True)
         suspects = sorted({row.case for row in comparison.over(asked.limit)}, key=names.index)
+        if suspects:
+            print(f"over the limit, so once more: {', '.join(suspects)}", flush=True)
         for _ in range(AGAIN * asked.repetitions if suspects else 0):
             run.repeat(suspects, comparison)
     print("\n".join(report(comparison, asked.limit)))
@@ -205,6 +213,11 @@ def _ratio(before: Sequence[float], after: Sequence[float], metric: Metric) -> f
     if metric == "cpu":
         return statistics.median(new / old for old, new in zip(before, after, strict=True))
     return _quick(after) / _quick(before)
+
+
+def _rounds(wanted: int, seconds: float) -> int:
+    """Return how many rounds to run: fewer where a single call takes longer than a slice."""
+    return max(min(wanted, FEWEST), int(wanted * min(1.0, SLICE / seconds)))
 
 
 def _quick(values: Sequence[float]) -> float:

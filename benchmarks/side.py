@@ -76,9 +76,11 @@ class Side:
         gc.freeze()
         return {"ready": list(self._contenders), "absent": absent}
 
-    def _turns(self, name: str, seconds: float) -> int:
-        """Return how many turns take about so many seconds."""
-        return turns(self._contenders[name], seconds)
+    def _turns(self, name: str, seconds: float) -> tuple[int, float]:
+        """Return how many turns take about so many seconds, and how many those really take."""
+        made = self._contenders[name]
+        count = turns(made, seconds)
+        return count, timed(made, count).wall * count * made.weight
 
     def _slice(self, name: str, count: int) -> tuple[float, float]:
         """Return seconds per operation in one slice: wall, CPU."""

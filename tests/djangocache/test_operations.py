@@ -364,6 +364,46 @@ def test_pickling_may_ask_the_database_in_a_loop(cache: Any, run: Any) -> None:
     assert AsksTheDatabase.pickled == 5
 
 
+MANY = {f"k{number}": number for number in range(3_000)}
+
+
+@pytest.mark.parametrize("ignoring", [False, True])
+def test_a_loop_goes_round_while_very_many_keys_are_worked_on(
+    standalone: Standalone, make_cache: Make, run: Any, ignoring: bool
+) -> None:
+    cache = make_cache(standalone.url, OPTIONS={"IGNORE_EXCEPTIONS": ignoring})
+
+    async def pipelined() -> Any:
+        pipe = cache.apipeline()
+        for key in MANY:
+            pipe.get(key)
+        return await pipe.execute()
+
+    async def beside(work: Any) -> Any:
+        """Return what the work comes to, unless others had no answer in the meantime."""
+        task = asyncio.ensure_future(work)
+        await asyncio.sleep(0)
+        answered = 0
+        while not task.done():
+            await cache.aget("other")
+            answered += 1
+        assert answered >= 2
+        return await task
+
+    async def main() -> None:
+        assert await beside(cache.aset_many(MANY)) == []
+        assert await beside(cache.aget_many(MANY)) == MANY
+        assert await beside(cache.atouch_many([*MANY, "none"], 50)) == ["none"]
+        sums = await beside(cache.aincr_many(MANY | {"none": 1}))
+        assert sums == {key: 2 * number for key, number in MANY.items()}
+        assert await beside(pipelined()) == list(sums.values())
+        assert await beside(cache.adelete_many([*MANY, "none"])) == 3_000
+        assert await beside(cache.aset_many(MANY | {"k5": AsksTheDatabase()})) == []
+        assert await cache.aget("k5") == 7
+
+    run(main())
+
+
 def test_keys_are_iterated_without_blocking(cache: Any, run: Any) -> None:
     cache.set_many({f"k{number}": 1 for number in range(30)})
 

@@ -102,6 +102,7 @@ class AsyncLink:
         self.budget = Budget(options.retry)
         self.call = self._shared.call
         self.exchange = self._shared.exchange
+        self.exchange_alone = self._shared.exchange_alone
 
     def __repr__(self) -> str:
         return f"<AsyncLink {'' if self.health.ok else 'unwell, '}{self._shared!r}>"
@@ -145,14 +146,17 @@ Request: TypeAlias = tuple[Link, bytes, int, float]
 AsyncRequest: TypeAlias = tuple[AsyncLink, bytes, int, float]
 
 
-def exchange_all(requests: Sequence[Request]) -> list[list[Any] | Exception]:
+def exchange_all(
+    requests: Sequence[Request], *, exclusive: bool = False
+) -> list[list[Any] | Exception]:
     """
     Exchange with several servers side by side: one that hangs keeps only its own connection.
 
     A request is a link, packed commands, the number of their replies and a deadline; each gets its
     replies, or the PoolError that befell it. All that is possible without waiting is written
     before any reply is read; whichever is ready is read, and its connection goes back at once.
-    Who has to connect first, or to wait for a connection, does so in a thread.
+    Who has to connect first, or to wait for a connection, does so in a thread. `exclusive` is
+    about tasks: threads share no connection.
     """
     if len(requests) == 1:
         return [_exchange(requests[0])]
@@ -283,14 +287,21 @@ def _await(
                 requests[at][0].pool.release(exchange.connection)
 
 
-async def async_exchange_all(requests: Sequence[AsyncRequest]) -> list[list[Any] | Exception]:
-    """Do as `exchange_all`, on the servers' shared connections."""
+async def async_exchange_all(
+    requests: Sequence[AsyncRequest], *, exclusive: bool = False
+) -> list[list[Any] | Exception]:
+    """Do as `exchange_all`, on the servers' shared connections or on `exclusive` ones."""
     if len(requests) == 1:
         link, data, count, until = requests[0]
+        exchange = link.exchange_alone if exclusive else link.exchange
         try:
-            return [await link.exchange(data, count, until)]
+            return [await exchange(data, count, until)]
         except PoolError as error:
             return [error]
+    if exclusive:
+        return await gather_errors(
+            [link.exchange_alone(data, count, until) for link, data, count, until in requests]
+        )
     return await gather_errors(
         [link.exchange(data, count, until) for link, data, count, until in requests]
     )

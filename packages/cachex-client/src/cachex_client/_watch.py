@@ -58,6 +58,11 @@ class Watch(_Open):
         watch._left, watch._open = True, [(sent, range(len(commands)))]
         return watch
 
+    @classmethod
+    def of_slice(cls, sent: Sent, commands: Sequence[Command[Any]]) -> "Watch":
+        """Make one for a slice of what leaves as a `Sent`, whose end somebody else tells."""
+        return _SliceWatch.of_one(sent, commands)
+
     def leave(self, groups: Iterable[tuple[Any, Sequence[int]]]) -> None:
         """Tell of the groups of a first round, each with an aim or None."""
         if self._left:
@@ -111,6 +116,16 @@ class Watch(_Open):
         if self._of is None:
             self._of = {at: sent for sent, positions in self._open for at in positions}
         return self._of.get(position)
+
+
+class _SliceWatch(Watch):
+    """Notes what becomes of a slice, and leaves the end to others."""
+
+    def settle(self, results: Sequence[Any], pending: Collection[int] = ()) -> None:
+        """Leave it to who has all the slices."""
+
+    def break_off(self, error: BaseException | None = None) -> None:
+        """Leave it to who has all the slices."""
 
 
 class PartsWatch(_Open):

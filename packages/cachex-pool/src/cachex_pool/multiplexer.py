@@ -84,6 +84,15 @@ class AsyncMultiplexer:
         self.pool.answered()
         return replies
 
+    async def exchange_alone(self, data: bytes, count: int, deadline: float) -> list[Any]:
+        """Do as `exchange` on an exclusive connection, for one part of work that goes on for long.
+
+        With a `max_size` of 1 there is none but the shared one.
+        """
+        if self._room_beside:
+            return await self.pool.exchange(data, count, deadline)
+        return await self.exchange(data, count, deadline)
+
     async def warm_up(self) -> None:
         """Open the shared connection; raises as `call` does."""
         if not same_process[0]:

@@ -10,10 +10,11 @@ from cachex_client._async.aim import Aim, Group
 from cachex_client._async.engine import AsyncEngine
 from cachex_client._async.rounds import Errand
 from cachex_client._audience import audience
-from cachex_client._concurrency import last_write, monotonic
+from cachex_client._concurrency import AsyncPacer, last_write, monotonic
 from cachex_client._core.batches import any_error, batches, outcomes, parse_all, strictest
 from cachex_client._core.health import in_order
 from cachex_client._core.retry import Verdict
+from cachex_client._core.slices import SLICE
 from cachex_client._links import AsyncLink
 from cachex_client._live import born
 from cachex_client._telling import announced, settle
@@ -120,6 +121,8 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
         A command that failed has its error in its place: one bad key does not hide the others.
         Long lists are cut into writes of at most 2,000 commands or 256 KiB.
         """
+        if len(commands) > AsyncPacer.HUGE:
+            return await self._execute_slices(commands, SLICE, timeout)
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
         if audience.senders and commands:
             sent = announced(self.address, commands)

@@ -17,6 +17,7 @@ from cachex_client._concurrency.beside import (
 )
 from cachex_client._concurrency.links import AsyncClosable, AsyncLinked, Closable, Linked, close_now
 from cachex_client._concurrency.listening import AsyncOutside, Ear, Listeners, Outside
+from cachex_client._concurrency.pacing import AsyncPacer, Pacer
 from cachex_client._concurrency.waiting import (
     Arrival,
     AsyncArrival,
@@ -39,12 +40,14 @@ __all__ = [
     "AsyncLinked",
     "AsyncLocal",
     "AsyncOutside",
+    "AsyncPacer",
     "Closable",
     "Ear",
     "Linked",
     "Listeners",
     "Local",
     "Outside",
+    "Pacer",
     "ask_all",
     "async_ask_all",
     "async_identity",

@@ -36,9 +36,10 @@ class Series(Sequence[Command[T_co]]):
     @overload
     def __getitem__(self, at: int) -> Command[T_co]: ...
     @overload
-    def __getitem__(self, at: slice) -> list[Command[T_co]]: ...
-    def __getitem__(self, at: int | slice) -> Command[T_co] | list[Command[T_co]]:
+    def __getitem__(self, at: slice) -> "Series[T_co]": ...
+    def __getitem__(self, at: int | slice) -> "Command[T_co] | Series[T_co]":
         if isinstance(at, slice):
-            return [self[one] for one in range(len(self))[at]]
+            keys, values, packed = self.keys[at], self._values[at], self.packed[at]
+            return Series(self.spec, self.parse, keys, values, self._words, packed)
         words = (self.spec.name, self.keys[at], self._values[at], *self._words)
         return Command(words, self.spec, self.parse, self.packed[at])

@@ -2,16 +2,19 @@
 """Verbs of a cache that are kept until `execute` and then leave in one write."""
 
 from collections.abc import Sequence
+from itertools import repeat
 from types import TracebackType
 from typing import Any, Self
 
 from cachex_client._sync.verbs import Verbs
 from cachex_client._audience import audience
+from cachex_client._concurrency import Pacer
+from cachex_client._core.slices import slices
 from cachex_client._telling import origin_of
 from cachex_client.command import Command, on_primary
 from cachex_client.keys import Version
 from cachex_client.queued import QueuedVerbs
-from cachex_client.queued.queue import Failed
+from cachex_client.queued.queue import Failed, Queued
 from cachex_client.structures import CacheCommands
 
 
@@ -46,16 +49,52 @@ class CachePipeline(QueuedVerbs):
         if not queued:
             return []
         try:
-            replies = self._send([one.command for one in queued])
+            if len(queued) > Pacer.HUGE:
+                wanted = self._commands_of(queued)
+            else:
+                wanted = [one.command for one in queued]
+            replies = self._send(wanted)
+            del wanted  # who has what was kept lets go of it slice by slice
         except Exception as error:  # of a transaction, for all of it
             if self.instead is None:
                 raise
             replies = [error] * len(queued)
+        if len(queued) > Pacer.HUGE:
+            return self._read_slices(queued, replies, raise_on_error)
         results = list(map(self._read, queued, replies))
+        return self._settled(results, queued, raise_on_error)
+
+    def _commands_of(self, queued: list[Queued]) -> list[Command[Any]]:
+        """Return the commands of very many."""
+        wanted, pacer = list[Command[Any]](), Pacer()
+        for part in slices(len(queued)):
+            wanted += [one.command for one in queued[part]]
+            pacer.pause()
+        return wanted
+
+    def _read_slices(
+        self, queued: list[Queued], replies: Sequence[Any], raise_on_error: bool
+    ) -> list[Any]:
+        """Return the results of very many, and let go of what was kept."""
+        results, pacer = list[Any](), Pacer()
+        for part in slices(len(queued)):
+            some = list(map(self._read, queued[part], replies[part]))
+            if isinstance(replies, list) and not audience.observers:
+                replies[part] = repeat(None, len(some))
+            results += self._settled(some, queued[part], raise_on_error, part.start)
+            pacer.pause()
+        pacer.drop(queued)
+        return results
+
+    def _settled(
+        self, results: list[Any], queued: list[Queued], raise_on_error: bool, first: int = 0
+    ) -> list[Any]:
+        """Put errors in the places of what failed, or raise the first one."""
         for at, result in enumerate(results):
             if isinstance(result, Failed):
                 if raise_on_error:
-                    result.error.add_note(f"{queued[at].verb}, number {at + 1} of a pipeline")
+                    number = first + at + 1
+                    result.error.add_note(f"{queued[at].verb}, number {number} of a pipeline")
                     raise result.error
                 results[at] = result.error
         return results
@@ -77,19 +116,39 @@ class CachePipeline(QueuedVerbs):
 
     def _send(self, commands: Sequence[Command[Any]]) -> Sequence[Any]:
         """Return a reply, not parsed, or an error for each command."""
+        client = self._cache.client
+        if len(commands) > Pacer.HUGE and not self.transaction:
+            return self._send_very_many(commands)
+        raw = self._raw(commands, any(one.spec.write for one in commands))
+        if self.transaction:
+            return client.execute_atomic(raw)
+        return client.execute_many(raw)
+
+    def _send_very_many(self, commands: Sequence[Command[Any]]) -> Sequence[Any]:
+        writes, raw, pacer = False, list[Command[Any]](), Pacer()
+        for part in slices(len(commands)):
+            writes = writes or any(one.spec.write for one in commands[part])
+            pacer.pause()
+        for part in slices(len(commands)):
+            raw += self._raw(commands[part], writes)
+            pacer.pause()
+        replies = self._cache.client.execute_many(raw)
+        if not audience.observers:  # who keeps a `Sent` may look at its commands later
+            pacer.drop(raw)
+        return replies
+
+    def _raw(self, commands: Sequence[Command[Any]], writes: bool) -> list[Command[Any]]:
+        """Return commands whose replies are not parsed; `writes` if any of the pipeline writes."""
         raw: list[Command[Any]] = [
             Command(one.arguments, one.spec, packed=one.packed) for one in commands
         ]
-        if any(one.spec.write for one in raw):  # a replica would not know yet what was written
+        if writes:  # a replica would not know yet what was written
             raw = [one if one.spec.write else on_primary(one) for one in raw]
         if audience.observers:
             origin = origin_of(self._cache.name, "pipeline")
             for one in raw:
                 one.origin = origin
-        client = self._cache.client
-        if self.transaction:
-            return client.execute_atomic(raw)
-        return client.execute_many(raw)
+        return raw
 
 
 class PipelineVerbs(Verbs):

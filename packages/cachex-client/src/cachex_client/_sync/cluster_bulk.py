@@ -12,12 +12,13 @@ from cachex_client._sync.aim import Aim, Came, Group
 from cachex_client._sync.cluster_links import ClusterLinks, Tables
 from cachex_client._sync.engine import Engine
 from cachex_client._sync.rounds import Errand
-from cachex_client._concurrency import last_write, monotonic
+from cachex_client._concurrency import Pacer, last_write, monotonic
 from cachex_client._core.batches import may_be_done
 from cachex_client._core.health import in_order
 from cachex_client._core.keyslot import slot_of, slots_of
 from cachex_client._core.multikey import Foldable, Part, hand_out, plan
 from cachex_client._core.series import Series
+from cachex_client._core.slices import SLICE, slices
 from cachex_client._links import Link, exchange_all
 from cachex_client._watch import PartsWatch
 from cachex_client.command import Command, Spec
@@ -52,14 +53,27 @@ class ClusterBulk(Engine[ClusterLinks]):
     ) -> list[Any]:
         """Ask all servers at once, for MANY_AT_ONCE keys at a time."""
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
+        if len(keys) > Pacer.HUGE:
+            return self._spread_slices(keys, verb, deadline)
         values: list[Any] = []
         for start in range(0, len(keys), MANY_AT_ONCE):
             some = keys[start : start + MANY_AT_ONCE]
             values += self._spread_some(some, verb, deadline)
         return values
 
-    def _spread_some(
+    def _spread_slices(
         self, keys: Sequence[bytes], verb: Foldable, deadline: float
+    ) -> list[Any]:
+        """Ask for very many keys slice by slice, on connections that nobody shares."""
+        values: list[Any] = []
+        pacer = Pacer()
+        for part in slices(len(keys), SLICE):
+            values += self._spread_some(keys[part], verb, deadline, exclusive=True)
+            pacer.pause()
+        return values
+
+    def _spread_some(
+        self, keys: Sequence[bytes], verb: Foldable, deadline: float, exclusive: bool = False
     ) -> list[Any]:
         tables = self._links.mapped(deadline)
         parts = plan(keys, tables.primaries, verb.one, verb.many)
@@ -71,7 +85,7 @@ class ClusterBulk(Engine[ClusterLinks]):
         watch = PartsWatch(self.address, keys, verb)
         try:
             watch.leave(asked)
-            values, afresh = self._ask_parts(keys, verb, asked, deadline, watch)
+            values, afresh = self._ask_parts(keys, verb, asked, deadline, watch, exclusive)
         except BaseException as error:
             watch.break_off(error)
             raise
@@ -80,7 +94,8 @@ class ClusterBulk(Engine[ClusterLinks]):
         if lost is not None:
             afresh += lost.keys()
         if afresh:
-            results = self._pursue_many([verb.single(keys[at]) for at in afresh], deadline)
+            again = [verb.single(keys[at]) for at in afresh]
+            results = self._pursue_many(again, deadline, exclusive=exclusive)
             for at, result in zip(afresh, results, strict=True):
                 values[at] = verb.value(result)
         return values
@@ -92,11 +107,13 @@ class ClusterBulk(Engine[ClusterLinks]):
         asked: Sequence[tuple[Link, Part]],
         deadline: float,
         watch: PartsWatch,
+        exclusive: bool,
     ) -> tuple[list[Any], list[int]]:
         """Return the values, and which keys are to be asked for anew, one by one."""
         values: list[Any] = [verb.nothing] * len(keys)
         answers = exchange_all(
-            [(link, b"".join(part.packed), len(part.packed), deadline) for link, part in asked]
+            [(link, b"".join(part.packed), len(part.packed), deadline) for link, part in asked],
+            exclusive=exclusive,
         )
         afresh: list[int] = []
         failed: list[tuple[Aim, int, Any]] = []
@@ -120,7 +137,9 @@ class ClusterBulk(Engine[ClusterLinks]):
         if failed:
             came: list[Came] = [(aim, (n,), [error]) for n, (aim, _, error) in enumerate(failed)]
             commands = [verb.single(keys[at]) for _, at, _ in failed]
-            results = self._pursue_many(commands, deadline, came, watch=again)
+            results = self._pursue_many(
+                commands, deadline, came, watch=again, exclusive=exclusive
+            )
             for (_, at, _), result in zip(failed, results, strict=True):
                 values[at] = verb.value(result)
             watch.settle(values)

@@ -10,10 +10,11 @@ from cachex_client._sync.aim import Aim, Group
 from cachex_client._sync.engine import Engine
 from cachex_client._sync.rounds import Errand
 from cachex_client._audience import audience
-from cachex_client._concurrency import last_write, monotonic
+from cachex_client._concurrency import Pacer, last_write, monotonic
 from cachex_client._core.batches import any_error, batches, outcomes, parse_all, strictest
 from cachex_client._core.health import in_order
 from cachex_client._core.retry import Verdict
+from cachex_client._core.slices import SLICE
 from cachex_client._links import Link
 from cachex_client._live import born
 from cachex_client._telling import announced, settle
@@ -120,6 +121,8 @@ class DefaultClient(Engine[Links]):
         A command that failed has its error in its place: one bad key does not hide the others.
         Long lists are cut into writes of at most 2,000 commands or 256 KiB.
         """
+        if len(commands) > Pacer.HUGE:
+            return self._execute_slices(commands, SLICE, timeout)
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
         if audience.senders and commands:
             sent = announced(self.address, commands)

@@ -18,14 +18,17 @@ from cachex_client import commands as build
 from cachex_client._sync.aim import Aim
 from cachex_client._sync.rounds import Rounds
 from cachex_client._audience import audience
-from cachex_client._concurrency import Closable, sleep, monotonic
-from cachex_client._core.batches import MAX_COMMANDS
+from cachex_client._concurrency import Closable, Pacer, sleep, monotonic
+from cachex_client._core.batches import MAX_COMMANDS, is_in_vain, unsent
 from cachex_client._core.replies import wrong_list
+from cachex_client._core.series import Series
+from cachex_client._core.slices import SLICE, Parts, slices
 from cachex_client._core.transaction import transaction_of
 from cachex_client._links import Link
 from cachex_client._telling import announced, settle
-from cachex_client.command import Command, Spec
-from cachex_client.observer import Origin
+from cachex_client._watch import Watch
+from cachex_client.command import Command, Spec, on_primary
+from cachex_client.observer import Origin, Sent
 from cachex_client.options import ClientOptions
 from cachex_pool import Connection, PoolClosed, PoolError, PoolStats
 
@@ -80,6 +83,8 @@ class Engine(Rounds[C]):
         A command that failed has its error in its place: one bad key, or one server that is
         down, does not hide the others. At most 2,000 commands or 256 KiB go in one write.
         """
+        if len(commands) > Pacer.HUGE:
+            return self._execute_slices(commands, SLICE, timeout)
         deadline = monotonic() + (self._timeout if timeout is None else timeout)
         return self._pursue_many(commands, deadline)
 
@@ -129,6 +134,8 @@ class Engine(Rounds[C]):
 
         A key whose read failed has the error in its place.
         """
+        if len(keys) > Pacer.HUGE:
+            return self._get_slices(keys, timeout)
         parts = [keys[at : at + MAX_COMMANDS] for at in range(0, len(keys), MAX_COMMANDS)]
         found = self._execute_parts([build.mget(part) for part in parts], timeout)
         values: list[Any] = []
@@ -137,10 +144,27 @@ class Engine(Rounds[C]):
             values += reply if failed is None else [failed] * len(part)
         return values
 
+    def _get_slices(self, keys: Sequence[bytes], timeout: float | None) -> list[Any]:
+        """Do as `get_many` for very many keys."""
+        found = self._execute_slices(Parts(keys, MAX_COMMANDS, build.mget), 1, timeout)
+        values: list[Any] = []
+        pacer = Pacer()
+        for at, part in enumerate(slices(len(keys), MAX_COMMANDS)):
+            reply = found[at]
+            if not audience.senders:  # they keep the replies
+                found[at] = None
+            count = len(keys[part])
+            failed = reply if isinstance(reply, Exception) else wrong_list(reply, count)
+            values += reply if failed is None else [failed] * count
+            pacer.pause()
+        return values
+
     def delete_many(
         self, keys: Sequence[bytes], *, timeout: float | None = None
     ) -> list[int | Exception]:
         """Remove keys with UNLINK; return how many there were, or the error, for each part."""
+        if len(keys) > Pacer.HUGE:
+            return self._execute_slices(Parts(keys, MAX_COMMANDS, _unlink), 1, timeout)
         parts = [keys[at : at + MAX_COMMANDS] for at in range(0, len(keys), MAX_COMMANDS)]
         return self._execute_parts([build.unlink(*part) for part in parts], timeout)
 
@@ -259,6 +283,61 @@ class Engine(Rounds[C]):
             return [self.execute(commands[0], timeout=timeout)]
         except (PoolError, RedisError) as error:
             return [error]
+
+    def _execute_slices(
+        self, commands: Sequence[Command[Any]], size: int, timeout: float | None
+    ) -> list[Any]:
+        """
+        Do as `execute_many` for very many, `size` at a time, on connections that nobody shares.
+
+        So neither the event loop nor the connection that others use is taken up for long.
+        """
+        deadline = monotonic() + (self._timeout if timeout is None else timeout)
+        sent = None
+        if audience.senders and not self.clustered:  # there each server's part of a slice is one
+            sent = announced(self.address, commands)
+        results: list[Any] = []
+        try:
+            self._send_slices(commands, size, deadline, sent, results)
+            if sent is not None:
+                sent.came(results)
+        except BaseException as error:
+            if sent is not None:
+                sent.error = error
+            raise
+        finally:
+            if sent is not None:
+                settle(sent)
+        return results
+
+    def _send_slices(
+        self,
+        commands: Sequence[Command[Any]],
+        size: int,
+        deadline: float,
+        sent: Sent | None,
+        results: list[Any],
+    ) -> None:
+        pacer, wrote = Pacer(), False
+        for part in slices(len(commands), size):
+            some = commands[part]
+            if not isinstance(some, Series):
+                writes = [one.spec.write for one in some]
+                if wrote and not all(writes):  # a replica may not know yet what was written
+                    some = [one if one.spec.write else on_primary(one) for one in some]
+                wrote = wrote or any(writes)
+            watch = None if sent is None else Watch.of_slice(sent, some)
+            came = self._pursue_many(some, deadline, watch=watch, exclusive=True)
+            results += came
+            lost = came[-1]
+            if is_in_vain(lost) and (not self.clustered or monotonic() >= deadline):
+                results += unsent(lost, len(commands) - len(results))
+                return
+            pacer.pause()
+
+
+def _unlink(keys: Sequence[bytes]) -> Command[int]:
+    return build.unlink(*keys)
 
 
 def _deposed(result: Any) -> bool:

@@ -37,6 +37,7 @@ class Errand:
     aims: dict[int, Aim]  # by position; of what was not sent yet there may be none
     results: list[Any]
     started: float
+    exclusive: bool = False  # on connections that nobody shares
     attempt: int = 0
 
     def give_up(self, position: int) -> None:
@@ -54,18 +55,20 @@ class Rounds(Pursuit[C]):
         came: Sequence[Came] | None = None,
         aims: dict[int, Aim] | None = None,
         watch: Watch | None = None,
+        exclusive: bool = False,
     ) -> list[Any]:
         """
         Go round until all commands are done.
 
         `came` is what a first round brought already, `aims` where commands at positions have to go.
+        With `exclusive` they go over connections that nobody shares.
         """
         if not commands:
             return []
         if watch is None:
             watch = UNWATCHED if came is not None else watch_over(self.address, commands)
         started = monotonic()
-        errand = Errand(commands, deadline, aims or {}, [None] * len(commands), started)
+        errand = Errand(commands, deadline, aims or {}, [None] * len(commands), started, exclusive)
         try:
             self._go_round(errand, came, watch)
         except BaseException as error:
@@ -178,7 +181,8 @@ class Rounds(Pursuit[C]):
             for aim, batch, _ in step:
                 aim.size += len(batch.data)
             answers = exchange_all(
-                [(aim.link, one.data, one.count, aim.until(deadline)) for aim, one, _ in step]
+                [(aim.link, one.data, one.count, aim.until(deadline)) for aim, one, _ in step],
+                exclusive=errand.exclusive,
             )
             todo = []
             for (aim, batch, rest), answer in zip(step, answers, strict=True):

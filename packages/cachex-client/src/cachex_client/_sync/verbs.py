@@ -3,10 +3,12 @@
 
 from collections.abc import Sequence
 from copy import copy
+from itertools import repeat
 from typing import Any, NoReturn, Self, TypeVar
 
 from cachex_client._sync.told import as_operation, told
 from cachex_client._audience import all_asleep, audience
+from cachex_client._concurrency import Pacer
 from cachex_client._core.routes import wait_of
 from cachex_client._telling import Origins, together
 from cachex_client.codec import Codec
@@ -109,7 +111,7 @@ class Verbs:
             results = work(*arguments)
             if finds:
                 nothing = results.count(None)
-                errors = sum(isinstance(one, Exception) for one in results)
+                errors = sum(map(isinstance, results, repeat(Exception)))
                 whole.found = len(results) - nothing - errors
             return results
 
@@ -121,9 +123,15 @@ class Verbs:
         """Execute commands on behalf of a verb for many keys, a command for each by default."""
         if audience.observers and wanted:
             keys = len(wanted) if keys is None else keys
-            execute, made = self.client.execute_many, list(wanted)
+            execute = self.client.execute_many
+            made = wanted if len(wanted) > Pacer.HUGE else list(wanted)
             return self._together(operation, keys, execute, made)  # type: ignore[no-any-return]
         return self.client.execute_many(wanted)
+
+    def _drop(self, *lists: list[Any]) -> None:
+        """Let go of what was made for very many keys: nobody but an observer may want it."""
+        if not audience.observers:
+            Pacer().drop(*lists)
 
     def _all(self, *wanted: Command[Any]) -> list[Any]:
         """Run commands in one write and return the replies; the first error is raised."""

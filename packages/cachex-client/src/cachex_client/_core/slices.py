@@ -1,0 +1,42 @@
+"""Cutting work on very many keys or commands into slices."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar, overload
+
+from cachex_client.command import Command
+
+T_co = TypeVar("T_co", covariant=True)
+
+SLICE = 1000
+"""How many keys or commands are sent at a time."""
+STEP = 100
+"""After how many values it is worth looking at the clock: some take long to read."""
+
+
+def slices(count: int, size: int = STEP) -> Iterator[slice]:
+    """Yield the slices that `count` things make."""
+    return (slice(start, start + size) for start in range(0, count, size))
+
+
+class Parts(Sequence[Command[T_co]]):
+    """Commands on a slice of very many keys each, none of which is made before it is needed."""
+
+    def __init__(
+        self, keys: Sequence[bytes], size: int, make: Callable[[Sequence[bytes]], Command[T_co]]
+    ) -> None:
+        self._keys = keys
+        self._size = size
+        self._make = make
+
+    def __len__(self) -> int:
+        return -(-len(self._keys) // self._size)
+
+    @overload
+    def __getitem__(self, at: int) -> Command[T_co]: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Command[T_co]]: ...
+    def __getitem__(self, at: int | slice) -> Command[T_co] | list[Command[T_co]]:
+        if isinstance(at, slice):
+            return [self[one] for one in range(len(self))[at]]
+        start = range(len(self))[at] * self._size
+        return self._make(self._keys[start : start + self._size])
