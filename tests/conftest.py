@@ -47,6 +47,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """Let pytest find what was left in the end."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def _left_open() -> Iterator[LeftOpen]:
     left_open = LeftOpen()

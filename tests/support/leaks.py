@@ -79,6 +79,7 @@ class LeftOpen:
         """Raise AssertionError with what is left, after a short while for what is ending."""
         if _sockets() - self._sockets or _tasks_of_closed_loops():
             gc.collect()
+            gc.freeze()  # what is in use now is not searched again until the end: 0.1 s each time
         with contextlib.suppress(AssertionError):
             eventually(lambda: not self._running(), 5.0)
         assert not self._running(), f"threads left running: {self._running()}"

@@ -1,6 +1,5 @@
 """Which server holds which slot. A frozen picture; a new one replaces it whole."""
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -62,8 +61,11 @@ class Topology:
 
     def view(self) -> tuple[Any, ...]:
         """Return what two nodes have to agree on, in an order that does not depend on them."""
+        primaries = sorted({one.primary for one in self.shards})
+        places = {node: at for at, node in enumerate(primaries)}
+        places_of_owners = [*(places[one.primary] for one in self.shards), -1]  # -1 is the last
         return (
-            tuple(self.shards[at].primary if at >= 0 else None for at in self.owners),
+            tuple(map(places_of_owners.__getitem__, self.owners)),
             tuple(sorted((one.primary, tuple(sorted(one.replicas))) for one in self.shards)),
             frozenset(self.ids.items()),
         )
@@ -224,14 +226,14 @@ def agreed(views: Iterable[Topology], current: Topology | None) -> Topology | No
     if not usable:
         return None
     keys = [one.view() for one in usable]
-    votes = Counter(keys)
+    votes = [keys.count(one) for one in keys]  # to compare them costs less than to hash them
     known = None if current is None else current.view()
     best = max(
         range(len(usable)),
-        key=lambda at: (votes[keys[at]], usable[at].epoch, keys[at] == known),
+        key=lambda at: (votes[at], usable[at].epoch, keys[at] == known),
     )
     outdated = current is not None and usable[best].epoch < current.epoch
-    return current if outdated and votes[keys[best]] == 1 else usable[best]
+    return current if outdated and votes[best] == 1 else usable[best]
 
 
 def related(view: Topology, known: Topology) -> bool:

@@ -14,6 +14,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from inspect import signature
 from typing import Any
 
 import attrs
@@ -31,6 +32,9 @@ except ImportError:  # redis-py before 8.1
     HImportRegistry = None  # type: ignore[assignment, misc]
 
 _UNKNOWN = float("inf")
+_PARAMETERS = signature(redis.connection.AbstractConnection.__init__).parameters
+# The server knows who we are; redis-py would look its version up in files, for 3 ms each time.
+_UNNAMED: dict[str, Any] = {"driver_info": None} if "driver_info" in _PARAMETERS else {}
 _CAN_READ = hasattr(redis.asyncio.connection.Connection, "can_read")  # redis-py 8
 
 
@@ -137,7 +141,7 @@ class RedisPyConnection(_Counting, redis.connection.Connection):
 
     def __init__(self, borrow: Callable[[], Loan], **settings: Any) -> None:
         self._borrow = borrow
-        super().__init__(**settings, redis_connect_func=_start_parser)
+        super().__init__(**settings, **_UNNAMED, redis_connect_func=_start_parser)
 
     def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
         if self._sock is None and self._loan is None:
@@ -221,7 +225,7 @@ class AsyncRedisPyConnection(_Counting, redis.asyncio.connection.Connection):
 
     def __init__(self, borrow: Callable[[], Awaitable[Loan]], **settings: Any) -> None:
         self._borrow = borrow
-        super().__init__(**settings, redis_connect_func=_start_parser)
+        super().__init__(**settings, **_UNNAMED, redis_connect_func=_start_parser)
 
     async def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
         if not self.is_connected and self._loan is None:
