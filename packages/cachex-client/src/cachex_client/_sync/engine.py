@@ -20,8 +20,8 @@ from cachex_client._sync.rounds import Rounds
 from cachex_client._audience import audience
 from cachex_client._concurrency import Closable, sleep, monotonic
 from cachex_client._core.batches import MAX_COMMANDS
-from cachex_client._core.replies import wrong_list
 from cachex_client._core.transaction import transaction_of
+from cachex_client._core.wrong_replies import wrong_list
 from cachex_client._links import Link
 from cachex_client._telling import announced, settle
 from cachex_client.command import Command, Spec
