@@ -8,6 +8,8 @@ from typing import Any
 
 from cachex_client._core.wrong_replies import reads, wrong_reply
 
+_LISTS = (list, tuple)
+_LISTS_AND_SETS = (list, tuple, set, frozenset)
 _WHOLE = frozenset((int, bool))
 _WHOLE_OR_NONE = _WHOLE | {type(None)}
 
@@ -64,24 +66,21 @@ def stored(reply: Any) -> bytes | None:
 
 
 def fields_of(reply: Any) -> dict[bytes, Any]:
-    """Do as `mapping`, inside of what reads more than that."""
+    """Read a map, or a flat list of names and values, as a part of a reply."""
     if isinstance(reply, dict):
         return reply
     words = iter(_listed(reply))
     return dict(zip(words, words, strict=True))
 
 
-@reads("fields and values")
-def mapping(reply: Any) -> dict[bytes, Any]:
-    """Read a map, or a flat list of names and values."""
-    return fields_of(reply)
+mapping = reads("fields and values")(fields_of)
 
 
 def members(reply: Any) -> list[Any]:
     """Read a list or a set."""
     if isinstance(reply, list):
         return reply
-    if reply is None or isinstance(reply, set | frozenset | tuple):
+    if reply is None or isinstance(reply, _LISTS_AND_SETS):
         return list(reply or ())
     raise wrong_reply(reply, "a list")
 
@@ -106,7 +105,9 @@ def numbers(reply: Any) -> list[float | None]:
 def scored(reply: Any) -> list[tuple[bytes, float]]:
     """Read members with scores: a list of pairs, or a flat list."""
     words = _listed(reply)
-    if words and isinstance(words[0], list):
+    if not words:
+        return []
+    if isinstance(words[0], list):
         return [(member, float(score)) for member, score in words]
     return _pairs(words)
 
@@ -180,9 +181,9 @@ def _position(told: Any) -> tuple[float, float]:
     return float(longitude), float(latitude)
 
 
-def _listed(reply: Any) -> Sequence[Any]:
+def _listed(reply: Any) -> list[Any] | tuple[Any, ...]:
     """Return a list as it is, an empty one for None; TypeError for anything else."""
-    if isinstance(reply, list | tuple):
+    if isinstance(reply, _LISTS):
         return reply
     if reply is None:
         return ()

@@ -46,12 +46,20 @@ def reads(due: str) -> Callable[[F], F]:
 
     def decorate(read: F) -> F:
         @wraps(read)
-        def checked(reply: Any, *more: Any) -> Any:
+        def checked(reply: Any) -> Any:
+            try:
+                return read(reply)
+            except MISREAD as error:
+                raise wrong_reply(reply, due) from error
+
+        @wraps(read)
+        def checked_with(reply: Any, *more: Any) -> Any:
             try:
                 return read(reply, *more)
             except MISREAD as error:
                 raise wrong_reply(reply, due) from error
 
-        return cast(F, checked)
+        # Arguments that are not known beforehand cost as much as all the rest.
+        return cast(F, checked if read.__code__.co_argcount == 1 else checked_with)
 
     return decorate
