@@ -27,7 +27,7 @@ from pickle import dumps as pickle_dumps
 from pickle import loads as pickle_loads
 from typing import Any, TypeVar
 
-from cachex_client._core.replies import wrong_list
+from cachex_client._core.wrong_replies import wrong_list, wrong_reply
 from cachex_client.compressors import (
     MAX_DECOMPRESSED,
     Bz2Compressor,
@@ -308,7 +308,7 @@ class Codec:
         if not isinstance(stored, bytes):
             if causes is not None:
                 causes.clear()
-            raise ProtocolError("the server", f"{type(stored).__name__} in place of a value")
+            raise wrong_reply(stored, "a value")
         if stored and stored[0] in DIGITS and _is_whole_number(stored):
             return self._whole_number(stored)
         unpickled = causes is not None

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from cachex_client._core.shapes import members
 from cachex_client.codec import Codec
 from cachex_client.command import as_is
 from cachex_client.commands import Scripted, script_of
@@ -112,7 +113,7 @@ def decode_single_post(helpers: ScriptHelpers, reply: Any) -> Any:
 
 def decode_list_post(helpers: ScriptHelpers, reply: Any) -> list[Any]:
     """Return the values that a script found, none of them if it found nothing."""
-    return [] if reply is None else helpers.decode_values(reply)
+    return [] if reply is None else helpers.decode_values(members(reply))
 
 
 def _word(word: Any) -> bytes:

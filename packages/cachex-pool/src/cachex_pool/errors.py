@@ -143,7 +143,11 @@ class DeadlineExceeded(PoolError, redis_errors.TimeoutError):
 
 
 class ProtocolError(PoolError, redis_errors.InvalidResponse, redis_errors.ConnectionError):
-    """What came back is not RESP, too large, or more than was asked for."""
+    """
+    What came back is not RESP, too large, or more than was asked for.
+
+    Or it is of a type that its command never gives: the message says which was due.
+    """
 
     def __init__(self, name: str, why: object) -> None:
         super().__init__(f"{name} broke the protocol: {why}")

@@ -23,6 +23,7 @@ from cachex_client._core.keyslot import slot_of
 from cachex_client._core.multikey import one_slot
 from cachex_client._core.retry import Verdict
 from cachex_client._core.topology import Address, Remap
+from cachex_client._core.wrong_replies import as_reply_to
 from cachex_client._links import AsyncLink
 from cachex_client._live import born
 from cachex_client._telling import announced, settle
@@ -32,7 +33,7 @@ from cachex_client.errors import AddressReused, SlotNotCovered
 from cachex_client.observer import Origin
 from cachex_client.options import ClientOptions
 from cachex_client.view import NodeView, TopologyView, node_view
-from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, pack
+from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, ProtocolError, pack
 
 T = TypeVar("T")
 
@@ -109,7 +110,11 @@ class AsyncClusterClient(AsyncClusterBulk):
                     link.health.succeeded()
                 if links.reads_replicas:
                     self._note_write(spec)
-                return reply if command.parse is as_is else command.parse(reply)
+                try:
+                    return reply if command.parse is as_is else command.parse(reply)
+                except ProtocolError as error:
+                    as_reply_to(command.name, error)
+                    raise
             failed = reply
         return await self._pursue(command, Aim(link), deadline, failed)
 

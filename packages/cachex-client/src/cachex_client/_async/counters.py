@@ -7,6 +7,7 @@ from cachex_client import commands
 from cachex_client._async.verbs import AsyncVerbs
 from cachex_client._audience import audience, tell
 from cachex_client._core.increment import increment, whole
+from cachex_client._core.shapes import stored as as_stored
 from cachex_client.command import on_primary
 from cachex_client.keys import Key, Version
 
@@ -62,7 +63,7 @@ class AsyncCounterVerbs(AsyncVerbs):
         new = int(old) + delta
         source = self.keyspace.wire(key, old)
         stored, left = await self._all(
-            on_primary(commands.get(source)), on_primary(commands.pttl(source))
+            on_primary(commands.get(source).then(as_stored)), on_primary(commands.pttl(source))
         )
         if stored is None or left == MISSING:
             raise ValueError(f"Key '{key}' not found")

@@ -15,6 +15,7 @@ from cachex_client._core.batches import any_error, batches, outcomes, parse_all,
 from cachex_client._core.health import in_order
 from cachex_client._core.retry import Verdict
 from cachex_client._core.slices import SLICE
+from cachex_client._core.wrong_replies import as_reply_to
 from cachex_client._links import AsyncLink
 from cachex_client._live import born
 from cachex_client._telling import announced, settle
@@ -24,7 +25,7 @@ from cachex_client.command import Command, Spec, as_is
 from cachex_client.errors import ConfigurationError
 from cachex_client.options import ClientOptions
 from cachex_client.view import TopologyView, node_view
-from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, pack
+from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, ProtocolError, pack
 
 T = TypeVar("T")
 
@@ -108,7 +109,11 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
             if not isinstance(reply, Exception):
                 if not link.health.ok:
                     link.health.succeeded()
-                return reply if command.parse is as_is else command.parse(reply)
+                try:
+                    return reply if command.parse is as_is else command.parse(reply)
+                except ProtocolError as error:
+                    as_reply_to(command.name, error)
+                    raise
             failed = reply
         return await self._pursue(command, Aim(link), deadline, failed)
 

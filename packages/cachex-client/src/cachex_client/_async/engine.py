@@ -20,10 +20,10 @@ from cachex_client._async.rounds import AsyncRounds
 from cachex_client._audience import audience
 from cachex_client._concurrency import AsyncClosable, AsyncPacer, async_sleep, monotonic
 from cachex_client._core.batches import MAX_COMMANDS, is_in_vain, unsent
-from cachex_client._core.replies import wrong_list
 from cachex_client._core.series import Series
 from cachex_client._core.slices import SLICE, Parts, slices
 from cachex_client._core.transaction import transaction_of
+from cachex_client._core.wrong_replies import wrong_list
 from cachex_client._links import AsyncLink
 from cachex_client._telling import announced, settle
 from cachex_client._watch import Watch

@@ -15,6 +15,7 @@ from cachex_client import commands as build
 from cachex_client._async.told import async_told
 from cachex_client._audience import audience
 from cachex_client._concurrency import monotonic
+from cachex_client._core.shapes import done, flag, stored
 from cachex_client._core.tokens import Acquisition, Tokens
 from cachex_client._telling import origin_of
 from cachex_client.command import Command, on_primary
@@ -174,9 +175,9 @@ class AsyncLock(redis.asyncio.lock.Lock):
             words += ("PX", _milliseconds(self.timeout))
         acquisition = Acquisition(token)
         try:
-            command = self.redis.make_command(words)
+            command = self.redis.make_command(words).then(done)
             timeout = min(self.redis.timeout, max(left, _SHORTEST))
-            taken = await self.redis.backing.execute(command, timeout=timeout) is not None
+            taken: bool = await self.redis.backing.execute(command, timeout=timeout)
             if taken:
                 self._tokens.acquired(acquisition)
         except BaseException as error:
@@ -266,18 +267,18 @@ class AsyncLock(redis.asyncio.lock.Lock):
 
     async def _holder(self) -> bytes | None:
         # a replica may not have heard of it yet
-        asked = on_primary(build.get(self._key))
+        asked = on_primary(build.get(self._key)).then(stored)
         found: bytes | None = await self._execute("lock.owned", asked)
         return found
 
     async def _run(self, operation: str, script: Script, *arguments: bytes) -> bool:
-        call: Command[Any] = build.evalsha(script.digest, (self._key,), arguments)
+        call: Command[Any] = build.evalsha(script.digest, (self._key,), arguments, flag)
         try:
-            done = await self._execute(operation, call)
+            held: bool = await self._execute(operation, call)
         except NoScriptError:
-            call = build.eval_(script.text, (self._key,), arguments)
-            done = await self._execute(operation, call)
-        return bool(done)
+            call = build.eval_(script.text, (self._key,), arguments, flag)
+            held = await self._execute(operation, call)
+        return held
 
     async def _execute(self, operation: str, command: Command[Any]) -> Any:
         if audience.observers:

@@ -20,11 +20,12 @@ from cachex_client._core.retry import (
     note_attempts,
 )
 from cachex_client._core.transaction import Transaction
+from cachex_client._core.wrong_replies import as_reply_to
 from cachex_client._links import AsyncLink
 from cachex_client._telling import settle
 from cachex_client.command import Command, Spec
 from cachex_client.observer import Sent
-from cachex_pool import PoolClosed, PoolError, full_jitter, pack
+from cachex_pool import PoolClosed, PoolError, ProtocolError, full_jitter, pack
 
 T = TypeVar("T")
 C = TypeVar("C", bound=AsyncClosable)
@@ -77,7 +78,11 @@ class AsyncPursuit(AsyncTopology[C]):
                 self._note_write(command.spec)
                 if sent is not None:
                     sent.came(reply if sent.atomic else (reply,))
-                return command.parse(reply)
+                try:
+                    return command.parse(reply)
+                except ProtocolError as error:
+                    as_reply_to(command.name, error)
+                    raise
             following = await self._after(reply, command, aim, attempt, deadline, set())
             if following is None or not await self._may_go_on([following], attempt, deadline):
                 reply = self._explained(first_cause(reply, aim), command)

@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 import attrs
 
 from cachex_client._core.series import Series
+from cachex_client._core.wrong_replies import as_reply_to
 from cachex_client.command import Command, Spec, as_is
 from cachex_pool import ConnectionLost, PoolError, ProtocolError, pack
 
@@ -114,8 +115,21 @@ def parse_all(commands: Sequence[Command[Any]], replies: list[Any]) -> list[Any]
     ways = {commands.parse} if isinstance(commands, Series) else set(map(_PARSE, commands))
     if len(ways) == 1 and not any_error(replies):  # mostly all are read in one way
         (way,) = ways
-        return replies if way is as_is else list(map(way, replies))
+        if way is as_is:
+            return replies
+        try:
+            return list(map(way, replies))
+        except ProtocolError:  # of one of them: which, is said below
+            pass
     return [
-        reply if command.parse is as_is or isinstance(reply, Exception) else command.parse(reply)
+        reply if command.parse is as_is or isinstance(reply, Exception) else _parsed(command, reply)
         for command, reply in zip(commands, replies, strict=True)
     ]
+
+
+def _parsed(command: Command[Any], reply: Any) -> Any:
+    """Return the result of one command, or the error that says why its reply makes no sense."""
+    try:
+        return command.parse(reply)
+    except ProtocolError as error:
+        return as_reply_to(command.name, error)

@@ -3,6 +3,7 @@
 from operator import index
 
 from cachex_client import commands
+from cachex_client._core.shapes import integer_or_none
 from cachex_client.command import Command
 
 # A missing key is nil; what is no whole number is the server's own error, not a script's.
@@ -31,5 +32,5 @@ def increment(key: bytes, delta: int, *, by_text: bool = False) -> Command[int |
     """
     amount = b"%d" % whole(delta)
     if by_text:
-        return commands.eval_(INCREMENT.text, (key,), (amount,))
-    return commands.evalsha(INCREMENT.digest, (key,), (amount,))
+        return commands.eval_(INCREMENT.text, (key,), (amount,), integer_or_none)
+    return commands.evalsha(INCREMENT.digest, (key,), (amount,), integer_or_none)

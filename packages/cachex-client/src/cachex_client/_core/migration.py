@@ -5,6 +5,8 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from cachex_client._core.wrong_replies import reads
+
 N = TypeVar("N")
 
 
@@ -32,6 +34,7 @@ def walked(node: N, before: Holdings, after: Holdings, started: float, ended: fl
     return Walk(node, Holdings(before.owned & after.owned, importing), started, ended)
 
 
+@reads("what CLUSTER NODES gives")
 def read_own_line(reply: bytes) -> Holdings | None:
     """
     Read what a server says of itself in CLUSTER NODES; None if it is no primary.

@@ -7,7 +7,7 @@ import attrs
 from redis.exceptions import ClusterCrossSlotError
 
 from cachex_client._core.keyslot import slot_of, slots_of
-from cachex_client._core.replies import wrong_list
+from cachex_client._core.wrong_replies import as_reply_to, wrong_list, wrong_reply
 from cachex_client.command import Command, Spec
 from cachex_pool import pack
 
@@ -101,12 +101,16 @@ def one_slot(name: str, keys: Sequence[bytes]) -> None:
 
 
 def hand_out(
-    takers: Sequence[int | list[int]], replies: Sequence[Any], values: list[Any]
+    takers: Sequence[int | list[int]],
+    replies: Sequence[Any],
+    values: list[Any],
+    *,
+    counts: bool = True,
 ) -> list[tuple[int, Any]]:
     """
     Put replies where their keys' values belong; return the keys that got an error instead.
 
-    A number for several keys, as UNLINK gives, goes to the first of them.
+    A number for several keys, as UNLINK gives, goes to the first of them if `counts`.
     """
     failed: list[tuple[int, Any]] = []
     for taker, reply in zip(takers, replies, strict=True):
@@ -117,7 +121,7 @@ def hand_out(
                 failed.append((taker, reply))
         elif isinstance(reply, Exception):
             failed += [(at, reply) for at in taker]
-        elif isinstance(reply, int):
+        elif counts and isinstance(reply, int):
             values[taker[0]] = reply
         elif (wrong := wrong_list(reply, len(taker))) is not None:
             failed += [(at, wrong) for at in taker]
@@ -125,6 +129,18 @@ def hand_out(
             for at, value in zip(taker, reply, strict=True):
                 values[at] = value
     return failed
+
+
+def counted(parts: list[Any]) -> list[int | Exception]:
+    """Return the numbers that UNLINK gave, with an error in the place of what is no number."""
+    if {int}.issuperset(map(type, parts)):
+        return parts
+    return [
+        part
+        if isinstance(part, int | Exception)
+        else as_reply_to("UNLINK", wrong_reply(part, "a whole number"))
+        for part in parts
+    ]
 
 
 def _is_no_value(reply: Any) -> bool:

@@ -9,8 +9,6 @@ RESP2 already passes through unchanged, so nobody has to know which protocol it 
 
 from typing import Any
 
-from cachex_pool import ProtocolError
-
 _SCALARS = frozenset((bytes, int, str, type(None)))
 
 _AS_THEY_ARE = frozenset(("HGETALL", "SMEMBERS", "SINTER", "SDIFF", "SUNION"))
@@ -61,15 +59,6 @@ def hgetall(reply: Any, **_: Any) -> dict[Any, Any]:
         return reply
     fields = iter(reply or ())
     return dict(zip(fields, fields, strict=True))
-
-
-def wrong_list(reply: Any, count: int | None = None) -> ProtocolError | None:
-    """Return the error that says what is wrong where a list of `count` values was asked for."""
-    if isinstance(reply, list | tuple):
-        if count is None or len(reply) == count:
-            return None
-        return ProtocolError("the server", f"{len(reply)} in place of {count} values")
-    return ProtocolError("the server", f"{type(reply).__name__} in place of a list of values")
 
 
 def decoded(reply: Any, encoding: str, errors: str) -> Any:

@@ -13,6 +13,7 @@ decided. The key ends with the last of its leases.
 """
 
 from cachex_client import commands
+from cachex_client._core.shapes import flag, integer
 
 LARGEST = 1_000_000_000  # the capacity that the scores leave room for
 WAITER_LIVES = 2_000  # milliseconds: who has not asked for so long has left the queue
@@ -120,17 +121,17 @@ def acquire(
     """
     patience = WAITER_LIVES if queue else 0
     numbers = (weight, capacity, lease, patience)
-    return commands.Scripted(_ACQUIRE, (key,), (claim, *(b"%d" % one for one in numbers)))
+    return commands.Scripted(_ACQUIRE, (key,), (claim, *(b"%d" % one for one in numbers)), integer)
 
 
 def release(key: bytes, claim: bytes) -> commands.Scripted[bool]:
     """Give a share back, or a place in the queue; False if the share was not held any more."""
-    return commands.Scripted(_RELEASE, (key,), (claim,), bool)
+    return commands.Scripted(_RELEASE, (key,), (claim,), flag)
 
 
 def extend(key: bytes, claim: bytes, lease: int) -> commands.Scripted[bool]:
     """Let a lease end in so many milliseconds; False if it has ended."""
-    return commands.Scripted(_EXTEND, (key,), (claim, b"%d" % lease), bool)
+    return commands.Scripted(_EXTEND, (key,), (claim, b"%d" % lease), flag)
 
 
 def claim_of(weight: int, token: bytes) -> bytes:

@@ -14,6 +14,7 @@ from operator import index
 from typing import Any
 
 from cachex_client import commands
+from cachex_client._core.wrong_replies import reads
 from cachex_client.errors import ConfigurationError
 from cachex_client.limits import RateLimit
 
@@ -104,6 +105,7 @@ def take(
         raise ConfigurationError(f"a cost of {cost} is not between 0 and the limit of {limit}")
     seconds = LONGEST if patience is None else max(0.0, min(LONGEST, patience))
 
+    @reads("four whole numbers")
     def read(reply: list[Any]) -> RateLimit:
         allowed, remaining, wait, reset = map(int, reply)
         return RateLimit(bool(allowed), limit, remaining, wait / MICRO, reset / MICRO)

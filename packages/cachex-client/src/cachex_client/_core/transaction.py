@@ -7,6 +7,7 @@ import attrs
 from redis.exceptions import WatchError
 
 from cachex_client._core.batches import parse_all
+from cachex_client._core.wrong_replies import as_reply_to, wrong_list
 from cachex_client.command import Command
 from cachex_pool import pack
 
@@ -32,7 +33,8 @@ def settle(replies: Sequence[Any]) -> list[Any] | Refusal:
     if last is None:
         return Refusal(WatchError("Watched variable changed."))
     if not isinstance(last, Exception):
-        return list(last)
+        wrong = wrong_list(last, len(replies) - 2)
+        return list(last) if wrong is None else Refusal(as_reply_to("EXEC", wrong))
     for position, reply in enumerate(replies[:-1], -1):
         if isinstance(reply, Exception):  # EXEC only says that there was something
             return Refusal(reply, position)

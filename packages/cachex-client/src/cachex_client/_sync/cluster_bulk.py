@@ -16,7 +16,7 @@ from cachex_client._concurrency import Pacer, last_write, monotonic
 from cachex_client._core.batches import may_be_done
 from cachex_client._core.health import in_order
 from cachex_client._core.keyslot import slot_of, slots_of
-from cachex_client._core.multikey import Foldable, Part, hand_out, plan
+from cachex_client._core.multikey import Foldable, Part, counted, hand_out, plan
 from cachex_client._core.series import Series
 from cachex_client._core.slices import SLICE, slices
 from cachex_client._links import Link, exchange_all
@@ -46,7 +46,7 @@ class ClusterBulk(Engine[ClusterLinks]):
         self, keys: Sequence[bytes], *, timeout: float | None = None
     ) -> list[int | Exception]:
         """Remove keys with UNLINK: one write per server; return how many there were, or errors."""
-        return self._spread(keys, UNLINK, timeout)
+        return counted(self._spread(keys, UNLINK, timeout))
 
     def _spread(
         self, keys: Sequence[bytes], verb: Foldable, timeout: float | None
@@ -115,6 +115,7 @@ class ClusterBulk(Engine[ClusterLinks]):
             [(link, b"".join(part.packed), len(part.packed), deadline) for link, part in asked],
             exclusive=exclusive,
         )
+        counts = verb is UNLINK
         afresh: list[int] = []
         failed: list[tuple[Aim, int, Any]] = []
         for (link, part), answer in zip(asked, answers, strict=True):
@@ -124,7 +125,7 @@ class ClusterBulk(Engine[ClusterLinks]):
                 replies = answer
                 if not link.health.ok:
                     link.health.succeeded()
-            for at, error in hand_out(part.takers, replies, values):
+            for at, error in hand_out(part.takers, replies, values, counts=counts):
                 # TRYAGAIN: a command on several keys met a slot on the move; one key cannot.
                 if isinstance(error, TryAgainError):
                     values[at] = error

@@ -20,10 +20,10 @@ from cachex_client._sync.rounds import Rounds
 from cachex_client._audience import audience
 from cachex_client._concurrency import Closable, Pacer, sleep, monotonic
 from cachex_client._core.batches import MAX_COMMANDS, is_in_vain, unsent
-from cachex_client._core.replies import wrong_list
 from cachex_client._core.series import Series
 from cachex_client._core.slices import SLICE, Parts, slices
 from cachex_client._core.transaction import transaction_of
+from cachex_client._core.wrong_replies import wrong_list
 from cachex_client._links import Link
 from cachex_client._telling import announced, settle
 from cachex_client._watch import Watch

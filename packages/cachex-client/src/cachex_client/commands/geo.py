@@ -22,19 +22,19 @@ def geoadd(
     for longitude, latitude, member in places:
         words += [repr(float(longitude)).encode(), repr(float(latitude)).encode(), member]
     arguments = tuple(words)
-    return Command(arguments, spec_for(arguments))
+    return Command(arguments, spec_for(arguments), shapes.integer)
 
 
 def geodist(key: bytes, one: bytes, other: bytes, unit: str) -> Command[float | None]:
-    return Command(("GEODIST", key, one, other, unit), GEODIST, shapes.number)
+    return Command(("GEODIST", key, one, other, unit), GEODIST, shapes.number_or_none)
 
 
 def geopos(key: bytes, members: Sequence[bytes]) -> Command[list[tuple[float, float] | None]]:
-    return Command(("GEOPOS", key, *members), GEOPOS, positions)
+    return Command(("GEOPOS", key, *members), GEOPOS, shapes.positions)
 
 
 def geohash(key: bytes, members: Sequence[bytes]) -> Command[list[bytes | None]]:
-    return Command(("GEOHASH", key, *members), GEOHASH)
+    return Command(("GEOHASH", key, *members), GEOHASH, shapes.members)
 
 
 def geosearch(key: bytes, words: Sequence[Argument]) -> Command[list[Any]]:
@@ -42,11 +42,7 @@ def geosearch(key: bytes, words: Sequence[Argument]) -> Command[list[Any]]:
 
 
 def geosearchstore(target: bytes, source: bytes, words: Sequence[Argument]) -> Command[int]:
-    return Command(("GEOSEARCHSTORE", target, source, *words), GEOSEARCHSTORE)
-
-
-def positions(reply: Any) -> list[tuple[float, float] | None]:
-    return [None if one is None else (float(one[0]), float(one[1])) for one in reply]
+    return Command(("GEOSEARCHSTORE", target, source, *words), GEOSEARCHSTORE, shapes.integer)
 
 
 def area(

@@ -2,9 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from operator import index
-from typing import Any
 
-from cachex_client._core.shapes import mapping, members, number, page_of_fields
+from cachex_client._core.shapes import (
+    flag,
+    integer,
+    integers,
+    mapping,
+    members,
+    number,
+    page_of_fields,
+)
 from cachex_client._core.specs import spec_for, spec_of
 from cachex_client.command import Argument, Command
 
@@ -30,12 +37,12 @@ HVALS = spec_of("HVALS")
 
 def hset(key: bytes, values: Mapping[bytes, bytes]) -> Command[int]:
     """Store fields and return how many of them are new."""
-    return Command(("HSET", key, *_flat(values)), HSET)
+    return Command(("HSET", key, *_flat(values)), HSET, integer)
 
 
 def hsetnx(key: bytes, field: bytes, value: bytes) -> Command[bool]:
     """Store a field if it is not there, and return whether it was stored."""
-    return Command(("HSETNX", key, field, value), HSETNX, bool)
+    return Command(("HSETNX", key, field, value), HSETNX, flag)
 
 
 def hget(key: bytes, field: bytes) -> Command[bytes | None]:
@@ -59,24 +66,24 @@ def hvals(key: bytes) -> Command[list[bytes]]:
 
 
 def hlen(key: bytes) -> Command[int]:
-    return Command(("HLEN", key), HLEN)
+    return Command(("HLEN", key), HLEN, integer)
 
 
 def hexists(key: bytes, field: bytes) -> Command[bool]:
-    return Command(("HEXISTS", key, field), HEXISTS, bool)
+    return Command(("HEXISTS", key, field), HEXISTS, flag)
 
 
 def hdel(key: bytes, fields: Sequence[bytes]) -> Command[int]:
     """Remove fields and return how many there were."""
-    return Command(("HDEL", key, *fields), HDEL)
+    return Command(("HDEL", key, *fields), HDEL, integer)
 
 
 def hincrby(key: bytes, field: bytes, amount: int) -> Command[int]:
     """Add to a whole number and return the sum; a missing field counts as 0."""
-    return Command(("HINCRBY", key, field, b"%d" % index(amount)), HINCRBY)
+    return Command(("HINCRBY", key, field, b"%d" % index(amount)), HINCRBY, integer)
 
 
-def hincrbyfloat(key: bytes, field: bytes, amount: float) -> Command[Any]:
+def hincrbyfloat(key: bytes, field: bytes, amount: float) -> Command[float]:
     """Add to a number and return the sum; a missing field counts as 0."""
     return Command(("HINCRBYFLOAT", key, field, repr(float(amount)).encode()), HINCRBYFLOAT, number)
 
@@ -107,22 +114,22 @@ def hpexpireat(
 
 def httl(key: bytes, fields: Sequence[bytes]) -> Command[list[int]]:
     """Return the seconds that fields have left, -1 for ever, -2 if missing."""
-    return Command(("HTTL", key, *counted(fields)), HTTL)
+    return Command(("HTTL", key, *counted(fields)), HTTL, integers)
 
 
 def hpttl(key: bytes, fields: Sequence[bytes]) -> Command[list[int]]:
     """Return the milliseconds that fields have left, -1 for ever, -2 if missing."""
-    return Command(("HPTTL", key, *counted(fields)), HPTTL)
+    return Command(("HPTTL", key, *counted(fields)), HPTTL, integers)
 
 
 def hexpiretime(key: bytes, fields: Sequence[bytes]) -> Command[list[int]]:
     """Return the Unix times in seconds at which fields end, -1 for never, -2 if missing."""
-    return Command(("HEXPIRETIME", key, *counted(fields)), HEXPIRETIME)
+    return Command(("HEXPIRETIME", key, *counted(fields)), HEXPIRETIME, integers)
 
 
 def hpersist(key: bytes, fields: Sequence[bytes]) -> Command[list[int]]:
     """Let fields never end: 1 for each that had an end, -1 if it had none, -2 if missing."""
-    return Command(("HPERSIST", key, *counted(fields)), HPERSIST)
+    return Command(("HPERSIST", key, *counted(fields)), HPERSIST, integers)
 
 
 def hsetex(
@@ -142,7 +149,7 @@ def hsetex(
         word for word, wanted in (("FNX", fnx), ("FXX", fxx), ("KEEPTTL", keepttl)) if wanted
     ]
     words = ("HSETEX", key, *options, *_end(px), "FIELDS", b"%d" % len(values), *_flat(values))
-    return Command(words, spec_for(words), bool)
+    return Command(words, spec_for(words), flag)
 
 
 def hgetex(
@@ -171,7 +178,7 @@ def _ending(
     if condition is not None:
         words += (condition,)
     words += counted(fields)
-    return Command(words, spec_for(words))
+    return Command(words, spec_for(words), integers)
 
 
 def _end(px: int | None) -> tuple[Argument, ...]:

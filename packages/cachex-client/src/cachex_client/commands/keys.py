@@ -1,5 +1,6 @@
 """Commands on keys of any type."""
 
+from cachex_client._core.shapes import done, flag, integer, integer_or_none, page_of_keys
 from cachex_client._core.specs import spec_of
 from cachex_client.command import Command
 
@@ -23,73 +24,75 @@ UNLINK = spec_of("UNLINK")
 
 def delete(*keys: bytes) -> Command[int]:
     """Remove the keys and return how many there were; `unlink` frees the memory later."""
-    return Command(("DEL", *keys), DEL)
+    return Command(("DEL", *keys), DEL, integer)
 
 
 def unlink(*keys: bytes) -> Command[int]:
     """Remove the keys and return how many there were; the server frees the memory later."""
-    return Command(("UNLINK", *keys), UNLINK)
+    return Command(("UNLINK", *keys), UNLINK, integer)
 
 
 def exists(*keys: bytes) -> Command[int]:
     """Return how many of the keys there are, counting a key as often as it is given."""
-    return Command(("EXISTS", *keys), EXISTS)
+    return Command(("EXISTS", *keys), EXISTS, integer)
 
 
 def expire(key: bytes, seconds: int) -> Command[bool]:
-    return Command(("EXPIRE", key, b"%d" % seconds), EXPIRE, bool)
+    return Command(("EXPIRE", key, b"%d" % seconds), EXPIRE, flag)
 
 
 def expireat(key: bytes, seconds: int) -> Command[bool]:
     """Let the key end at a Unix time in seconds."""
-    return Command(("EXPIREAT", key, b"%d" % seconds), EXPIREAT, bool)
+    return Command(("EXPIREAT", key, b"%d" % seconds), EXPIREAT, flag)
 
 
 def pexpire(key: bytes, milliseconds: int) -> Command[bool]:
     """Let the key end in so many milliseconds, at once if there are none left."""
-    return Command(("PEXPIRE", key, b"%d" % milliseconds), PEXPIRE, bool)
+    return Command(("PEXPIRE", key, b"%d" % milliseconds), PEXPIRE, flag)
 
 
 def pexpireat(key: bytes, milliseconds: int) -> Command[bool]:
     """Let the key end at a Unix time in milliseconds."""
-    return Command(("PEXPIREAT", key, b"%d" % milliseconds), PEXPIREAT, bool)
+    return Command(("PEXPIREAT", key, b"%d" % milliseconds), PEXPIREAT, flag)
 
 
 def persist(key: bytes) -> Command[bool]:
     """Take the end from the key; False if it is missing or had none."""
-    return Command(("PERSIST", key), PERSIST, bool)
+    return Command(("PERSIST", key), PERSIST, flag)
 
 
 def ttl(key: bytes) -> Command[int]:
     """Return the seconds left, -1 if the key never ends, -2 if there is no such key."""
-    return Command(("TTL", key), TTL)
+    return Command(("TTL", key), TTL, integer)
 
 
 def pttl(key: bytes) -> Command[int]:
     """Return the milliseconds left, -1 if the key never ends, -2 if there is no such key."""
-    return Command(("PTTL", key), PTTL)
+    return Command(("PTTL", key), PTTL, integer)
 
 
 def expiretime(key: bytes) -> Command[int]:
     """Return the end in Unix seconds, -1 if the key never ends, -2 if there is no such key."""
-    return Command(("EXPIRETIME", key), EXPIRETIME)
+    return Command(("EXPIRETIME", key), EXPIRETIME, integer)
 
 
 def rename(source: bytes, target: bytes) -> Command[bool]:
     """Rename a key; in a cluster both names have to be in one slot."""
-    return Command(("RENAME", source, target), RENAME, bool)
+    return Command(("RENAME", source, target), RENAME, done)
 
 
 def renamenx(source: bytes, target: bytes) -> Command[bool]:
     """Rename a key unless the new name is taken; in a cluster both have to be in one slot."""
-    return Command(("RENAMENX", source, target), RENAMENX, bool)
+    return Command(("RENAMENX", source, target), RENAMENX, flag)
 
 
 def memory_usage(key: bytes, samples: int | None = None) -> Command[int | None]:
     """Return the bytes that a key takes, from a sample of what is under it; None if missing."""
     if samples is None:
-        return Command(("MEMORY", "USAGE", key), MEMORY_USAGE)
-    return Command(("MEMORY", "USAGE", key, "SAMPLES", b"%d" % samples), MEMORY_USAGE)
+        return Command(("MEMORY", "USAGE", key), MEMORY_USAGE, integer_or_none)
+    return Command(
+        ("MEMORY", "USAGE", key, "SAMPLES", b"%d" % samples), MEMORY_USAGE, integer_or_none
+    )
 
 
 def type(key: bytes) -> Command[bytes]:
@@ -106,4 +109,4 @@ def scan(
         arguments += ("MATCH", match)
     if count is not None:
         arguments += ("COUNT", b"%d" % count)
-    return Command(arguments, SCAN, tuple)
+    return Command(arguments, SCAN, page_of_keys)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from cachex_client._core.shapes import done, integer, one_or_several_integers, popped
 from cachex_client._core.specs import spec_of
 from cachex_client.command import Argument, Command
 
@@ -26,12 +27,12 @@ RPUSH = spec_of("RPUSH")
 
 def lpush(key: bytes, values: Sequence[bytes]) -> Command[int]:
     """Put values at the front, one after the other, and return how long the list is."""
-    return Command(("LPUSH", key, *values), LPUSH)
+    return Command(("LPUSH", key, *values), LPUSH, integer)
 
 
 def rpush(key: bytes, values: Sequence[bytes]) -> Command[int]:
     """Put values at the end and return how long the list is."""
-    return Command(("RPUSH", key, *values), RPUSH)
+    return Command(("RPUSH", key, *values), RPUSH, integer)
 
 
 def lpop(key: bytes, count: int | None = None) -> Command[Any]:
@@ -54,7 +55,7 @@ def lindex(key: bytes, index: int) -> Command[bytes | None]:
 
 
 def llen(key: bytes) -> Command[int]:
-    return Command(("LLEN", key), LLEN)
+    return Command(("LLEN", key), LLEN, integer)
 
 
 def lpos(
@@ -70,7 +71,7 @@ def lpos(
     for word, number in (("RANK", rank), ("COUNT", count), ("MAXLEN", maxlen)):
         if number is not None:
             words += (word, b"%d" % number)
-    return Command(words, LPOS)
+    return Command(words, LPOS, one_or_several_integers)
 
 
 def lmove(source: bytes, target: bytes, wherefrom: str, whereto: str) -> Command[bytes | None]:
@@ -80,31 +81,31 @@ def lmove(source: bytes, target: bytes, wherefrom: str, whereto: str) -> Command
 
 def lrem(key: bytes, count: int, value: bytes) -> Command[int]:
     """Remove the first `count` of a value, the last ones if negative, all for 0."""
-    return Command(("LREM", key, b"%d" % count, value), LREM)
+    return Command(("LREM", key, b"%d" % count, value), LREM, integer)
 
 
 def ltrim(key: bytes, start: int, end: int) -> Command[bool]:
     """Keep the values from `start` to `end`, both included."""
-    return Command(("LTRIM", key, b"%d" % start, b"%d" % end), LTRIM, bool)
+    return Command(("LTRIM", key, b"%d" % start, b"%d" % end), LTRIM, done)
 
 
 def lset(key: bytes, index: int, value: bytes) -> Command[bool]:
-    return Command(("LSET", key, b"%d" % index, value), LSET, bool)
+    return Command(("LSET", key, b"%d" % index, value), LSET, done)
 
 
 def linsert(key: bytes, where: str, pivot: bytes, value: bytes) -> Command[int]:
     """Put a value "BEFORE" or "AFTER" another; return the length, -1 if that is not there."""
-    return Command(("LINSERT", key, where, pivot, value), LINSERT)
+    return Command(("LINSERT", key, where, pivot, value), LINSERT, integer)
 
 
-def blpop(keys: Sequence[bytes], seconds: float) -> Command[list[bytes] | None]:
+def blpop(keys: Sequence[bytes], seconds: float) -> Command[tuple[bytes, bytes] | None]:
     """Take the first value of the first list that has one, waiting so long for it, 0 for ever."""
-    return Command(("BLPOP", *keys, repr(float(seconds)).encode()), BLPOP)
+    return Command(("BLPOP", *keys, repr(float(seconds)).encode()), BLPOP, popped)
 
 
-def brpop(keys: Sequence[bytes], seconds: float) -> Command[list[bytes] | None]:
+def brpop(keys: Sequence[bytes], seconds: float) -> Command[tuple[bytes, bytes] | None]:
     """Take the last value of the first list that has one, waiting so long for it, 0 for ever."""
-    return Command(("BRPOP", *keys, repr(float(seconds)).encode()), BRPOP)
+    return Command(("BRPOP", *keys, repr(float(seconds)).encode()), BRPOP, popped)
 
 
 def blmove(

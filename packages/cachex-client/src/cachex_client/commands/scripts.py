@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
+from cachex_client._core.shapes import booleans, done
 from cachex_client._core.specs import spec_of
 from cachex_client.command import Command, as_is
 
@@ -92,13 +93,9 @@ def script_load(script: bytes) -> Command[bytes]:
 
 
 def script_exists(*digests: bytes) -> Command[list[bool]]:
-    return Command(("SCRIPT", "EXISTS", *digests), SCRIPT_EXISTS, _booleans)
+    return Command(("SCRIPT", "EXISTS", *digests), SCRIPT_EXISTS, booleans)
 
 
 def script_flush() -> Command[bool]:
     """Let one server forget its scripts."""
-    return Command(("SCRIPT", "FLUSH"), SCRIPT_FLUSH, bool)
-
-
-def _booleans(reply: list[int]) -> list[bool]:
-    return [bool(item) for item in reply]
+    return Command(("SCRIPT", "FLUSH"), SCRIPT_FLUSH, done)

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from cachex_client._core.shapes import done, integer, mapping
 from cachex_client._core.specs import spec_of
+from cachex_client._core.wrong_replies import wrong_reply
 from cachex_client.command import Command
 
 CONFIG_GET = spec_of("CONFIG GET")
@@ -14,7 +16,7 @@ ROLE = spec_of("ROLE")
 
 
 def ping() -> Command[bool]:
-    return Command(("PING",), PING, bool)
+    return Command(("PING",), PING, done)
 
 
 def info(*sections: str) -> Command[str]:
@@ -24,12 +26,12 @@ def info(*sections: str) -> Command[str]:
 
 def dbsize() -> Command[int]:
     """Return how many keys the database of one server holds."""
-    return Command(("DBSIZE",), DBSIZE)
+    return Command(("DBSIZE",), DBSIZE, integer)
 
 
 def flushdb(*, wait: bool = False) -> Command[bool]:
     """Remove every key of the database, whoever wrote it; memory is freed later unless `wait`."""
-    return Command(("FLUSHDB", "SYNC" if wait else "ASYNC"), FLUSHDB, bool)
+    return Command(("FLUSHDB", "SYNC" if wait else "ASYNC"), FLUSHDB, done)
 
 
 def role() -> Command[list[Any]]:
@@ -41,11 +43,14 @@ def config_get(pattern: str) -> Command[dict[str, str]]:
     return Command(("CONFIG", "GET", pattern), CONFIG_GET, _settings)
 
 
-def _text(reply: bytes | str) -> str:
-    return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+def _text(reply: Any) -> str:
+    if isinstance(reply, bytes):
+        return reply.decode("utf-8", "replace")
+    if isinstance(reply, str):
+        return reply
+    raise wrong_reply(reply, "text")
 
 
 def _settings(reply: Any) -> dict[str, str]:
     """Read a map of RESP3 or a flat list of RESP2."""
-    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
-    return {_text(name): _text(value) for name, value in pairs}
+    return {_text(name): _text(value) for name, value in mapping(reply).items()}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from cachex_client._core.shapes import booleans, members, page
+from cachex_client._core.shapes import booleans, flag, integer, members, page
 from cachex_client._core.specs import spec_of
 from cachex_client.command import Command
 from cachex_client.commands.hashes import limits
@@ -28,12 +28,12 @@ SUNIONSTORE = spec_of("SUNIONSTORE")
 
 def sadd(key: bytes, values: Sequence[bytes]) -> Command[int]:
     """Add members and return how many of them are new."""
-    return Command(("SADD", key, *values), SADD)
+    return Command(("SADD", key, *values), SADD, integer)
 
 
 def srem(key: bytes, values: Sequence[bytes]) -> Command[int]:
     """Remove members and return how many there were."""
-    return Command(("SREM", key, *values), SREM)
+    return Command(("SREM", key, *values), SREM, integer)
 
 
 def smembers(key: bytes) -> Command[list[bytes]]:
@@ -41,7 +41,7 @@ def smembers(key: bytes) -> Command[list[bytes]]:
 
 
 def sismember(key: bytes, value: bytes) -> Command[bool]:
-    return Command(("SISMEMBER", key, value), SISMEMBER, bool)
+    return Command(("SISMEMBER", key, value), SISMEMBER, flag)
 
 
 def smismember(key: bytes, values: Sequence[bytes]) -> Command[list[bool]]:
@@ -49,7 +49,7 @@ def smismember(key: bytes, values: Sequence[bytes]) -> Command[list[bool]]:
 
 
 def scard(key: bytes) -> Command[int]:
-    return Command(("SCARD", key), SCARD)
+    return Command(("SCARD", key), SCARD, integer)
 
 
 def spop(key: bytes, count: int | None = None) -> Command[Any]:
@@ -71,7 +71,7 @@ def srandmember(key: bytes, count: int | None = None) -> Command[Any]:
 
 def smove(source: bytes, target: bytes, value: bytes) -> Command[bool]:
     """Move a member from one set to another; False if it is not there."""
-    return Command(("SMOVE", source, target, value), SMOVE, bool)
+    return Command(("SMOVE", source, target, value), SMOVE, flag)
 
 
 def sdiff(keys: Sequence[bytes]) -> Command[list[bytes]]:
@@ -91,17 +91,17 @@ def sunion(keys: Sequence[bytes]) -> Command[list[bytes]]:
 
 def sdiffstore(target: bytes, keys: Sequence[bytes]) -> Command[int]:
     """Store what `sdiff` returns and return how many members that is."""
-    return Command(("SDIFFSTORE", target, *keys), SDIFFSTORE)
+    return Command(("SDIFFSTORE", target, *keys), SDIFFSTORE, integer)
 
 
 def sinterstore(target: bytes, keys: Sequence[bytes]) -> Command[int]:
     """Store what `sinter` returns and return how many members that is."""
-    return Command(("SINTERSTORE", target, *keys), SINTERSTORE)
+    return Command(("SINTERSTORE", target, *keys), SINTERSTORE, integer)
 
 
 def sunionstore(target: bytes, keys: Sequence[bytes]) -> Command[int]:
     """Store what `sunion` returns and return how many members that is."""
-    return Command(("SUNIONSTORE", target, *keys), SUNIONSTORE)
+    return Command(("SUNIONSTORE", target, *keys), SUNIONSTORE, integer)
 
 
 def sscan(

@@ -3,7 +3,16 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cachex_client._core.shapes import members, number, numbers, page_of_scores, scored
+from cachex_client._core.shapes import (
+    integer,
+    integer_or_none,
+    members,
+    number,
+    number_or_none,
+    numbers,
+    page_of_scores,
+    scored,
+)
 from cachex_client._core.specs import spec_for, spec_of
 from cachex_client.command import Argument, Command, Spec
 from cachex_client.commands.hashes import limits
@@ -36,18 +45,18 @@ def zadd(
     """
     scores = [word for pair in pairs for word in pair]
     words: tuple[Argument, ...] = ("ZADD", key, *options, *scores)
-    return Command(words, spec_for(words))
+    return Command(words, spec_for(words), integer)
 
 
 def zcard(key: bytes) -> Command[int]:
-    return Command(("ZCARD", key), ZCARD)
+    return Command(("ZCARD", key), ZCARD, integer)
 
 
 def zcount(key: bytes, low: bytes, high: bytes) -> Command[int]:
-    return Command(("ZCOUNT", key, low, high), ZCOUNT)
+    return Command(("ZCOUNT", key, low, high), ZCOUNT, integer)
 
 
-def zincrby(key: bytes, amount: bytes, member: bytes) -> Command[Any]:
+def zincrby(key: bytes, amount: bytes, member: bytes) -> Command[float]:
     """Add to a member's score and return the sum; a missing member has the score 0."""
     return Command(("ZINCRBY", key, amount, member), ZINCRBY, number)
 
@@ -99,15 +108,15 @@ def zrevrangebyscore(
 
 
 def zrank(key: bytes, member: bytes) -> Command[int | None]:
-    return Command(("ZRANK", key, member), ZRANK)
+    return Command(("ZRANK", key, member), ZRANK, integer_or_none)
 
 
 def zrevrank(key: bytes, member: bytes) -> Command[int | None]:
-    return Command(("ZREVRANK", key, member), ZREVRANK)
+    return Command(("ZREVRANK", key, member), ZREVRANK, integer_or_none)
 
 
 def zscore(key: bytes, member: bytes) -> Command[float | None]:
-    return Command(("ZSCORE", key, member), ZSCORE, number)
+    return Command(("ZSCORE", key, member), ZSCORE, number_or_none)
 
 
 def zmscore(key: bytes, names: Sequence[bytes]) -> Command[list[float | None]]:
@@ -116,15 +125,15 @@ def zmscore(key: bytes, names: Sequence[bytes]) -> Command[list[float | None]]:
 
 def zrem(key: bytes, names: Sequence[bytes]) -> Command[int]:
     """Remove members and return how many there were."""
-    return Command(("ZREM", key, *names), ZREM)
+    return Command(("ZREM", key, *names), ZREM, integer)
 
 
 def zremrangebyscore(key: bytes, low: bytes, high: bytes) -> Command[int]:
-    return Command(("ZREMRANGEBYSCORE", key, low, high), ZREMRANGEBYSCORE)
+    return Command(("ZREMRANGEBYSCORE", key, low, high), ZREMRANGEBYSCORE, integer)
 
 
 def zremrangebyrank(key: bytes, start: int, end: int) -> Command[int]:
-    return Command(("ZREMRANGEBYRANK", key, b"%d" % start, b"%d" % end), ZREMRANGEBYRANK)
+    return Command(("ZREMRANGEBYRANK", key, b"%d" % start, b"%d" % end), ZREMRANGEBYRANK, integer)
 
 
 def zscan(

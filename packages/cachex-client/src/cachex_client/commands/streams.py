@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cachex_client._core import stream_shapes as shapes
+from cachex_client._core.shapes import done, integer, members
 from cachex_client._core.specs import spec_for, spec_of
 from cachex_client._core.stream_shapes import Entry
 from cachex_client.command import Argument, Arguments, Command
@@ -46,7 +47,7 @@ def xadd(
 
 def xtrim(key: bytes, trim: Sequence[Argument]) -> Command[int]:
     """Remove the oldest entries, as `trimming` says, and return how many."""
-    return Command(("XTRIM", key, *trim), XTRIM)
+    return Command(("XTRIM", key, *trim), XTRIM, integer)
 
 
 def trimming(
@@ -61,11 +62,11 @@ def trimming(
 
 
 def xlen(key: bytes) -> Command[int]:
-    return Command(("XLEN", key), XLEN)
+    return Command(("XLEN", key), XLEN, integer)
 
 
 def xdel(key: bytes, ids: Sequence[bytes]) -> Command[int]:
-    return Command(("XDEL", key, *ids), XDEL)
+    return Command(("XDEL", key, *ids), XDEL, integer)
 
 
 def xrange(key: bytes, start: bytes, end: bytes, count: int | None) -> Command[list[Entry]]:
@@ -108,7 +109,7 @@ def xreadgroup(
 
 
 def xack(key: bytes, group: bytes, ids: Sequence[bytes]) -> Command[int]:
-    return Command(("XACK", key, group, *ids), XACK)
+    return Command(("XACK", key, group, *ids), XACK, integer)
 
 
 def xgroup_create(
@@ -116,21 +117,21 @@ def xgroup_create(
 ) -> Command[bool]:
     make: Arguments = ("MKSTREAM",) if mkstream else ()
     words = ("XGROUP", "CREATE", key, group, id_, *make, *_option("ENTRIESREAD", entries_read))
-    return Command(words, XGROUP_CREATE, bool)
+    return Command(words, XGROUP_CREATE, done)
 
 
 def xgroup_setid(key: bytes, group: bytes, id_: bytes, entries_read: int | None) -> Command[bool]:
     words = ("XGROUP", "SETID", key, group, id_, *_option("ENTRIESREAD", entries_read))
-    return Command(words, XGROUP_SETID, bool)
+    return Command(words, XGROUP_SETID, done)
 
 
 def xgroup_destroy(key: bytes, group: bytes) -> Command[int]:
-    return Command(("XGROUP", "DESTROY", key, group), XGROUP_DESTROY)
+    return Command(("XGROUP", "DESTROY", key, group), XGROUP_DESTROY, integer)
 
 
 def xgroup_delconsumer(key: bytes, group: bytes, consumer: bytes) -> Command[int]:
     """Remove a member of a group and return how many entries were pending with it."""
-    return Command(("XGROUP", "DELCONSUMER", key, group, consumer), XGROUP_DELCONSUMER)
+    return Command(("XGROUP", "DELCONSUMER", key, group, consumer), XGROUP_DELCONSUMER, integer)
 
 
 def xpending(key: bytes, group: bytes) -> Command[Any]:
@@ -151,7 +152,7 @@ def xpending_range(
     """Return id, consumer, idle time and number of deliveries of pending entries."""
     whose: Arguments = () if consumer is None else (consumer,)
     words = ("XPENDING", key, group, *_option("IDLE", idle), start, end, b"%d" % count, *whose)
-    return Command(words, XPENDING)
+    return Command(words, XPENDING, shapes.pending)
 
 
 def xclaim(
@@ -164,7 +165,7 @@ def xclaim(
 ) -> Command[Any]:
     """Take over pending entries; return them, or their ids if `options` have JUSTID."""
     words = ("XCLAIM", key, group, consumer, b"%d" % min_idle, *ids, *options)
-    return Command(words, XCLAIM)
+    return Command(words, XCLAIM, members)
 
 
 def xautoclaim(

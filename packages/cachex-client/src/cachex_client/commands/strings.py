@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from cachex_client._core.series import Series
+from cachex_client._core.shapes import done, integer
 from cachex_client._core.specs import spec_of
 from cachex_client.command import Argument, Command, as_is
 from cachex_pool import pack
@@ -74,7 +75,7 @@ def set(
         for word, wanted in (("NX", nx), ("XX", xx), ("GET", get), ("KEEPTTL", keepttl))
         if wanted
     ]
-    return Command(tuple(arguments), SET_ONCE if nx or get else SET, as_is if get else bool)
+    return Command(tuple(arguments), SET_ONCE if nx or get else SET, as_is if get else done)
 
 
 def set_each(keys: Sequence[bytes], values: Sequence[bytes], px: int | None = None) -> Series[bool]:
@@ -118,13 +119,13 @@ def incrby(key: bytes, delta: int) -> Command[int]:
 
     `TypeError` if `delta` is no whole number.
     """
-    return Command(("INCRBY", key, b"%d" % index(delta)), INCRBY)
+    return Command(("INCRBY", key, b"%d" % index(delta)), INCRBY, integer)
 
 
 def decrby(key: bytes, delta: int) -> Command[int]:
-    return Command(("DECRBY", key, b"%d" % index(delta)), DECRBY)
+    return Command(("DECRBY", key, b"%d" % index(delta)), DECRBY, integer)
 
 
 def strlen(key: bytes) -> Command[int]:
     """Return how many bytes are stored, 0 if there is no such key."""
-    return Command(("STRLEN", key), STRLEN)
+    return Command(("STRLEN", key), STRLEN, integer)

@@ -5,9 +5,11 @@ from typing import Any, Self, TypeAlias
 
 import attrs
 
+from cachex_client._core.wrong_replies import as_reply_to
 from cachex_client.command import Command
 from cachex_client.errors import SerializerError
 from cachex_client.structures import CacheCommands
+from cachex_pool import ProtocolError
 
 Instead: TypeAlias = Callable[[str, Exception, tuple[Any, ...]], Any]
 """A failure policy: called with a verb, its error and its arguments; returns another result.
@@ -62,7 +64,10 @@ class Queue:
         """Return the result of a command, or `Failed`."""
         try:
             if not isinstance(reply, Exception):
-                return queued.command.parse(reply)
+                try:
+                    return queued.command.parse(reply)
+                except ProtocolError as error:  # without its traceback, which refers to this frame
+                    reply = as_reply_to(queued.command.name, error).with_traceback(None)
             if self.instead is not None:
                 return self.instead(queued.verb, reply, queued.arguments)
         except Exception as error:

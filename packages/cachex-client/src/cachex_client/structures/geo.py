@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from cachex_client._core.shapes import places
 from cachex_client.command import Argument, Command
 from cachex_client.commands import geo as build
 from cachex_client.keys import Key, Version
@@ -62,7 +63,7 @@ class GeoCommands(Terms):
         """Return the Geohash of each member, None for a missing one. Redis: GEOHASH."""
         wire = self.keyspace.wire(key, version)
         command = build.geohash(wire, self._stored(members))
-        return command.then(lambda found: [None if one is None else text(one) for one in found])
+        return command.then(lambda found: [_text_or_none(one) for one in found])
 
     def geosearch(
         self,
@@ -167,18 +168,12 @@ class GeoCommands(Terms):
     def _found(self, wanted: list[str]) -> Any:
         """Return a function that reads members with what was asked for beside them."""
 
-        def read(reply: list[list[Any]]) -> list[tuple[Any, ...]]:
-            found: list[tuple[Any, ...]] = []
-            for member, *rest in reply:
-                told: list[Any] = [self.codec.loads(member)]
-                for word, value in zip(wanted, rest, strict=True):
-                    if word == "WITHDIST":
-                        told.append(float(value))
-                    elif word == "WITHCOORD":
-                        told.append((float(value[0]), float(value[1])))
-                    else:
-                        told.append(value)
-                found.append(tuple(told))
-            return found
+        def read(reply: Any) -> list[tuple[Any, ...]]:
+            loads = self.codec.loads
+            return [(loads(member), *told) for member, told in places(reply, wanted)]
 
         return read
+
+
+def _text_or_none(told: bytes | None) -> str | None:
+    return None if told is None else text(told)

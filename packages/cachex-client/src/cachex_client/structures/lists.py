@@ -6,7 +6,7 @@ from typing import Any
 from cachex_client.command import Command
 from cachex_client.commands import lists as build
 from cachex_client.keys import Key, Version
-from cachex_client.structures.terms import Terms, several
+from cachex_client.structures.terms import Terms, asked_for, several
 
 
 class ListCommands(Terms):
@@ -184,10 +184,10 @@ class ListCommands(Terms):
     def _popped(self, names: Sequence[Key], wires: Sequence[bytes]) -> Any:
         """Return a function that gives the caller's key back instead of the stored one."""
 
-        def read(reply: list[bytes] | None) -> tuple[Key, Any] | None:
-            if reply is None:
+        def read(found: tuple[bytes, bytes] | None) -> tuple[Key, Any] | None:
+            if found is None:
                 return None
-            return names[wires.index(reply[0])], self.codec.loads(reply[1])
+            return asked_for(names, wires, found[0]), self.codec.loads(found[1])
 
         return read
 

@@ -8,7 +8,7 @@ from cachex_client._core.stream_shapes import Entry
 from cachex_client.command import Argument, Command
 from cachex_client.commands import streams as build
 from cachex_client.keys import Key, Version
-from cachex_client.structures.terms import Field, Terms, name, names, text, texts
+from cachex_client.structures.terms import Field, Terms, asked_for, name, names, text, texts
 
 
 class StreamCommands(Terms):
@@ -331,7 +331,7 @@ class StreamCommands(Terms):
         def read(found: list[tuple[bytes, list[Entry]]]) -> dict[Key, Any] | None:
             if not found:
                 return None
-            return {keys[wires.index(one)]: self._entries(entries) for one, entries in found}
+            return {asked_for(keys, wires, one): self._entries(entries) for one, entries in found}
 
         return read
 

@@ -12,6 +12,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
+from cachex_client._core.wrong_replies import reads, wrong_reply
 from cachex_client.codec import Codec
 from cachex_client.keys import ERRORS, Key, Keys, Version
 from cachex_client.timeouts import DEFAULT, Timeout, milliseconds
@@ -111,11 +112,22 @@ def exclusive(**options: bool) -> str | None:
 
 def text(sent: bytes) -> str:
     """Return the name of a field as the caller knows it."""
-    return sent.decode("utf-8", ERRORS)
+    try:
+        return sent.decode("utf-8", ERRORS)
+    except AttributeError as error:
+        raise wrong_reply(sent, "text") from error
 
 
+@reads("a list of texts")
 def texts(sent: Iterable[bytes]) -> list[str]:
     return [one.decode("utf-8", ERRORS) for one in sent]
+
+
+def asked_for(keys: Sequence[Key], wires: Sequence[bytes], told: bytes) -> Key:
+    """Return the caller's key for the stored one that a reply names."""
+    if told not in wires:
+        raise wrong_reply(told, "one of the keys that were asked for")
+    return keys[wires.index(told)]
 
 
 def score(number: float | str) -> bytes:

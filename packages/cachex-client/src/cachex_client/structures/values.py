@@ -10,6 +10,7 @@ from typing import Any
 
 from cachex_client import commands
 from cachex_client._core.increment import increment, whole
+from cachex_client._core.shapes import flag
 from cachex_client._core.throttle import take
 from cachex_client.command import Command, on_primary
 from cachex_client.keys import Key, Version
@@ -83,7 +84,7 @@ class ValueCommands(Terms):
         """Give a key a new time to live; False if there is no such key. Redis: PEXPIRE."""
         wire, px = self.keyspace.wire(key, version), self._px(timeout)
         if px is None:
-            return commands.eval_(FOR_EVER.text, (wire,), parse=bool)
+            return commands.eval_(FOR_EVER.text, (wire,), parse=flag)
         return commands.pexpire(wire, px) if px else commands.unlink(wire).then(bool)
 
     def incr(
