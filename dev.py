@@ -206,7 +206,7 @@ def soak(arguments: list[str]) -> None:
 def pytest(arguments: list[str]) -> None:
     """Become pytest; unless told which files, or to show output at once, on several processes.
 
-    There, too, the tests that measure time run alone, after the others.
+    There, the tests that measure time run after the others, each with a processor for itself.
     """
     env = environment()
     tests = str(django_tests(env))

@@ -35,7 +35,8 @@ def test_sets_of_many_are_the_sets_of_each(values: dict[bytes, bytes], px: int |
     many = commands.set_each(list(values), list(values.values()), px)
     wanted = [commands.set(key, value, px=px) for key, value in values.items()]
     assert list(many) == wanted
-    assert [many[at] for at in range(len(many))] == many[:] == wanted
+    assert [many[at] for at in range(len(many))] == list(many[:]) == wanted
+    assert list(many[1:3]) == wanted[1:3]
     assert all(map(packed_right, many))
 
 

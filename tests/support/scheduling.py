@@ -20,8 +20,9 @@ import pytest
 from xdist.scheduler import LoadGroupScheduling
 
 TIMING = "timing"
-"""The mark of tests that measure time, and the group that they make."""
-
+"""The mark of tests that measure time."""
+AT_ONCE = max(1, min(2, os.cpu_count() or 1))
+"""How many of these run at a time: each has a processor for itself."""
 
 KINDS = ("cluster", "sentinels", "replicated")
 """Servers that take seconds to start, and some of a processor even when nobody uses them."""
@@ -29,16 +30,18 @@ KINDS = ("cluster", "sentinels", "replicated")
 
 def tell_groups(config: Any, items: list[pytest.Item]) -> None:
     """Write down what belongs together; called in each of the processes."""
-    groups = {item.nodeid: (_group_of(item), _kind_of(item)) for item in items}
+    groups = {item.nodeid: (_group_of(item), _kind_of(item), _measures(item)) for item in items}
     file = _file_of(config.workerinput["testrunuid"])
     own = file.with_name(f"{file.name}.{os.getpid()}")
     own.write_text(json.dumps(groups))
     own.replace(file)  # All of them write the same.
 
 
+def _measures(item: pytest.Item) -> bool:
+    return item.get_closest_marker(TIMING) is not None
+
+
 def _group_of(item: pytest.Item) -> str:
-    if item.get_closest_marker(TIMING):
-        return TIMING
     marker = item.get_closest_marker("xdist_group")
     return item.nodeid if marker is None else str(marker.args[0])
 
@@ -49,7 +52,7 @@ def _kind_of(item: Any) -> str:
     return next((kind for kind in KINDS if kind in words), "")
 
 
-def _place(group: tuple[str, str]) -> tuple[bool, str]:
+def _place(group: tuple[str, str, bool]) -> tuple[bool, str]:
     path, of_one, _ = group[0].partition("::")
     return not of_one, path.rpartition("/")[0]
 
@@ -59,16 +62,20 @@ def _file_of(run: str) -> Path:
 
 
 class TimingLast(LoadGroupScheduling):
-    """Give each test to the next free process; tests that measure time run last and alone.
+    """Give each test to the next free process; tests that measure time run last and undisturbed.
 
-    They wait until all processes but one have ended, their servers with them. The tests of another
-    group (`xdist_group`) run one after the other in one process. Each of KINDS has a process that
-    does its tests first; others help when nothing else is left.
+    They wait until all processes but AT_ONCE have ended, their servers with them, and until those
+    have done all the rest. The tests of another group (`xdist_group`) run one after the other in
+    one process. Each of KINDS has a process that does its tests first; others help when nothing
+    else is left.
     """
 
-    _told: dict[str, tuple[str, str]]
+    _told: dict[str, tuple[str, str, bool]]
     _queues: dict[str, deque[str]]  # the groups of each kind; some may have been given out already
+    _measuring: dict[str, deque[str]]  # the same of tests that measure time
     _kinds: dict[Any, set[str]]
+    _begun = False  # to give out what measures time
+    _measures = False  # whether nothing else runs any more
 
     def schedule(self) -> None:
         if self.collection is None:
@@ -84,7 +91,8 @@ class TimingLast(LoadGroupScheduling):
     def remove_node(self, node: Any) -> str | None:
         crashed = super().remove_node(node)
         if crashed:
-            self._fill_queues((scope, "") for scope in self.workqueue)
+            told = {one[0]: one for one in self._told.values()}
+            self._fill_queues(told[scope] for scope in self.workqueue)
         for other in self.nodes:
             self._reschedule(other)
         return crashed
@@ -93,32 +101,53 @@ class TimingLast(LoadGroupScheduling):
         return self._told[nodeid][0]
 
     def _assign_work_unit(self, node: Any) -> None:
+        if not self._measures and self._assign_from(self._queues, node):
+            return
+        last = self.nodes[:AT_ONCE]
+        if node not in last:
+            node.shutdown()
+        elif self._measures:
+            self._assign_last(node)
+        elif len(self.nodes) <= AT_ONCE and not self._begun and self._are_idle(last):
+            self._begun = True  # for now they do what they kept
+            for one in last:
+                self._assign_last(one)
+        if self._begun and not self._measures and self._are_idle(last):
+            self._measures = True
+            for one in last:
+                self._assign_last(one)
+
+    def _are_idle(self, nodes: Iterable[Any]) -> bool:
+        """Tell whether they have one test each at most: they keep that until another comes."""
+        return all(self._pending_of(self.assigned_work[node]) <= 1 for node in nodes)
+
+    def _assign_last(self, node: Any) -> None:
+        if not any(self._assign_from(each, node) for each in (self._measuring, self._queues)):
+            node.shutdown()
+
+    def _assign_from(self, queues: dict[str, deque[str]], node: Any) -> bool:
         kinds = self._kinds.setdefault(node, set())
-        others = sorted({*KINDS} - kinds, key=lambda kind: -len(self._queues[kind]))
+        others = sorted({*KINDS} - kinds, key=lambda kind: -len(queues[kind]))
         for kind in (*kinds, "", *others):
-            if scope := self._next(kind):
+            if scope := self._next(queues[kind]):
                 kinds.add(kind)
                 self.workqueue.move_to_end(scope, last=False)
                 super()._assign_work_unit(node)
-                return
-        if len(self.nodes) == 1:
-            super()._assign_work_unit(node)  # what measures time
-        elif node is not self.nodes[0]:
-            node.shutdown()
+                return True
+        return False
 
-    def _fill_queues(self, groups: Iterable[tuple[str, str]]) -> None:
+    def _fill_queues(self, groups: Iterable[tuple[str, str, bool]]) -> None:
         """Queue the groups, and then the folders from the last, so that `client` is at the end.
 
         Its tests are short: all processes end at about the same time.
         """
         self._queues = {kind: deque() for kind in (*KINDS, "")}
-        for scope, kind in sorted(groups, key=_place, reverse=True):
-            if scope != TIMING:
-                self._queues[kind].append(scope)
+        self._measuring = {kind: deque() for kind in (*KINDS, "")}
+        for scope, kind, measures in sorted(groups, key=_place, reverse=True):
+            (self._measuring if measures else self._queues)[kind].append(scope)
 
-    def _next(self, kind: str) -> str | None:
-        """Return the next group of a kind that nobody has yet."""
-        queue = self._queues[kind]
+    def _next(self, queue: deque[str]) -> str | None:
+        """Return the next group that nobody has yet."""
         while queue:
             scope = queue.popleft()
             if scope in self.workqueue:
