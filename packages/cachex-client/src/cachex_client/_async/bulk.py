@@ -314,7 +314,7 @@ class AsyncBulkVerbs(AsyncVerbs):
         return found
 
     async def _incr_each(self, wires: list[bytes], amounts: list[int]) -> list[Any]:
-        if len(wires) > AsyncPacer.HUGE:
+        if len(wires) > AsyncPacer.HUGE // 4:  # each takes four times as long as a GET
             return await self._incr_slices(wires, amounts)
         totals = await self.client.execute_many(list(map(increment, wires, amounts)))
         # A server that does not know the script has done nothing: send it the text.

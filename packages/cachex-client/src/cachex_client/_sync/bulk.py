@@ -314,7 +314,7 @@ class BulkVerbs(Verbs):
         return found
 
     def _incr_each(self, wires: list[bytes], amounts: list[int]) -> list[Any]:
-        if len(wires) > Pacer.HUGE:
+        if len(wires) > Pacer.HUGE // 4:  # each takes four times as long as a GET
             return self._incr_slices(wires, amounts)
         totals = self.client.execute_many(list(map(increment, wires, amounts)))
         # A server that does not know the script has done nothing: send it the text.
