@@ -16,11 +16,13 @@ from support.forks import FORKS, in_child
 from support.leaks import LeftOpen
 from support.proxy import MakeProxy, Proxy
 from support.servers import Cluster, Replicated, Sentinels, Standalone
+from support.topologies import Topology
 
 if TYPE_CHECKING:
     from support.tls import Authority, TlsServer
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Topology)
 
 
 @pytest.hookimpl(trylast=True)
@@ -112,43 +114,64 @@ def standalone(session_standalone: Standalone) -> Standalone:
     return session_standalone
 
 
+_shared: list[Topology] = []
+"""Servers that tests use one after the other."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    for servers in _shared:
+        servers.stop_if_idle(10.0)
+
+
+@contextlib.contextmanager
+def shared(servers: S) -> Iterator[S]:
+    """Have servers for many tests: started for the first, and again when one comes after long."""
+    _shared.append(servers)
+    try:
+        yield servers
+    finally:
+        _shared.remove(servers)
+        servers.stop()
+
+
 @pytest.fixture(scope="session")
 def session_replicated() -> Iterator[Replicated]:
-    with Replicated(replicas=2) as servers:
+    with shared(Replicated(replicas=2)) as servers:
         yield servers
 
 
 @pytest.fixture
-def replicated(session_replicated: Replicated) -> Replicated:
+def replicated(session_replicated: Replicated) -> Iterator[Replicated]:
     """A primary and two replicas, empty and in sync."""
-    session_replicated.reset()
-    return session_replicated
+    with session_replicated.used() as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")
 def session_sentinels() -> Iterator[Sentinels]:
-    with Sentinels() as servers:
+    with shared(Sentinels()) as servers:
         yield servers
 
 
 @pytest.fixture
-def sentinels(session_sentinels: Sentinels) -> Sentinels:
+def sentinels(session_sentinels: Sentinels) -> Iterator[Sentinels]:
     """A primary and two replicas watched by three Sentinels, empty, in sync, all well."""
-    session_sentinels.reset()
-    return session_sentinels
+    with session_sentinels.used() as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")
 def session_cluster() -> Iterator[Cluster]:
-    with Cluster() as servers:
+    with shared(Cluster()) as servers:
         yield servers
 
 
 @pytest.fixture
-def cluster(session_cluster: Cluster) -> Cluster:
+def cluster(session_cluster: Cluster) -> Iterator[Cluster]:
     """A cluster of three primaries with a replica each, empty, in sync, all nodes of one mind."""
-    session_cluster.reset()
-    return session_cluster
+    with session_cluster.used() as servers:
+        yield servers
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,9 +26,9 @@ def test_a_slot_is_what_an_independent_calculation_gives(key: bytes) -> None:
 
 
 @pytest.fixture(scope="module")
-def node(session_cluster: Cluster) -> Server:
-    session_cluster.reset()
-    return session_cluster.servers[0]
+def node(session_cluster: Cluster) -> Iterator[Server]:
+    with session_cluster.used() as cluster:
+        yield cluster.servers[0]
 
 
 @settings(max_examples=200)

@@ -56,21 +56,21 @@ def standalone_that_is_well(session_standalone: Standalone) -> Standalone:
 
 
 @pytest.fixture(scope="module")
-def replicated_that_is_well(session_replicated: Replicated) -> Replicated:
-    session_replicated.reset()
-    return session_replicated
+def replicated_that_is_well(session_replicated: Replicated) -> Iterator[Replicated]:
+    with session_replicated.used() as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")
-def sentinels_that_are_well(session_sentinels: Sentinels) -> Sentinels:
-    session_sentinels.reset()
-    return session_sentinels
+def sentinels_that_are_well(session_sentinels: Sentinels) -> Iterator[Sentinels]:
+    with session_sentinels.used() as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")
-def cluster_that_is_well(session_cluster: Cluster) -> Cluster:
-    session_cluster.reset()
-    return session_cluster
+def cluster_that_is_well(session_cluster: Cluster) -> Iterator[Cluster]:
+    with session_cluster.used() as servers:
+        yield servers
 
 
 class OnStandalone(Base):
