@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logger("cachex_client")
 
-LOOK_EVERY = 0.1
+LOOK_EVERY = 0.05
 """Seconds between two looks whether a replica was promoted."""
 ASK_WITHIN = 0.3
 """Seconds that a replica may take to say what it is."""
