@@ -27,10 +27,11 @@ from cachex_client import (
     commands,
 )
 from cachex_pool import Endpoint, PoolError, PoolOptions
+from support.colours import Awaited, own_loop
 from support.monitor import Monitor
 from support.places import TOPOLOGIES, Place, place
 from support.proxy import Proxy
-from support.servers import Standalone
+from support.servers import Cluster, Standalone
 from support.waiting import eventually
 
 MANY = 4_000
@@ -371,6 +372,26 @@ def test_what_follows_a_slice_that_nobody_answered_is_not_sent(standalone: Stand
             assert not results[-1].written
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("prefix", ["", "Async"])
+def test_a_shard_that_hangs_costs_very_many_keys_of_others_nothing(
+    cluster: Cluster, prefix: str
+) -> None:
+    with own_loop() as loop:
+        options = ClientOptions(timeout=0.8, read_from="primary")
+        client: Any = getattr(cachex_client, f"{prefix}ClusterClient")(cluster.urls, options)
+        client = Awaited(client, loop) if prefix else client
+        keys = [f"key{number}".encode() for number in range(7_000)]
+        hung = {key for key in keys if cluster.shard_of(key) == 0}
+        sets = [commands.set(key, key) for key in keys]
+        client.execute_many(sets, timeout=30.0)
+        client.get_many(keys, timeout=30.0)
+        cluster.primaries[0].pause()
+        for work in (lambda: client.execute_many(sets), lambda: client.get_many(keys)):
+            for key, result in zip(keys, work(), strict=True):
+                assert isinstance(result, PoolError) is (key in hung), (key, result)
+        client.close()
 
 
 def test_very_many_keys_are_read_on_when_their_connection_is_lost(standalone: Standalone) -> None:

@@ -8,7 +8,9 @@ Each sync name has an `Async` (`async_`) twin. Nothing else in this package may 
 from time import monotonic, sleep
 
 from cachex_client._concurrency.beside import (
+    all_of,
     ask_all,
+    async_all_of,
     async_ask_all,
     async_spawn,
     beside,
@@ -48,7 +50,9 @@ __all__ = [
     "Local",
     "Outside",
     "Pacer",
+    "all_of",
     "ask_all",
+    "async_all_of",
     "async_ask_all",
     "async_identity",
     "async_know_servers",

@@ -137,6 +137,23 @@ def beside(work: Callable[[], T]) -> Callable[[float, T], T]:
     return result
 
 
+def all_of(work: Sequence[Callable[[], object]]) -> None:
+    """Do all of it, one after the other."""
+    for one in work:
+        one()
+
+
+async def async_all_of(work: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
+    """Do all of it side by side; if one raises, the others are cancelled."""
+    tasks = [asyncio.ensure_future(one()) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def gather_errors(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
     """Do all of it side by side; what raised an Exception has it in its place."""
     results = await asyncio.gather(*work, return_exceptions=True)

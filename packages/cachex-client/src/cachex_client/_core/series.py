@@ -43,3 +43,10 @@ class Series(Sequence[Command[T_co]]):
             return Series(self.spec, self.parse, keys, values, self._words, packed)
         words = (self.spec.name, self.keys[at], self._values[at], *self._words)
         return Command(words, self.spec, self.parse, self.packed[at])
+
+    def pick(self, positions: Sequence[int]) -> "Series[T_co]":
+        """Return the commands at some positions."""
+        keys, values, packed = (
+            list(map(one.__getitem__, positions)) for one in (self.keys, self._values, self.packed)
+        )
+        return Series(self.spec, self.parse, keys, values, self._words, packed)

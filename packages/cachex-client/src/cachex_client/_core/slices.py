@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar, overload
 
+from cachex_client._core.series import Series
 from cachex_client.command import Command
 
 T_co = TypeVar("T_co", covariant=True)
@@ -40,3 +41,25 @@ class Parts(Sequence[Command[T_co]]):
             return [self[one] for one in range(len(self))[at]]
         start = range(len(self))[at] * self._size
         return self._make(self._keys[start : start + self._size])
+
+
+class Picked(Sequence[Command[T_co]]):
+    """Some of very many commands, which are looked up when they are needed."""
+
+    def __init__(self, commands: Sequence[Command[T_co]], positions: Sequence[int]) -> None:
+        self._commands = commands
+        self._positions = positions
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    @overload
+    def __getitem__(self, at: int) -> Command[T_co]: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Command[T_co]]: ...
+    def __getitem__(self, at: int | slice) -> Command[T_co] | Sequence[Command[T_co]]:
+        if not isinstance(at, slice):
+            return self._commands[self._positions[at]]
+        if isinstance(self._commands, Series):
+            return self._commands.pick(self._positions[at])
+        return [self._commands[one] for one in self._positions[at]]

@@ -2,6 +2,8 @@
 """Many keys and many commands of a cluster: who gets which, written to all before any is read."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import repeat
 from operator import attrgetter
 from typing import Any
 
@@ -12,16 +14,17 @@ from cachex_client._sync.aim import Aim, Came, Group
 from cachex_client._sync.cluster_links import ClusterLinks, Tables
 from cachex_client._sync.engine import Engine
 from cachex_client._sync.rounds import Errand
-from cachex_client._concurrency import Pacer, last_write, monotonic
-from cachex_client._core.batches import may_be_done
+from cachex_client._concurrency import Pacer, all_of, last_write, monotonic
+from cachex_client._core.batches import is_in_vain, may_be_done, unsent
 from cachex_client._core.health import in_order
 from cachex_client._core.keyslot import slot_of, slots_of
 from cachex_client._core.multikey import Foldable, Part, counted, hand_out, plan
 from cachex_client._core.series import Series
-from cachex_client._core.slices import SLICE, slices
+from cachex_client._core.slices import SLICE, Picked, slices
 from cachex_client._links import Link, exchange_all
 from cachex_client._watch import PartsWatch
 from cachex_client.command import Command, Spec
+from cachex_client.observer import Sent
 
 MANY_AT_ONCE = 5000
 GET = Foldable(b"GET", b"MGET", build.get, nothing=None)
@@ -64,13 +67,78 @@ class ClusterBulk(Engine[ClusterLinks]):
     def _spread_slices(
         self, keys: Sequence[bytes], verb: Foldable, deadline: float
     ) -> list[Any]:
-        """Ask for very many keys slice by slice, on connections that nobody shares."""
-        values: list[Any] = []
-        pacer = Pacer()
-        for part in slices(len(keys), SLICE):
-            values += self._spread_some(keys[part], verb, deadline, exclusive=True)
-            pacer.pause()
+        """Ask each server for very many keys slice by slice, on connections that nobody shares."""
+        values: list[Any] = [verb.nothing] * len(keys)
+
+        def ask(positions: list[int]) -> None:
+            pacer = Pacer()
+            for part in slices(len(positions), SLICE):
+                places = positions[part]
+                some = [keys[at] for at in places]
+                found = self._spread_some(some, verb, deadline, exclusive=True)
+                for at, value in zip(places, found, strict=True):
+                    values[at] = value
+                if is_in_vain(found[-1]) and monotonic() >= deadline:
+                    never = unsent(found[-1], 1)[0]
+                    for at in positions[part.stop :]:
+                        values[at] = never
+                    return
+                pacer.pause()
+
+        groups = self._by_server(lambda part: keys[part], len(keys), deadline)
+        all_of([partial(ask, positions) for positions in groups])
         return values
+
+    def _by_server(
+        self, keys: Callable[[slice], Sequence[bytes | None]], count: int, deadline: float
+    ) -> list[list[int]]:
+        """Return which of very many keys, by their positions, each server leads; None is one's."""
+        tables, pacer = self._links.mapped(deadline), Pacer()
+        groups: dict[Link | None, list[int]] = {}
+        for part in slices(count, SLICE):
+            some = keys(part)
+            found = [(at, key) for at, key in enumerate(some, part.start) if key is not None]
+            if len(found) < len(some):
+                groups.setdefault(None, []).extend(
+                    at for at, key in enumerate(some, part.start) if key is None
+                )
+            for (at, _), slot in zip(found, slots_of([key for _, key in found]), strict=True):
+                link = tables.primaries[slot]
+                if link in groups:
+                    groups[link].append(at)
+                else:
+                    groups[link] = [at]
+            pacer.pause()
+        return list(groups.values())
+
+    def _send_slices(
+        self,
+        commands: Sequence[Command[Any]],
+        size: int,
+        deadline: float,
+        sent: Sent | None,
+        results: list[Any],
+    ) -> None:
+        """Send each server its commands slice by slice: one that hangs holds up no other."""
+        results += repeat(None, len(commands))
+        send = super()._send_slices
+
+        def walk(positions: list[int]) -> None:
+            own: list[Any] = []
+            send(Picked(commands, positions), size, deadline, sent, own)
+            pacer = Pacer()
+            for part in slices(len(positions), SLICE):
+                for at, result in zip(positions[part], own[part], strict=True):
+                    results[at] = result
+                pacer.pause()
+
+        def keys(part: slice) -> Sequence[bytes | None]:
+            if isinstance(commands, Series):
+                return commands.keys[part]
+            return [command.key for command in commands[part]]
+
+        groups = self._by_server(keys, len(commands), deadline)
+        all_of([partial(walk, positions) for positions in groups])
 
     def _spread_some(
         self, keys: Sequence[bytes], verb: Foldable, deadline: float, exclusive: bool = False
