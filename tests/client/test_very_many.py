@@ -202,6 +202,20 @@ def test_very_many_keys_share_the_connection_if_there_may_be_no_other(
     asyncio.run(main())
 
 
+def test_very_many_keys_do_not_wait_for_a_connection_while_all_are_lent(
+    standalone: Standalone,
+) -> None:
+    async def main() -> None:
+        pool = PoolOptions(max_size=2)
+        async with client_of(place("standalone", standalone), pool=pool, timeout=10.0) as client:
+            keys = [b"key%d" % number for number in range(2_500)]
+            await client.execute(commands.get(b"key"))
+            async with client.lease():
+                assert await client.get_many(keys) == [None] * 2_500
+
+    asyncio.run(main())
+
+
 @everywhere
 def test_work_on_very_many_keys_that_is_cancelled_leaves_nothing_open(at: Place, name: str) -> None:
     async def main() -> None:
@@ -424,6 +438,20 @@ class Recorder(ClientObserver):
 
     def wrote(self, *counts: Any) -> None:
         self.counts.append(counts[1:])
+
+
+def test_an_observer_that_declines_very_many_keys_is_not_asked_again(cache: Cache) -> None:
+    class Declining(Recorder):
+        def sending(self, sent: Sent) -> Any:
+            self.sent.append(sent)
+
+    recorder = Declining()
+    cachex_client.observe(recorder)
+    try:
+        cache.get_many(VALUES)
+    finally:
+        cachex_client.unobserve(recorder)
+    assert len(recorder.sent) == 1
 
 
 def test_very_many_keys_of_one_server_are_one_sent(cache: Cache) -> None:

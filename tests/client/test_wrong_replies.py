@@ -43,6 +43,7 @@ REPLIES = {
     "two texts": b"*2\r\n$1\r\n0\r\n$1\r\nx\r\n",
     "nested": b"*2\r\n*1\r\n:1\r\n*1\r\n*0\r\n",
     "page of numbers": b"*2\r\n$1\r\n0\r\n*2\r\n:1\r\n:2\r\n",
+    "page of null": b"*2\r\n$1\r\n0\r\n_\r\n",
     "an error inside": b"*2\r\n-ERR no\r\n-ERR no\r\n",
     "map": b"%1\r\n+a\r\n+b\r\n",
     "map of numbers": b"%1\r\n:1\r\n:2\r\n",

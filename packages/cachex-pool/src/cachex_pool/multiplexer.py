@@ -87,11 +87,15 @@ class AsyncMultiplexer:
     async def exchange_alone(self, data: bytes, count: int, deadline: float) -> list[Any]:
         """Do as `exchange` on an exclusive connection, for one part of work that goes on for long.
 
-        With a `max_size` of 1 there is none but the shared one.
+        With a `max_size` of 1 there is none but the shared one; nor is another waited for while
+        all are lent.
         """
-        if self._room_beside:
+        if self._room_beside and (self._state.idle or not self._is_full()):
             return await self.pool.exchange(data, count, deadline)
         return await self.exchange(data, count, deadline)
+
+    def _is_full(self) -> bool:
+        return sum(self._state.census()) >= self.pool.options.max_size
 
     async def warm_up(self) -> None:
         """Open the shared connection; raises as `call` does."""

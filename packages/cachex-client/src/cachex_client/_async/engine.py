@@ -26,7 +26,7 @@ from cachex_client._core.transaction import transaction_of
 from cachex_client._core.wrong_replies import wrong_list
 from cachex_client._links import AsyncLink
 from cachex_client._telling import announced, settle
-from cachex_client._watch import Watch
+from cachex_client._watch import UNWATCHED, Watch
 from cachex_client.command import Command, Spec, on_primary
 from cachex_client.observer import Origin, Sent
 from cachex_client.options import ClientOptions
@@ -326,7 +326,9 @@ class AsyncEngine(AsyncRounds[C]):
                 if wrote and not all(writes):  # a replica may not know yet what was written
                     some = [one if one.spec.write else on_primary(one) for one in some]
                 wrote = wrote or any(writes)
-            watch = None if sent is None else Watch.of_slice(sent, some)
+            watch = None if self.clustered else UNWATCHED  # an observer that declined the whole
+            if sent is not None:
+                watch = Watch.of_slice(sent, some)
             came = await self._pursue_many(some, deadline, watch=watch, exclusive=True)
             results += came
             lost = came[-1]

@@ -136,9 +136,10 @@ def page_of_scores(reply: Any) -> tuple[int, list[tuple[bytes, float]]]:
 @reads("a cursor and a list of keys")
 def page_of_keys(reply: Any) -> tuple[bytes, list[bytes]]:
     """Read the next cursor and what SCAN found."""
-    cursor, keys = _listed(reply)
-    if not isinstance(cursor, bytes) or not {bytes}.issuperset(map(type, members(keys))):
-        raise wrong_reply(keys, "a cursor and a list of keys")
+    cursor, found = _listed(reply)
+    keys = members(found)
+    if not isinstance(cursor, bytes) or not {bytes}.issuperset(map(type, keys)):
+        raise wrong_reply(found, "a cursor and a list of keys")
     return cursor, keys
 
 
