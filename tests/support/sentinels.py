@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+from support.resp import RespError
 from support.server import Config, Server
 from support.topologies import NOT_YET, Topology, in_sync, role_of
 from support.waiting import eventually
@@ -68,10 +70,12 @@ class Sentinels(Topology):
     def failover(self, timeout: float = 60.0) -> Server:
         """Ask for a failover, wait until all Sentinels name another primary, return that.
 
-        A Sentinel that notices that its machine stalls does nothing for 30 s (TILT).
+        A Sentinel that notices that its machine stalls does nothing for 30 s (TILT). One that has
+        just seen a failover may call no replica good yet: it is asked until it does.
         """
         old = self.primary
-        self._a_sentinel().command("SENTINEL", "FAILOVER", self.name)
+        ask = partial(self._a_sentinel().command, "SENTINEL", "FAILOVER", self.name)
+        eventually(ask, timeout, ignore=(RespError,), what="a failover")
         return self.wait_for_another_primary(old, timeout)
 
     @contextlib.contextmanager
