@@ -298,8 +298,8 @@ def test_a_planned_failover_with_min_replicas_rejects_nothing_in_the_end(
             try:
                 client.execute(strings.incrby(b"n%d" % number, 1))
             except ConnectionLost as error:
-                # A Sentinel cuts callers off when it demotes a primary: a write may be done or not.
-                assert error.written
+                if not error.written:  # it cuts callers off: what they wrote may be done or not
+                    raise
             time.sleep(0.002)
 
         workers = 4 if make_client.colour == "sync" else 1
