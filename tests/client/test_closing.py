@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import attrs
 import pytest
 
 from cachex_client import (
@@ -144,6 +146,29 @@ def test_a_look_that_goes_on_after_closing_makes_nobody_listen(sentinels: Sentin
     eventually(lambda: map.may_check(time.monotonic()))
     assert map.finder(lambda: False) is None
     assert not listeners()
+
+
+def test_news_that_come_while_a_client_is_closed_make_nobody_listen(sentinels: Sentinels) -> None:
+    eventually(lambda: not listeners())
+    asked = [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
+    map = SentinelMap(sentinels.name, asked)
+    client = SentinelClient(map)
+    client.execute(commands.set(KEY, b"1"))
+    links: Any = client._links
+    news = threading.Thread(target=links.follow)
+
+    def waits() -> bool:
+        frame = sys._current_frames().get(news.ident or 0)
+        return frame is not None and frame.f_code.co_name == "_adopt"
+
+    with links._lock:
+        assert map.opinion is not None
+        map.opinion = attrs.evolve(map.opinion)
+        news.start()
+        eventually(waits)
+        client.close()
+    news.join()
+    eventually(lambda: not listeners())
 
 
 def workers() -> set[threading.Thread]:

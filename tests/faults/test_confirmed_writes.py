@@ -131,7 +131,7 @@ def test_what_all_replicas_have_confirmed_to_a_task_survives_a_planned_failover(
 def test_nothing_is_lost_where_writes_are_paused_before_a_planned_failover(
     sentinels: Sentinels,
 ) -> None:
-    client = SentinelClient(map_of(sentinels), ClientOptions(timeout=20.0))
+    client = SentinelClient(map_of(sentinels), ClientOptions(timeout=90.0))
     written, done, unexpected = list[str](), threading.Event(), list[Exception]()
 
     def write(number: int) -> None:
@@ -151,10 +151,15 @@ def test_nothing_is_lost_where_writes_are_paused_before_a_planned_failover(
         thread.start()
     try:
         eventually(lambda: len(written) > 100, what="writes")
-        sentinels.primary.command("CLIENT", "PAUSE", 5000, "WRITE")
-        sentinels.failover()
-        before = len(written)
-        eventually(lambda: len(written) > before + 100, 30, what="writes afterwards")
+        old = sentinels.primary
+        old.command("CLIENT", "PAUSE", 60_000, "WRITE")
+        try:
+            before = len(written) + len(threads)
+            sentinels.failover()  # however long it takes
+            eventually(lambda: len(written) > before + 100, 30, what="writes afterwards")
+            eventually(lambda: len({key[0] for key in written[before:]}) == len(threads))
+        finally:  # it is demoted only now: Sentinels' own commands wait, too
+            old.command("CLIENT", "UNPAUSE")
     finally:
         done.set()
         for thread in threads:

@@ -59,27 +59,32 @@ TIMERS = "cachex-pool timers"
 class LeftOpen:
     """Finds out what a test leaves open, so that this test fails and not a later one.
 
-    Looking for garbage takes too long to do it after each test: it is done if there are other open
-    sockets or event loops than before, or a task whose loop is closed. What is found then is a
-    ResourceWarning, an error of the test. `asyncio` only logs that a task is forgotten while it
-    runs, or that nobody looks at its error: both are kept by `handler`.
+    Looking for garbage takes too long to do it after each test: it is done if there are other
+    threads, open sockets or event loops than before, or a task whose loop is closed. What is found
+    then is a ResourceWarning, an error of the test. `asyncio` only logs that a task is forgotten
+    while it runs, or that nobody looks at its error: both are kept by `handler`.
     """
 
     def __init__(self) -> None:
         self.handler = _Forgotten()
+        self._collected = False
 
     def before(self) -> None:
         if getattr(sys, "last_value", None) is not None:
             _forget_what_failed()
+        if self._collected:  # what is in use now is not searched again: it takes 0.1 s each time
+            self._collected = False
+            gc.collect()  # what pytest has kept of the last test until after its check
+            gc.freeze()
         self.handler.messages.clear()
         self._threads = set(threading.enumerate())
         self._sockets = _sockets()
 
     def check(self) -> None:
         """Raise AssertionError with what is left, after a short while for what is ending."""
-        if _sockets() - self._sockets or _tasks_of_closed_loops():
+        if self._running() or _sockets() - self._sockets or _tasks_of_closed_loops():
             gc.collect()
-            gc.freeze()  # what is in use now is not searched again until the end: 0.1 s each time
+            self._collected = True
         with contextlib.suppress(AssertionError):
             eventually(lambda: not self._running(), 5.0)
         assert not self._running(), f"threads left running: {self._running()}"

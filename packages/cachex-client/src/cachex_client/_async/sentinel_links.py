@@ -111,8 +111,7 @@ class AsyncSentinelLinks:
         self._outside.call(self._catch_up)
 
     def _catch_up(self) -> None:
-        if self._opinion is not None and self.map.opinion is not self._opinion:
-            self._adopt()
+        self._adopt(called=False)
 
     async def find(self, deadline: float) -> None:
         """
@@ -138,8 +137,9 @@ class AsyncSentinelLinks:
 
         If no other client follows the service, the threads that listen to Sentinels end, too.
         """
-        self.disconnects += 1
-        self._opinion = None  # so that the next call follows the service again
+        with self._lock:
+            self.disconnects += 1
+            self._opinion = None  # so that the next call follows the service again
         self.map.forget(self)
         for link in (*self.links.values(), *self._sentinels):
             link.disconnect()
@@ -156,10 +156,13 @@ class AsyncSentinelLinks:
         """How many seconds a Sentinel has for an answer."""
         return self.map.ask_within or self._options.pool.connect_timeout
 
-    def _adopt(self) -> None:
+    def _adopt(self, called: bool = True) -> None:
+        """Use what is known now; `called` is whether a caller wants it, who may open it again."""
         with self._lock:
             known = self.map.opinion
             if known is None or known is self._opinion:
+                return
+            if self._opinion is None and not called:
                 return
             if self._opinion is None:  # for the first time, or again after `disconnect`
                 self.map.follow(self)
