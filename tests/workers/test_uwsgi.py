@@ -84,7 +84,13 @@ def site(server: Server, *mode: str) -> Iterator[Path]:
         remove_folder(folder)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode",
+    [
+        mode if mode == "prefork" else pytest.param(mode, marks=pytest.mark.thorough)
+        for mode in MODES
+    ],
+)
 def test_each_user_of_a_site_under_uwsgi_gets_their_own_session(server: Server, mode: str) -> None:
     def visit(user: int) -> list[tuple[str, str]]:
         _, cookie = get(where, f"/enter?who=user-{user}")
