@@ -20,16 +20,20 @@ SITE = Path(__file__).parent / "site/serve.py"
 START = 30.0
 """Seconds the site gets to start."""
 
+SILENCE = 2000
+"""Milliseconds after which a primary is taken for dead: more than this machine may stall."""
+
 KINDS = ("standalone", "replica", "sentinel", "cluster")
 
 
 def topology_of(kind: str) -> Topology:
     """Return the servers of one of KINDS, not started yet."""
     if kind == "sentinel":
-        return Sentinels()
+        return Sentinels(down_after=SILENCE)
     if kind == "cluster":
         # Whoever wants shards to go on while another has no primary has to say so.
-        return Cluster(config={"cluster-require-full-coverage": "no"})
+        config = {"cluster-require-full-coverage": "no", "cluster-node-timeout": SILENCE}
+        return Cluster(config=config)
     return Replicated(replicas=1 if kind == "replica" else 0)
 
 
