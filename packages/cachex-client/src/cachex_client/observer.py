@@ -8,8 +8,9 @@ What is told:
 
 - A `Sent` for every wire operation, as its caller sees it: retries and redirects included. A single
   command is one; so is a transaction; `execute_many` makes one for each server it writes
-  to first. What a redirect or a retry then moves to another server stays on the `Sent` it began on,
-  which counts it, and whose `peer` is the server that answered last.
+  to first (of very many keys in a cluster, on an event loop, one for each slice). What a redirect
+  or a retry then moves to another server stays on the `Sent` it began on, which counts it, and
+  whose `peer` is the server that answered last.
 - An `Operation` around a verb of a cache that makes several calls, or whose one call may go to
   several servers: `get_or_set`, `incr_version`, `keys`, `delete_pattern`, `clear`, `flush_db` and
   taking a lock ("lock.acquire") everywhere; `get_many`, `set_many`, `delete_many`, `touch_many`
