@@ -152,14 +152,15 @@ def test_nothing_is_lost_where_writes_are_paused_before_a_planned_failover(
     try:
         eventually(lambda: len(written) > 100, what="writes")
         old = sentinels.primary
-        old.command("CLIENT", "PAUSE", 60_000, "WRITE")
-        try:
-            before = len(written) + len(threads)
-            sentinels.failover()  # however long it takes
-            eventually(lambda: len(written) > before + 100, 30, what="writes afterwards")
-            eventually(lambda: len({key[0] for key in written[before:]}) == len(threads))
-        finally:  # it is demoted only now: Sentinels' own commands wait, too
-            old.command("CLIENT", "UNPAUSE")
+        with sentinels.patient():  # their PINGs wait, too: they would take it for dead
+            old.command("CLIENT", "PAUSE", 60_000, "WRITE")
+            try:
+                before = len(written) + len(threads)
+                sentinels.failover()  # however long it takes
+                eventually(lambda: len(written) > before + 100, 30, what="writes afterwards")
+                eventually(lambda: len({key[0] for key in written[before:]}) == len(threads))
+            finally:  # it is demoted only now
+                old.command("CLIENT", "UNPAUSE")
     finally:
         done.set()
         for thread in threads:
