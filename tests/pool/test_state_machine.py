@@ -314,7 +314,9 @@ class Pools(RuleBasedStateMachine):
         if not self.queue:
             return
         assert not self.state.idle, "somebody waits though a connection is idle"
-        assert self.state.opening == self.options.max_dials or (
+        # While it is not known whether the node is back, one connection at a time is to tell.
+        dials = self.options.max_dials if self.state.breaker.closed else 1
+        assert self.state.opening >= dials or (
             self.state.size + self.state.opening == self.options.max_size
             or self.state._gate > self.now
             or self.state.breaker.remaining(self.now) > 0
