@@ -162,9 +162,9 @@ class SentinelLinks:
             known = self.map.opinion
             if known is None or known is self._opinion:
                 return
-            if self._opinion is None and not called:
-                return
             if self._opinion is None:  # for the first time, or again after `disconnect`
+                if not called:
+                    return
                 self.map.follow(self)
                 self.map.listen()
             wanted = {known.primary, *known.replicas, *known.unwell}
