@@ -123,10 +123,15 @@ def test_calls_under_way_are_answered_although_another_task_closes(place: Any) -
     assert found == list(range(2, 52))
 
 
-def test_threads_that_listen_to_sentinels_end_and_begin_with_use(sentinels: Sentinels) -> None:
+def unheard_map(sentinels: Sentinels) -> SentinelMap:
+    """Return a map of Sentinels to which nobody listens yet."""
     eventually(lambda: not listeners())
     asked = [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
-    client = SentinelClient(SentinelMap(sentinels.name, asked))
+    return SentinelMap(sentinels.name, asked)
+
+
+def test_threads_that_listen_to_sentinels_end_and_begin_with_use(sentinels: Sentinels) -> None:
+    client = SentinelClient(unheard_map(sentinels))
     for _ in range(2):
         client.execute(commands.set(KEY, b"1"))
         assert listeners()
@@ -135,9 +140,7 @@ def test_threads_that_listen_to_sentinels_end_and_begin_with_use(sentinels: Sent
 
 
 def test_a_look_that_goes_on_after_closing_makes_nobody_listen(sentinels: Sentinels) -> None:
-    eventually(lambda: not listeners())
-    asked = [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
-    map = SentinelMap(sentinels.name, asked)
+    map = unheard_map(sentinels)
     client = SentinelClient(map)
     client.execute(commands.set(KEY, b"1"))
     client.close()
@@ -149,9 +152,7 @@ def test_a_look_that_goes_on_after_closing_makes_nobody_listen(sentinels: Sentin
 
 
 def test_news_that_come_while_a_client_is_closed_make_nobody_listen(sentinels: Sentinels) -> None:
-    eventually(lambda: not listeners())
-    asked = [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
-    map = SentinelMap(sentinels.name, asked)
+    map = unheard_map(sentinels)
     client = SentinelClient(map)
     client.execute(commands.set(KEY, b"1"))
     links: Any = client._links

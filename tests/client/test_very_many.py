@@ -392,8 +392,7 @@ def test_what_follows_a_slice_that_nobody_answered_is_not_sent(standalone: Stand
 def test_a_shard_that_hangs_costs_very_many_keys_of_others_nothing(
     cluster: Cluster, prefix: str
 ) -> None:
-    for server in cluster.servers:  # nobody takes over meanwhile
-        server.command("CONFIG", "SET", "cluster-node-timeout", 60_000)
+    cluster.be_patient()  # nobody takes over meanwhile
     with own_loop() as loop:
         options = ClientOptions(timeout=0.8, read_from="primary")
         client: Any = getattr(cachex_client, f"{prefix}ClusterClient")(cluster.urls, options)

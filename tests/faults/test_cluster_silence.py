@@ -164,8 +164,7 @@ def test_who_waits_for_a_primary_that_hangs_is_let_go_and_nothing_is_sent_twice(
 
 @pytest.mark.parametrize("colour", ["sync", "async"])
 def test_a_primary_that_is_slow_loses_nobody(cluster: Cluster, colour: str) -> None:
-    for server in cluster.servers:
-        server.command("CONFIG", "SET", "cluster-node-timeout", 15000)
+    cluster.be_patient(15_000)
     counting = Counting(cluster, 1, 64)
     victim = cluster.primary_of_shard(1)
     watched: list[bool] = []

@@ -21,6 +21,7 @@ from cachex_client.commands import strings
 from cachex_pool import PoolOptions, PoolStats
 from cachex_pool.forks import StateLock
 from support.alarms import KINDS, alarm
+from support.servers import Cluster
 from support.waiting import eventually
 
 FEW = pytest.param(800, id="few")
@@ -78,8 +79,8 @@ def once(client: Any, asker: Asker) -> None:
 
 def steady(servers: Any) -> Any:
     """Keep a cluster on a machine that stalls from electing others, who miss the last writes."""
-    for server in getattr(servers, "servers", ()):
-        server.command("CONFIG", "SET", "cluster-node-timeout", 60_000)
+    if isinstance(servers, Cluster):
+        servers.be_patient()
     return servers
 
 

@@ -106,6 +106,11 @@ class Cluster(Topology):
                 return self.wait_for_another_primary(shard, old, min(timeout, 7.0))
         return self.wait_for_another_primary(shard, old, timeout)
 
+    def be_patient(self, milliseconds: int = 60_000) -> None:
+        """Have the nodes take nobody for dead for so long, until the servers are reset."""
+        for server in self.servers:
+            server.command("CONFIG", "SET", "cluster-node-timeout", milliseconds)
+
     def wait_for_another_primary(self, shard: int, old: Server, timeout: float = 10.0) -> Server:
         """Wait until all running nodes name the same primary of a shard, not `old`; return it."""
         slot = self._ranges()[shard][0]
