@@ -28,6 +28,7 @@ from cachex_otel.observer import Telemetry
 from cachex_pool import Endpoint
 from cachex_pool import observer as pool_seam
 from otel.receiver import Receiver, facts, receiving
+from support.forks import FORKS
 from support.servers import Standalone
 from support.waiting import eventually
 
@@ -322,14 +323,15 @@ def test_a_child_counts_from_nothing(
     assert receiver.metric("cachex.writes").value() == 1
 
 
-@pytest.mark.parametrize("fork", ["os.fork()", "ctypes.PyDLL(None).fork()"])
+@pytest.mark.parametrize("fork", FORKS)
 def test_a_child_finds_the_providers_that_it_sets(standalone: Standalone, fork: str) -> None:
     """As Celery's workers do in `worker_process_init`."""
     printed = in_process(
         """
-        import ctypes, os, sys
+        import os
         import cachex_otel
         from cachex_client import Cache, DefaultClient
+        from support.forks import FORKS
         cachex_otel.instrument()
         client = DefaultClient([URL])
         cache = Cache(client, name="default")
@@ -340,7 +342,7 @@ def test_a_child_finds_the_providers_that_it_sets(standalone: Standalone, fork: 
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import SimpleSpanProcessor
         from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-        pid = FORK
+        pid = FORKS[FORK]()
         if pid == 0:
             exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
             tracers = TracerProvider()
@@ -353,7 +355,7 @@ def test_a_child_finds_the_providers_that_it_sets(standalone: Standalone, fork: 
             os._exit(0)
         assert os.waitpid(pid, 0)[1] == 0
         client.close()
-        """.replace("FORK", fork),
+        """.replace("[FORK]", f"[{fork!r}]"),
         standalone,
         "-W",
         "ignore::DeprecationWarning",  # of fork where a thread runs, in Python 3.12

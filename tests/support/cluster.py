@@ -199,7 +199,7 @@ class Cluster(Topology):
             server.command("CLUSTER", "ADDSLOTSRANGE", first, last)
         for one, other in combinations(self.servers, 2):
             one.command("CLUSTER", "MEET", other.host, other.port, other.bus_port)
-        eventually(self._all_have_met, 15, what="the nodes knowing each other")
+        eventually(self._all_have_met, 60, what="the nodes knowing each other")
         for shard in range(self._shards):
             primary, *replicas = self.members(shard)
             for replica in replicas:

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
 
 
@@ -41,6 +42,27 @@ def server_binary() -> str:
     )
 
 
+PORTS = range(16_000, 32_000)
+SHARES = 8
+
+MEMORY = "/dev/shm"
+ROOM = 1 << 27
+
+
+def _own_ports() -> Iterator[int]:
+    """Yield the ports of this process, one after the other and then all again.
+
+    Of the processes of pytest-xdist each has its share: while a server is dead and is to come back
+    on its port, nobody gives that to another one.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")  # gw0, gw1, ...
+    share = PORTS[int(worker[2:]) % SHARES :: SHARES] if worker else PORTS
+    return cycle(random.SystemRandom().sample(share, len(share)))
+
+
+_ports = _own_ports()
+
+
 def free_port() -> int:
     """Return a TCP port on which nobody listens.
 
@@ -49,7 +71,7 @@ def free_port() -> int:
     that dials a closed port could connect to itself.
     """
     while True:
-        port = random.SystemRandom().randrange(16_000, 32_000)
+        port = next(_ports)
         with socket.socket() as sock:
             try:
                 sock.bind(("127.0.0.1", port))
@@ -155,14 +177,23 @@ def reap(child: subprocess.Popen[bytes], timeout: float = 3.0) -> None:
 def make_folder() -> Path:
     """Make a folder that is removed, at the latest, when this process ends.
 
-    Its path is short: the path of a unix socket may have no more than 107 bytes.
+    Its path is short: the path of a unix socket may have no more than 107 bytes. It lies in memory
+    if there is room: nodes of a cluster and Sentinels wait for what they write to be on a disk.
     """
-    folder = tempfile.mkdtemp(prefix="cachex-")
+    folder = tempfile.mkdtemp(prefix="cachex-", dir=_in_memory())
     watchdog = the_watchdog()
     with watchdog.lock:
         watchdog.folders.add(folder)
         watchdog.tell(folder)
     return Path(folder)
+
+
+def _in_memory() -> str | None:
+    """Return where files are kept in memory, if there is such a place."""
+    with contextlib.suppress(OSError):
+        if os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+            return MEMORY
+    return None
 
 
 def remove_folder(folder: Path) -> None:

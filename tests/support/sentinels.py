@@ -147,7 +147,7 @@ class Sentinels(Topology):
         replicaof = f"{upstream.host} {upstream.port}"
         for _ in range(self._replicas):
             self.servers.append(Server({**self._config, "replicaof": replicaof}).start())
-        eventually(lambda: in_sync(upstream, self.nodes[1:]), ignore=NOT_YET)
+        eventually(lambda: in_sync(upstream, self.nodes[1:]), 60, ignore=NOT_YET)
         lines = [
             f"monitor {self.name} {replicaof} {self._sentinels // 2 + 1}",
             f"down-after-milliseconds {self.name} {self._down_after}",

@@ -42,6 +42,10 @@ DEFAULTS: dict[str, str | int] = {
 }
 
 
+PATIENCE = 5.0
+"""Seconds for which a server's port may be somebody else's."""
+
+
 class ServerFailed(Exception):
     """The server did not start; the text ends with what it printed."""
 
@@ -68,6 +72,7 @@ class Server:
         self.port = port or 0
         self.bus_port = 0
         self.paused = False
+        self._wanted_port = port
         self._port_is_fixed = port is not None
         self._process: subprocess.Popen[bytes] | None = None
         self._admin: RespClient | None = None
@@ -127,7 +132,7 @@ class Server:
         """Start the process and wait until it answers. Raises ServerFailed with its output."""
         self.folder = make_folder()
         try:
-            self._launch(patience=0.0 if self._port_is_fixed else 10.0)
+            self._launch(0.0 if self._port_is_fixed else PATIENCE)
         except BaseException:
             self.stop()
             raise
@@ -155,7 +160,7 @@ class Server:
         """Stop the process if it runs, start it again with the same port and configuration."""
         self._end(3.0)
         self._port_is_fixed = True
-        self._launch(patience=5.0)
+        self._launch(PATIENCE)
 
     def pause(self) -> None:
         """Stop the process from running (SIGSTOP); its sockets stay, the kernel still accepts."""
@@ -226,7 +231,7 @@ class Server:
 
     def _await_ready(self, already_printed: int) -> None:
         assert self._process is not None
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while True:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 output = self.log[already_printed:]
@@ -333,9 +338,17 @@ class Server:
     def reset(self) -> None:
         """Bring the server back to how it was started: no data, clients, scripts or settings.
 
-        A stopped one is resumed; one that is dead or does not answer is started again.
+        A stopped one is resumed; one that is dead or does not answer is started again, if need be
+        on another port.
         """
-        self.revive()
+        try:
+            self.revive()
+        except ServerFailed:
+            if self._wanted_port is not None:
+                raise
+            self.stop()
+            self._port_is_fixed = False
+            self.start()
         self.clean()
 
     def revive(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Self
 
 from support.resp import RespError
-from support.server import Config, Server
+from support.server import Config, Server, ServerFailed
 from support.waiting import eventually
 
 NOT_YET = (OSError, RespError, KeyError)
@@ -71,7 +71,7 @@ class Topology(ABC):
     def start(self) -> Self:
         try:
             self._build()
-            self._await_ready(20)
+            self._await_ready(60)
         except BaseException:
             self.stop()
             raise
@@ -111,15 +111,15 @@ class Topology(ABC):
         if not self.servers:
             self.start()
             return
-        for server in self.servers:
-            server.revive()
         try:
+            for server in self.servers:
+                server.revive()
             self._heal()
             self._await_ready(5)
             for server in self.servers:
                 server.clean()
             self._await_ready(2)
-        except (AssertionError, OSError, RespError):
+        except (AssertionError, OSError, RespError, ServerFailed):
             self.stop()
             self.start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from itertools import chain
@@ -13,6 +14,7 @@ import pytest
 from support.processes import free_port
 from support.resp import RespClient, RespError
 from support.server import Server, ServerFailed
+from support.topologies import Replicated
 from support.waiting import eventually
 
 
@@ -102,6 +104,45 @@ def test_a_taken_port_is_not_waited_for_but_a_free_one_is_found(
     with Server() as server:
         assert server.port != standalone.port
         assert "Address already in use" in server.log
+
+
+def test_a_server_whose_port_is_lost_is_reset_on_another(
+    replicated: Replicated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("support.server.PATIENCE", 0.1)
+    with Server() as server, socket.socket() as thief:
+        for one in (server, replicated.primary):
+            one.kill()
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        thief.bind(server.address)
+        thief.listen()
+        server.reset()
+        assert server.address != thief.getsockname()
+        assert server.command("SET", "key", "value") == "OK"
+    with socket.socket() as thief:
+        lost = replicated.primary.address
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        thief.bind(lost)
+        thief.listen()
+        replicated.reset()
+        assert lost not in [server.address for server in replicated.servers]
+
+
+def test_a_process_of_many_has_ports_of_its_own() -> None:
+    program = "from support.processes import free_port; print(*{free_port() for _ in range(500)})"
+    found = []
+    for name in ("gw0", "gw1"):
+        path = os.pathsep.join(filter(None, sys.path))
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": path, "PYTEST_XDIST_WORKER": name},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        found.append(set(done.stdout.split()))
+    assert [len(ports) for ports in found] == [500, 500]  # none comes twice
+    assert not found[0] & found[1]
 
 
 def test_stop_leaves_neither_process_nor_folder() -> None:

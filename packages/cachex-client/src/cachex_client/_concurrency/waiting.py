@@ -2,13 +2,19 @@
 
 import asyncio
 import contextvars
+import math
 import threading
 import weakref
 from itertools import count
 from typing import Any
 
-last_write: contextvars.ContextVar[float] = contextvars.ContextVar("cachex_last_write", default=0.0)
-"""When the running thread or task last wrote; a task starts with what its parent knew."""
+last_write: contextvars.ContextVar[float] = contextvars.ContextVar(
+    "cachex_last_write", default=-math.inf
+)
+"""When the running thread or task last wrote; a task starts with what its parent knew.
+
+Never is not 0: that is when the machine was started, which may be a minute ago.
+"""
 
 
 async def async_sleep(seconds: float) -> None:

@@ -1,6 +1,7 @@
 # Written by tools/unasync.py from _async/flights.py: edit that file instead.
 """One caller at a time makes what several want: the others wait and get it, too."""
 
+import math
 from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeAlias
@@ -109,7 +110,7 @@ class Flights:
     def _made(self, flying: _Place, since: float, look: Look, make: Make) -> bytes:
         _, owner, key = flying
         landed = self._landed.setdefault(owner, {})
-        if landed.get(key, 0.0) > since - LAG:
+        if landed.get(key, -math.inf) > since - LAG:
             found: bytes | None = look()
             if found is not None:
                 return found
