@@ -13,7 +13,7 @@ import pytest
 
 import cachex_client
 from cachex_client import AsyncCache, AsyncDefaultClient, Cache, ClientOptions, DefaultClient
-from cachex_pool import Endpoint
+from support.clients import map_of
 from support.examples import pytest_configure  # noqa: F401 - a hook
 from support.servers import Standalone
 
@@ -161,10 +161,7 @@ class Place:
         if self.topology == "cluster":
             return getattr(cachex_client, f"{prefix}ClusterClient")(servers.urls[:1], options)
         if self.topology == "sentinels":
-            asked = [Endpoint(host=host, port=port) for host, port in servers.addresses]
-            return getattr(cachex_client, f"{prefix}SentinelClient")(
-                cachex_client.SentinelMap(servers.name, asked), options
-            )
+            return getattr(cachex_client, f"{prefix}SentinelClient")(map_of(servers), options)
         urls = [servers.url] if self.topology == "standalone" else servers.urls
         return getattr(cachex_client, f"{prefix}DefaultClient")(urls, options)
 

@@ -24,7 +24,8 @@ from cachex_client import (
 )
 from cachex_client._background import BackgroundWork
 from cachex_client._core.topology import Address
-from cachex_pool import Endpoint, PoolError, pack
+from cachex_pool import PoolError, pack
+from support.clients import map_of
 from support.colours import Awaited, own_loop
 from support.servers import Cluster, Sentinels, Standalone
 from support.waiting import eventually
@@ -126,8 +127,7 @@ def test_calls_under_way_are_answered_although_another_task_closes(place: Any) -
 def unheard_map(sentinels: Sentinels) -> SentinelMap:
     """Return a map of Sentinels to which nobody listens yet."""
     eventually(lambda: not listeners())
-    asked = [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
-    return SentinelMap(sentinels.name, asked)
+    return map_of(sentinels)
 
 
 def test_threads_that_listen_to_sentinels_end_and_begin_with_use(sentinels: Sentinels) -> None:

@@ -12,10 +12,11 @@ import pytest
 import redis
 import redis.asyncio
 
-from cachex_client import AsyncDefaultClient, DefaultClient, SentinelClient, SentinelMap
+from cachex_client import AsyncDefaultClient, DefaultClient, SentinelClient
 from cachex_client.commands import server
 from cachex_client.facade import AsyncRedis, Redis
 from cachex_pool import Endpoint, Tls
+from support.clients import map_of
 from support.servers import Sentinels, Standalone
 
 
@@ -51,8 +52,7 @@ def test_a_client_rebuilt_from_the_settings_of_connections_reaches_the_same_serv
 
 
 def test_settings_follow_a_service_to_its_primary(sentinels: Sentinels) -> None:
-    asked = [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
-    client = SentinelClient(SentinelMap(sentinels.name, asked))
+    client = SentinelClient(map_of(sentinels))
     assert client.redis.connection_pool.connection_kwargs["port"] == sentinels.primary.port
     client.close()
 

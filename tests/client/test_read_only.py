@@ -16,29 +16,24 @@ from cachex_client import (
     CacheIsReadOnly,
     ClientOptions,
     ReadOnlyClient,
-    SentinelMap,
 )
 from cachex_client._core.read_only import _HARMLESS, _OF_MODULES, ReadGuard, name_of, reads_only
 from cachex_client._core.specs import SPECS
 from cachex_client.command import on_primary
 from cachex_client.commands import custom, get
-from cachex_pool import ConfigurationError, Endpoint, PoolOptions, pack, pack_many
+from cachex_pool import ConfigurationError, PoolOptions, pack, pack_many
+from support.clients import map_of
 from support.servers import Sentinels
 from support.waiting import eventually
 
 Run = Callable[..., Any]
 
 
-def service(sentinels: Sentinels) -> SentinelMap:
-    asked = [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
-    return SentinelMap(sentinels.name, asked)
-
-
 @pytest.fixture
 def client(sentinels: Sentinels) -> Iterator[ReadOnlyClient]:
     sentinels.primary.command("SET", "k", "v")
     eventually(lambda: all(one.command("EXISTS", "k") for one in sentinels.replicas))
-    client = ReadOnlyClient(service(sentinels), ClientOptions(timeout=10.0))
+    client = ReadOnlyClient(map_of(sentinels), ClientOptions(timeout=10.0))
     yield client
     client.redis.connection_pool.disconnect()
     client.close()
@@ -99,7 +94,7 @@ def test_no_way_through_redis_pys_asyncio_client_writes(sentinels: Sentinels, ru
     sentinels.primary.command("SET", "k", "v")
 
     async def main() -> None:
-        client = AsyncReadOnlyClient(service(sentinels), ClientOptions(timeout=10.0))
+        client = AsyncReadOnlyClient(map_of(sentinels), ClientOptions(timeout=10.0))
 
         async def attempt(write: Callable[[Any], Any]) -> None:
             found = write(client.redis)

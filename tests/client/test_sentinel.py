@@ -22,20 +22,13 @@ from cachex_client import (
 from cachex_client._concurrency import last_write
 from cachex_client.commands import strings
 from cachex_pool import Endpoint
+from support.clients import map_of, seeds_of
 from support.leaks import no_leaks
 from support.proxy import Proxies
 from support.scripted import Scripted
 from support.servers import Sentinels
 from support.silence import unanswering
 from support.waiting import eventually, lasting
-
-
-def endpoints(sentinels: Sentinels) -> list[Endpoint]:
-    return [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
-
-
-def map_of(sentinels: Sentinels, **settings: Any) -> SentinelMap:
-    return SentinelMap(sentinels.name, endpoints(sentinels), **settings)
 
 
 def options(**settings: Any) -> ClientOptions:
@@ -111,7 +104,7 @@ def test_sentinels_behind_a_firewall_do_not_delay_the_others(
     colour: Any, sentinels: Sentinels
 ) -> None:
     with unanswering() as (host, port):
-        seeds = [Endpoint(host=host, port=port), Endpoint(port=1), *endpoints(sentinels)[:1]]
+        seeds = [Endpoint(host=host, port=port), Endpoint(port=1), *seeds_of(sentinels)[:1]]
         client = colour.make(
             "SentinelClient", SentinelMap(sentinels.name, seeds, listen=False), options()
         )
@@ -120,12 +113,12 @@ def test_sentinels_behind_a_firewall_do_not_delay_the_others(
 
 
 def test_a_wrong_name_is_said_to_be_wrong(colour: Any, sentinels: Sentinels) -> None:
-    map = SentinelMap("nobody", endpoints(sentinels), listen=False)
+    map = SentinelMap("nobody", seeds_of(sentinels), listen=False)
     client = colour.make("SentinelClient", map, options())
     with pytest.raises(ClusterUnreachable, match=r"'nobody'.*No such master"):
         client.execute(strings.get(b"a"))
     with pytest.raises(ConfigurationError, match="name of the service"):
-        SentinelMap("", endpoints(sentinels))
+        SentinelMap("", seeds_of(sentinels))
     with pytest.raises(ConfigurationError, match="at least one Sentinel"):
         SentinelMap("name", [])
 
@@ -168,7 +161,7 @@ def test_a_sentinel_that_lives_in_the_past_is_outvoted(
     colour: Any, sentinels: Sentinels, standalone: Any
 ) -> None:
     with sentinel_that_names(standalone.port) as liar:
-        seeds = [Endpoint(port=liar.port), *endpoints(sentinels)[:2]]
+        seeds = [Endpoint(port=liar.port), *seeds_of(sentinels)[:2]]
         map = SentinelMap(sentinels.name, seeds, listen=False)
         client = colour.make("SentinelClient", map, options())
         primary = sentinels.primary.port
@@ -209,7 +202,7 @@ def test_servers_and_sentinels_may_want_different_users(colour: Any, sentinels: 
         assert {one["user"] for one in sentinels.primary.clients() if one["user"] != "default"} == {
             "app"
         }
-        wrong = SentinelMap(sentinels.name, endpoints(sentinels), pattern, listen=False)
+        wrong = SentinelMap(sentinels.name, seeds_of(sentinels), pattern, listen=False)
         refused = colour.make("SentinelClient", wrong, options())
         with pytest.raises(ClusterUnreachable, match=r"NOPERM|no permissions|permission"):
             refused.execute(strings.get(b"a"))

@@ -26,13 +26,13 @@ from cachex_client import (
     DefaultClient,
     Keys,
     Sent,
-    SentinelMap,
     SerializerError,
     observe,
     unobserve,
 )
 from cachex_client.command import Command
 from cachex_pool import Endpoint
+from support.clients import map_of
 from support.places import TOPOLOGIES, Place, place
 from support.refused_calls import ABOUT_NOTHING, REFUSED, Refused
 from support.servers import Cluster, Server, Standalone
@@ -76,8 +76,7 @@ def connected(colour: Any, at: Place) -> Any:
         return colour.make("DefaultClient", at.servers.urls, options)
     if at.name == "cluster":
         return colour.make("ClusterClient", at.servers.urls, options)
-    sentinels = [Endpoint(host=host, port=port) for host, port in at.servers.addresses]
-    return colour.make("SentinelClient", SentinelMap(at.servers.name, sentinels), options)
+    return colour.make("SentinelClient", map_of(at.servers), options)
 
 
 @pytest.fixture(params=TOPOLOGIES)

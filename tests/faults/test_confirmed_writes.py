@@ -17,11 +17,11 @@ from cachex_client import (
     Cache,
     ClientOptions,
     SentinelClient,
-    SentinelMap,
 )
 from cachex_client.commands import strings
-from cachex_pool import Endpoint, pack_many
+from cachex_pool import pack_many
 from support import documents
+from support.clients import map_of
 from support.servers import Sentinels
 from support.waiting import eventually
 
@@ -39,11 +39,6 @@ class AsDjangos:
 
     def make_key(self, key: str) -> str:
         return key
-
-
-def map_of(sentinels: Sentinels) -> SentinelMap:
-    seeds = [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
-    return SentinelMap(sentinels.name, seeds)
 
 
 def lost(sentinels: Sentinels, confirmed: list[str]) -> list[str]:

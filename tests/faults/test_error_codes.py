@@ -14,13 +14,13 @@ import pytest
 import redis
 
 import error_tables
-from cachex_client import ClientOptions, RetryOptions, SentinelMap
+from cachex_client import ClientOptions, RetryOptions
 from cachex_client.commands import strings
 from cachex_client.error_codes import TABLE, Action, Cause, ErrorCode, is_server_state, row_of
-from cachex_pool import ConnectionLost, Endpoint
+from cachex_pool import ConnectionLost
 from cachex_pool.errors import reply_error
 from support import load
-from support.clients import MakeClient
+from support.clients import MakeClient, map_of
 from support.processes import server_binary
 from support.proxy import Proxy
 from support.servers import Cluster, Replicated, Sentinels, Server, Standalone
@@ -240,9 +240,7 @@ def client_of(make_client: MakeClient, servers: Any) -> Any:
     if isinstance(servers, Cluster):
         return make_client.of("ClusterClient", servers.urls, PATIENT)
     if isinstance(servers, Sentinels):
-        seeds = [Endpoint(host=host, port=port) for host, port in servers.addresses]
-        map = SentinelMap(servers.name, seeds)
-        return make_client.of("SentinelClient", map, PATIENT)
+        return make_client.of("SentinelClient", map_of(servers), PATIENT)
     return make_client(servers.urls if isinstance(servers, Replicated) else servers, PATIENT)
 
 

@@ -16,6 +16,7 @@ from cachex_client import AsyncSentinelClient, ClientOptions, SentinelClient, Se
 from cachex_client.commands import strings
 from cachex_pool import Endpoint
 from support import load
+from support.clients import map_of
 from support.colours import Awaited, own_loop
 from support.history import History, Outcome
 from support.leaks import no_leaks
@@ -29,11 +30,6 @@ EXPECTED = (redis.RedisError, OSError)
 OPTIONS = ClientOptions(read_from="primary", timeout=3.0)
 PROMPT = 0.3
 """Seconds after a promotion in which everything has to work again."""
-
-
-def map_of(sentinels: Sentinels, **settings: Any) -> SentinelMap:
-    seeds = [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
-    return SentinelMap(sentinels.name, seeds, **settings)
 
 
 def use_meanwhile(

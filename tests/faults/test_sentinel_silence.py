@@ -6,16 +6,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
 
-from cachex_client import ClientOptions, ClusterUnreachable, SentinelMap
+from cachex_client import ClientOptions, ClusterUnreachable
 from cachex_client._core.silence import FIRST_PAUSE, LONG, LONGEST_PAUSE, Silence
 from cachex_client.commands import strings
-from cachex_pool import Endpoint, PoolOptions
-from support.clients import MakeClient
+from cachex_pool import PoolOptions
+from support.clients import MakeClient, map_of, seeds_of
 from support.servers import Sentinels
 from support.waiting import eventually
 
@@ -33,11 +32,6 @@ ACL = f"-@all +@connection {SUBSCRIBE} +sentinel|master +sentinel|replicas +sent
 def one_sentinel() -> Iterator[Sentinels]:
     with Sentinels(replicas=1, sentinels=1) as servers:
         yield servers
-
-
-def map_of(sentinels: Sentinels, **login: Any) -> SentinelMap:
-    seeds = [Endpoint(host=host, port=port, **login) for host, port in sentinels.addresses]
-    return SentinelMap(sentinels.name, seeds)
 
 
 # The rule
@@ -145,7 +139,7 @@ def test_the_primary_is_followed_by_a_user_who_may_not_ask_for_all(
     for sentinel in sentinels.sentinels:
         sentinel.command("ACL", "SETUSER", "app", "reset", "on", ">hush", *rules)
     try:
-        map = map_of(sentinels, username="app", password="hush")
+        map = map_of(sentinels, seeds_of(sentinels, username="app", password="hush"))
         client = make_client.of("SentinelClient", map, OPTIONS)
         client.execute(strings.set(b"k", b"v"))
         known = client.map.opinion
@@ -165,7 +159,7 @@ def test_a_user_who_may_not_ask_for_the_primary_is_told_so(
     for sentinel in sentinels.sentinels:
         sentinel.command("ACL", "SETUSER", "app", "reset", "on", ">hush", "+@connection")
     try:
-        map = map_of(sentinels, username="app", password="hush")
+        map = map_of(sentinels, seeds_of(sentinels, username="app", password="hush"))
         client = make_client.of("SentinelClient", map, OPTIONS)
         with pytest.raises(ClusterUnreachable, match=r"permissions.*sentinel"):
             client.execute(strings.get(b"k"))

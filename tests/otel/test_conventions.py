@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from cachex_client import ClientOptions, SentinelMap, commands
+from cachex_client import ClientOptions, commands
 from cachex_otel import attributes
-from cachex_pool import Endpoint
 from otel import conventions, workload
 from otel.receiver import Metric, Receiver
+from support.clients import map_of
 from support.servers import Cluster, Replicated, Sentinels, Standalone
 
 MODES = ("auto", "command", "cache", "both")
@@ -44,8 +44,7 @@ def test_with_replicas(colour: Any, replicated: Replicated, receiver: Receiver) 
 
 def test_with_sentinels(colour: Any, sentinels: Sentinels, receiver: Receiver) -> None:
     receiver.instrument(key_attribute="hash")
-    seeds = [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
-    client = colour.client(SentinelMap(sentinels.name, seeds), "SentinelClient")
+    client = colour.client(map_of(sentinels), "SentinelClient")
     workload.of_cache(colour.cache(client))
     workload.of_client(client)
     check(receiver)

@@ -7,18 +7,14 @@ from typing import Any
 import redis
 from opentelemetry.trace import SpanKind
 
-from cachex_client import ClientOptions, SentinelMap, commands
-from cachex_pool import Endpoint
+from cachex_client import ClientOptions, commands
 from otel.receiver import Receiver, facts, failed
+from support.clients import map_of
 from support.servers import Cluster, Replicated, Sentinels, slot_of
 from support.waiting import eventually
 
 PRIMARY = ClientOptions(read_from="primary", timeout=20.0)
 REPLICA = ClientOptions(read_from="replica_preferred", read_your_writes=0, timeout=20.0)
-
-
-def endpoints(sentinels: Sentinels) -> list[Endpoint]:
-    return [Endpoint(host=host, port=port) for host, port in sentinels.addresses]
 
 
 def peer(span: Any) -> int:
@@ -76,8 +72,7 @@ def test_servers_are_counted_by_role(
 def test_with_sentinels_spans_say_who_answered(
     colour: Any, sentinels: Sentinels, receiver: Receiver
 ) -> None:
-    map = SentinelMap(sentinels.name, endpoints(sentinels))
-    client = colour.client(map, "SentinelClient", options=PRIMARY)
+    client = colour.client(map_of(sentinels), "SentinelClient", options=PRIMARY)
     receiver.instrument()
     with receiver.tracer.start_as_current_span("request"):
         client.execute(commands.get(b"a"))
@@ -90,8 +85,7 @@ def test_with_sentinels_spans_say_who_answered(
 def test_a_failover_is_counted_and_the_next_call_says_who_answers_now(
     colour: Any, sentinels: Sentinels, receiver: Receiver
 ) -> None:
-    map = SentinelMap(sentinels.name, endpoints(sentinels))
-    client = colour.client(map, "SentinelClient", options=PRIMARY)
+    client = colour.client(map_of(sentinels), "SentinelClient", options=PRIMARY)
     client.execute(commands.set(b"a", b"1"))
     receiver.instrument()
     with sentinels.patient():

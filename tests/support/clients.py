@@ -7,8 +7,22 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import cachex_client
-from cachex_client import AsyncDefaultClient, ClientOptions, DefaultClient
+from cachex_client import AsyncDefaultClient, ClientOptions, DefaultClient, SentinelMap
+from cachex_pool import Endpoint
 from support.colours import Awaited, own_loop
+from support.sentinels import Sentinels
+
+
+def seeds_of(sentinels: Sentinels, **settings: Any) -> list[Endpoint]:
+    """Return where Sentinels are asked; `settings` are those of each `Endpoint`."""
+    return [Endpoint(host=host, port=port, **settings) for host, port in sentinels.addresses]
+
+
+def map_of(
+    sentinels: Sentinels, seeds: Sequence[Endpoint] | None = None, **settings: Any
+) -> SentinelMap:
+    """Return a map of the service that Sentinels watch; `settings` are those of the map."""
+    return SentinelMap(sentinels.name, seeds or seeds_of(sentinels), **settings)
 
 
 class MakeClient(Protocol):

@@ -64,16 +64,17 @@ def _file_of(run: str) -> Path:
 class TimingLast(LoadGroupScheduling):
     """Give each test to the next free process; tests that measure time run last and undisturbed.
 
-    They wait until all processes but AT_ONCE have ended, their servers with them, and until those
-    have done all the rest. The tests of another group (`xdist_group`) run one after the other in
-    one process. Each of KINDS has a process that does its tests first; others help when nothing
-    else is left.
+    They wait until all processes have ended that do not measure time, their servers with them, and
+    until the AT_ONCE others (one, for a single such test) have done all the rest. The tests of
+    another group (`xdist_group`) run one after the other in one process. Each of KINDS has a
+    process that does its tests first; others help when nothing else is left.
     """
 
     _told: dict[str, tuple[str, str, bool]]
     _queues: dict[str, deque[str]]  # the groups of each kind; some may have been given out already
     _measuring: dict[str, deque[str]]  # the same of tests that measure time
     _kinds: dict[Any, set[str]]
+    _at_once: int  # how many processes measure time
     _begun = False  # to give out what measures time
     _measures = False  # whether nothing else runs any more
 
@@ -100,15 +101,21 @@ class TimingLast(LoadGroupScheduling):
     def _split_scope(self, nodeid: str) -> str:
         return self._told[nodeid][0]
 
+    def _reschedule(self, node: Any) -> None:
+        if self.workqueue or not self._begun or self._measures:
+            super()._reschedule(node)  # which ends the process if nothing is left to give out
+        elif not node.shutting_down:
+            self._assign_work_unit(node)
+
     def _assign_work_unit(self, node: Any) -> None:
         if not self._measures and self._assign_from(self._queues, node):
             return
-        last = self.nodes[:AT_ONCE]
+        last = self.nodes[: self._at_once]
         if node not in last:
             node.shutdown()
         elif self._measures:
             self._assign_last(node)
-        elif len(self.nodes) <= AT_ONCE and not self._begun and self._are_idle(last):
+        elif len(self.nodes) <= self._at_once and not self._begun and self._are_idle(last):
             self._begun = True  # for now they do what they kept
             for one in last:
                 self._assign_last(one)
@@ -145,6 +152,7 @@ class TimingLast(LoadGroupScheduling):
         self._measuring = {kind: deque() for kind in (*KINDS, "")}
         for scope, kind, measures in sorted(groups, key=_place, reverse=True):
             (self._measuring if measures else self._queues)[kind].append(scope)
+        self._at_once = min(AT_ONCE, sum(map(len, self._measuring.values())))
 
     def _next(self, queue: deque[str]) -> str | None:
         """Return the next group that nobody has yet."""

@@ -51,7 +51,7 @@ def test_the_test_that_leaves_something_open_fails_and_not_the_next(
     assert re.search(r"test_next PASSED", printed), printed
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 9])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 9])
 def test_tests_that_measure_time_run_after_the_others_one_for_each_processor(
     tmp_path: Path, count: int
 ) -> None:
@@ -75,7 +75,7 @@ def servers():
 
 @pytest.mark.parametrize("n", range(12))
 def test_other(n):
-    time.sleep(0.05)
+    time.sleep(0.05 * (1 + n % 3))
     note("other")
 """.replace("COUNT", str(count))
     notes = tmp_path / "notes"
@@ -95,5 +95,5 @@ def test_other(n):
             worker for kind, worker in zip(kinds, workers, strict=True) if kind == "timing"
         ]
         assert len(set(measuring)) <= 2
-        assert kinds[:first].count("end") >= 1
+        assert kinds[:first].count("end") >= 3 - min(2, count)
     assert len(set(workers)) == 3

@@ -12,7 +12,7 @@ from redis.exceptions import TryAgainError
 from cachex_client import commands as build
 from cachex_client._async.aim import Aim, Came, Group
 from cachex_client._async.cluster_links import AsyncClusterLinks, Tables
-from cachex_client._async.engine import AsyncEngine
+from cachex_client._async.engine import AsyncEngine, Sliced
 from cachex_client._async.rounds import Errand
 from cachex_client._concurrency import AsyncPacer, async_all_of, last_write, monotonic
 from cachex_client._core.batches import is_in_vain, may_be_done, unsent
@@ -24,7 +24,6 @@ from cachex_client._core.slices import SLICE, Picked, slices
 from cachex_client._links import AsyncLink, async_exchange_all
 from cachex_client._watch import PartsWatch
 from cachex_client.command import Command, Spec
-from cachex_client.observer import Sent
 
 MANY_AT_ONCE = 5000
 GET = Foldable(b"GET", b"MGET", build.get, nothing=None)
@@ -111,24 +110,19 @@ class AsyncClusterBulk(AsyncEngine[AsyncClusterLinks]):
             await pacer.pause()
         return list(groups.values())
 
-    async def _send_slices(
-        self,
-        commands: Sequence[Command[Any]],
-        size: int,
-        deadline: float,
-        sent: Sent | None,
-        results: list[Any],
-    ) -> None:
+    async def _send_slices(self, work: Sliced) -> None:
         """Send each server its commands slice by slice: one that hangs holds up no other."""
+        commands, results = work.commands, work.results
         results += repeat(None, len(commands))
         send = super()._send_slices
 
         async def walk(positions: list[int]) -> None:
-            own: list[Any] = []
-            await send(Picked(commands, positions), size, deadline, sent, own)
+            own = Sliced(Picked(commands, positions), work.size, work.deadline)
+            await send(own)
+            work.error = work.error or own.error
             pacer = AsyncPacer()
             for part in slices(len(positions), SLICE):
-                for at, result in zip(positions[part], own[part], strict=True):
+                for at, result in zip(positions[part], own.results[part], strict=True):
                     results[at] = result
                 await pacer.pause()
 
@@ -137,7 +131,7 @@ class AsyncClusterBulk(AsyncEngine[AsyncClusterLinks]):
                 return commands.keys[part]
             return [command.key for command in commands[part]]
 
-        groups = await self._by_server(keys, len(commands), deadline)
+        groups = await self._by_server(keys, len(commands), work.deadline)
         await async_all_of([partial(walk, positions) for positions in groups])
 
     async def _spread_some(

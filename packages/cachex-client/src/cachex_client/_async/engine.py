@@ -19,7 +19,7 @@ from cachex_client._async.aim import Aim
 from cachex_client._async.rounds import AsyncRounds
 from cachex_client._audience import audience
 from cachex_client._concurrency import AsyncClosable, AsyncPacer, async_sleep, monotonic
-from cachex_client._core.batches import MAX_COMMANDS, is_in_vain, unsent
+from cachex_client._core.batches import MAX_COMMANDS, is_in_vain, parse_all, unsent
 from cachex_client._core.series import Series
 from cachex_client._core.slices import SLICE, Parts, slices
 from cachex_client._core.transaction import transaction_of
@@ -296,11 +296,11 @@ class AsyncEngine(AsyncRounds[C]):
         sent = None
         if audience.senders and not self.clustered:  # there each server's part of a slice is one
             sent = announced(self.address, commands)
-        results: list[Any] = []
+        work = Sliced(commands, size, deadline, sent)
         try:
-            await self._send_slices(commands, size, deadline, sent, results)
+            await self._send_slices(work)
             if sent is not None:
-                sent.came(results)
+                sent.came(work.replies)
         except BaseException as error:
             if sent is not None:
                 sent.error = error
@@ -308,34 +308,72 @@ class AsyncEngine(AsyncRounds[C]):
         finally:
             if sent is not None:
                 settle(sent)
-        return results
+        if work.error is not None:
+            raise work.error
+        return work.results
 
-    async def _send_slices(
-        self,
-        commands: Sequence[Command[Any]],
-        size: int,
-        deadline: float,
-        sent: Sent | None,
-        results: list[Any],
-    ) -> None:
-        pacer, wrote = AsyncPacer(), False
-        for part in slices(len(commands), size):
+    async def _send_slices(self, work: "Sliced") -> None:
+        """Send all slices, one after the other."""
+        commands, pacer = work.commands, AsyncPacer()
+        writes = await self._any_writes(commands)
+        for part in slices(len(commands), work.size):
             some = commands[part]
-            if not isinstance(some, Series):
-                writes = [one.spec.write for one in some]
-                if wrote and not all(writes):  # a replica may not know yet what was written
-                    some = [one if one.spec.write else on_primary(one) for one in some]
-                wrote = wrote or any(writes)
+            if writes and not isinstance(some, Series):  # who reads it has to see what is written
+                some = [one if one.spec.write else on_primary(one) for one in some]
             watch = None if self.clustered else UNWATCHED  # an observer that declined the whole
-            if sent is not None:
-                watch = Watch.of_slice(sent, some)
-            came = await self._pursue_many(some, deadline, watch=watch, exclusive=True)
-            results += came
+            if work.sent is not None:
+                watch = Watch.of_slice(work.sent, some)
+            came = await self._replies_of(some, work.deadline, watch=watch, exclusive=True)
+            work.take(some, came)
             lost = came[-1]
-            if is_in_vain(lost) and (not self.clustered or monotonic() >= deadline):
-                results += unsent(lost, len(commands) - len(results))
+            if is_in_vain(lost) and (not self.clustered or monotonic() >= work.deadline):
+                work.end(lost)
                 return
             await pacer.pause()
+
+    async def _any_writes(self, commands: Sequence[Command[Any]]) -> bool:
+        """Tell whether there is a write in a list of commands that are not all of one kind."""
+        if isinstance(commands, Parts):
+            return False
+        pacer = AsyncPacer()
+        for part in slices(len(commands), SLICE):
+            some = commands[part]
+            if isinstance(some, Series):
+                return False
+            if any(one.spec.write for one in some):
+                return True
+            await pacer.pause()
+        return False
+
+
+@attrs.define(eq=False, slots=True)
+class Sliced:
+    """Very many commands that are sent slice by slice, and what has come of them."""
+
+    commands: Sequence[Command[Any]]
+    size: int  # of a slice
+    deadline: float
+    sent: Sent | None = None
+    results: list[Any] = attrs.field(factory=list)
+    replies: list[Any] = attrs.field(factory=list)  # kept for an observer only
+    error: Exception | None = None  # the first that the reading of a reply has raised
+
+    def take(self, some: Sequence[Command[Any]], replies: list[Any]) -> None:
+        """Read the replies to a slice. One that cannot be read keeps no other from being sent."""
+        if self.sent is not None:
+            self.replies += replies
+        try:
+            self.results += parse_all(some, replies)
+        except Exception as error:
+            self.error = self.error or error
+            self.results += replies
+
+    def end(self, lost: PoolError) -> None:
+        """Say of the commands that are left that they were not sent because of an error."""
+        never = unsent(lost, len(self.commands) - len(self.results))
+        self.results += never
+        if self.sent is not None:
+            self.replies += never
 
 
 def _unlink(keys: Sequence[bytes]) -> Command[int]:

@@ -57,8 +57,21 @@ class AsyncRounds(AsyncPursuit[C]):
         watch: Watch | None = None,
         exclusive: bool = False,
     ) -> list[Any]:
+        """Go round until all commands are done; return their results."""
+        replies = await self._replies_of(commands, deadline, came, aims, watch, exclusive)
+        return parse_all(commands, replies)
+
+    async def _replies_of(
+        self,
+        commands: Sequence[Command[Any]],
+        deadline: float,
+        came: Sequence[Came] | None = None,
+        aims: dict[int, Aim] | None = None,
+        watch: Watch | None = None,
+        exclusive: bool = False,
+    ) -> list[Any]:
         """
-        Go round until all commands are done.
+        Go round until all commands are done; return their replies, and errors in their places.
 
         `came` is what a first round brought already, `aims` where commands at positions have to go.
         With `exclusive` they go over connections that nobody shares.
@@ -78,7 +91,7 @@ class AsyncRounds(AsyncPursuit[C]):
             watch.break_off()  # does nothing, unless an interrupt kept it from being told
         if may_be_done(errand.results):
             self._note_write(strictest(commands))
-        return parse_all(commands, errand.results)
+        return errand.results
 
     async def _go_round(self, errand: Errand, came: Sequence[Came] | None, watch: Watch) -> None:
         pending: Sequence[int] = range(len(errand.commands))

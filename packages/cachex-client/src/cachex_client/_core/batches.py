@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 import attrs
 
 from cachex_client._core.series import Series
+from cachex_client._core.shapes import done
 from cachex_client._core.wrong_replies import as_reply_to
 from cachex_client.command import Command, Spec, as_is
 from cachex_pool import ConnectionLost, PoolError, ProtocolError, pack
@@ -117,6 +118,8 @@ def parse_all(commands: Sequence[Command[Any]], replies: list[Any]) -> list[Any]
         (way,) = ways
         if way is as_is:
             return replies
+        if way is done and replies.count(b"OK") == len(replies):
+            return [True] * len(replies)
         try:
             return list(map(way, replies))
         except ProtocolError:  # of one of them: which, is said below

@@ -12,7 +12,7 @@ from redis.exceptions import TryAgainError
 from cachex_client import commands as build
 from cachex_client._sync.aim import Aim, Came, Group
 from cachex_client._sync.cluster_links import ClusterLinks, Tables
-from cachex_client._sync.engine import Engine
+from cachex_client._sync.engine import Engine, Sliced
 from cachex_client._sync.rounds import Errand
 from cachex_client._concurrency import Pacer, all_of, last_write, monotonic
 from cachex_client._core.batches import is_in_vain, may_be_done, unsent
@@ -24,7 +24,6 @@ from cachex_client._core.slices import SLICE, Picked, slices
 from cachex_client._links import Link, exchange_all
 from cachex_client._watch import PartsWatch
 from cachex_client.command import Command, Spec
-from cachex_client.observer import Sent
 
 MANY_AT_ONCE = 5000
 GET = Foldable(b"GET", b"MGET", build.get, nothing=None)
@@ -111,24 +110,19 @@ class ClusterBulk(Engine[ClusterLinks]):
             pacer.pause()
         return list(groups.values())
 
-    def _send_slices(
-        self,
-        commands: Sequence[Command[Any]],
-        size: int,
-        deadline: float,
-        sent: Sent | None,
-        results: list[Any],
-    ) -> None:
+    def _send_slices(self, work: Sliced) -> None:
         """Send each server its commands slice by slice: one that hangs holds up no other."""
+        commands, results = work.commands, work.results
         results += repeat(None, len(commands))
         send = super()._send_slices
 
         def walk(positions: list[int]) -> None:
-            own: list[Any] = []
-            send(Picked(commands, positions), size, deadline, sent, own)
+            own = Sliced(Picked(commands, positions), work.size, work.deadline)
+            send(own)
+            work.error = work.error or own.error
             pacer = Pacer()
             for part in slices(len(positions), SLICE):
-                for at, result in zip(positions[part], own[part], strict=True):
+                for at, result in zip(positions[part], own.results[part], strict=True):
                     results[at] = result
                 pacer.pause()
 
@@ -137,7 +131,7 @@ class ClusterBulk(Engine[ClusterLinks]):
                 return commands.keys[part]
             return [command.key for command in commands[part]]
 
-        groups = self._by_server(keys, len(commands), deadline)
+        groups = self._by_server(keys, len(commands), work.deadline)
         all_of([partial(walk, positions) for positions in groups])
 
     def _spread_some(

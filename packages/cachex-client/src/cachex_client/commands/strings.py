@@ -97,7 +97,7 @@ def set_each(keys: Sequence[bytes], values: Sequence[bytes], px: int | None = No
             join((head, b"$%d\r\n" % len(key), key, b"\r\n$%d\r\n" % len(value), value, tail))
             for key, value in zip(keys, values, strict=True)
         ]
-    return Series(SET, bool, keys, values, words, packed)
+    return Series(SET, done, keys, values, words, packed)
 
 
 def getdel(key: bytes) -> Command[bytes | None]:
