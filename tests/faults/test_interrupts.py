@@ -88,6 +88,11 @@ def in_use(stats: PoolStats) -> int:
     return stats.lent + stats.opening + stats.waiting
 
 
+def adds_up(stats: PoolStats) -> bool:
+    """Tell whether the statistics say of each connection that it is there or why it is not."""
+    return stats.opened == stats.size + sum(stats.closed.values())
+
+
 # Python's own: a thread whose `start` was broken off finds itself in no list, and ends.
 @pytest.mark.filterwarnings(
     r"ignore:Exception ignored in thread started by. <bound method Thread._bootstrap"
@@ -118,6 +123,7 @@ def test_signal_handlers_that_raise_at_any_point(
     eventually(lambda: not any(map(in_use, client.stats())))
     asker.read(asker.keys, client.get_many(asker.keys))
     assert all(stats.size <= LIMIT for stats in client.stats())
+    assert all(map(adds_up, client.stats()))
     client.close()
 
 
@@ -170,6 +176,8 @@ def test_tasks_cancelled_at_any_point(
         await asyncio.gather(*(work(number) for number in range(6)))
         while any(stats.lent > 1 for stats in client.stats()):  # the shared one stays lent
             await asyncio.sleep(0.001)
+        gc.collect()
+        assert all(map(adds_up, client.stats()))
         await client.aclose()
 
     run(main(), timeout=300)

@@ -20,8 +20,8 @@ class Connection:
         self.generation = 0
         self.idle_since = 0.0
         self.expires_at = expires_at
-        self.busy = False
-        self.uses = 0
+        self.busy = self.closed = False
+        self.lease = 0
 
 
 class Ticket:
@@ -249,7 +249,7 @@ def test_retiring_lets_nothing_that_was_there_be_lent_again() -> None:
     state = PoolState(PoolOptions(max_size=2))
     lent, idle = opened(state), opened(state)
     state.give(idle, 0.0)
-    assert state.retire(0.0) == [idle]
+    assert state.retire(0.0, "test") == [idle]
     assert not state.keeps(lent, 0.0)
     assert state.size == 1
 
@@ -257,7 +257,7 @@ def test_retiring_lets_nothing_that_was_there_be_lent_again() -> None:
 def test_a_connection_that_was_being_opened_while_the_pool_was_retired_is_not_kept() -> None:
     state = PoolState(PoolOptions(max_size=1))
     permit = state.request(0.0)
-    state.retire(0.0)
+    state.retire(0.0, "test")
     connection = Connection()
     state.opened(permit, connection, 0.0)
     assert not state.keeps(connection, 0.0)
@@ -287,13 +287,24 @@ def test_pruning_keeps_min_size_from_idleness_but_not_from_old_age() -> None:
     assert state.size == 0
 
 
-def test_uses_outlive_the_connections_they_were_of() -> None:
-    state = PoolState(PoolOptions(max_size=1))
-    connection = opened(state)
-    connection.uses = 7
-    assert state.uses == 7
-    state.drop(connection, 0.0)
-    assert state.uses == 7
+def test_what_was_opened_is_there_or_was_closed_whatever_became_of_its_callers() -> None:
+    state = PoolState(PoolOptions(max_size=5))
+    kept, lost, killed, interrupted, other = (opened(state) for _ in range(5))
+    assert state.counts() == (5, 0, 5, {})
+    state.drop(lost, 0.0, "lost")
+    state.drop(lost, 0.0, "error")  # that of a caller who does not know
+    assert state.counts() == (4, 0, 5, {"lost": 1})
+    del killed  # without a word
+    assert state.counts() == (3, 0, 5, {"lost": 1, "killed": 1})
+    state.reap()
+    assert state.counts() == (3, 0, 5, {"lost": 1, "killed": 1})
+    state._members.pop(id(interrupted))  # the first half of `drop`, and the whole once more
+    state.drop(interrupted, 0.0, "error")
+    assert state.counts() == (2, 0, 5, {"lost": 1, "killed": 2})
+    state.give(other, 0.0)
+    assert state.retire(0.0, "test") == [other]  # `kept` is lent
+    state.drop(kept, 0.0, "retired")
+    assert state.counts() == (0, 0, 5, {"lost": 1, "killed": 2, "test": 1, "retired": 1})
 
 
 def test_an_idle_connection_goes_out_though_the_breaker_is_open() -> None:

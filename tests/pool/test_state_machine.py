@@ -26,8 +26,8 @@ class Connection:
         self.generation = 0
         self.idle_since = 0.0
         self.expires_at = expires_at
-        self.busy = False
-        self.uses = 0
+        self.busy = self.closed = False
+        self.lease = 0
 
 
 class Ticket:
@@ -262,7 +262,7 @@ class Pools(RuleBasedStateMachine):
 
     @rule()
     def retire(self) -> None:
-        for connection in self.state.retire(self.now):
+        for connection in self.state.retire(self.now, "test"):
             assert connection not in self.held
         assert not self.state.idle
         assert not any(self.state.keeps(connection, self.now) for connection in self.held)
@@ -292,6 +292,12 @@ class Pools(RuleBasedStateMachine):
     def nobody_holds_what_another_holds(self) -> None:
         everything = [*self.held, *self.state.idle]
         assert len(set(map(id, everything))) == len(everything)
+
+    @invariant()
+    def what_was_opened_is_there_or_was_closed(self) -> None:
+        size, opening, opens, closes = self.state.counts()
+        assert (size, opening) == self.state.census()
+        assert opens == size + sum(closes.values())
 
     @invariant()
     def limits_hold(self) -> None:

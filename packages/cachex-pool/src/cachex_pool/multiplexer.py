@@ -61,7 +61,7 @@ class AsyncMultiplexer:
         connection = self._shared
         if connection is None or connection.generation != self._state.generation:
             connection = await self._share(deadline)
-        connection.uses += 1
+        self._state.uses += 1
         if connection.paused is not None:
             reply = await connection.call_unchecked(data, deadline)
         else:
@@ -79,7 +79,7 @@ class AsyncMultiplexer:
         connection = self._shared
         if connection is None or connection.generation != self._state.generation:
             connection = await self._share(deadline)
-        connection.uses += 1
+        self._state.uses += 1
         replies = await connection.exchange_unchecked(data, count, deadline)
         self.pool.answered()
         return replies

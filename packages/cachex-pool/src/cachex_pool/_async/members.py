@@ -1,7 +1,6 @@
 # tools/unasync.py writes the sync twin of this file.
 """The connections of a pool: how they come and go, and what that says of the server."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from random import random
@@ -17,7 +16,7 @@ from cachex_pool._concurrency import (
     async_spawn,
     monotonic,
 )
-from cachex_pool._core.state import Permit, PoolState
+from cachex_pool._core.state import POOL_CLOSED, Permit, PoolState
 from cachex_pool._wire import AsyncConnection, async_dial
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import (
@@ -68,8 +67,7 @@ class AsyncMembers:
 
     def _start(self) -> None:
         self._own_lock = AsyncStateLock()
-        self._closes: Counter[str] = Counter()
-        self._opened = self._waits = self._timeouts = self._dial_failures = 0
+        self._waits = self._timeouts = self._dial_failures = 0
         self._wait_time = self._dial_time = 0.0
         self._upkeep_at = 0.0
         self._unwatch_idle: Callable[[], object] | None = None
@@ -119,7 +117,7 @@ class AsyncMembers:
         server is not the right one any more.
         """
         with self._lock:
-            idle = self._state.retire(monotonic())
+            idle = self._state.retire(monotonic(), reason)
             lent = [*self._state.members(), *self._under_way] if sever else ()
             if sever:
                 self._under_way.clear()
@@ -136,7 +134,7 @@ class AsyncMembers:
             run_after_fork()
         state = self._state  # read only: whoever collects metrics does so from another thread
         idle = len(state.idle)
-        size, opening = state.census()
+        size, opening, opens, closes = state.counts()
         return PoolStats(
             name=self.endpoint.name,
             max_size=self.options.max_size,
@@ -147,8 +145,8 @@ class AsyncMembers:
             opening=opening,
             waiting=len(state.waiting),
             uses=state.uses,
-            opened=self._opened,
-            closed=dict(self._closes),
+            opened=opens,
+            closed=closes,
             waits=self._waits,
             wait_time=self._wait_time,
             timeouts=self._timeouts,
@@ -213,10 +211,9 @@ class AsyncMembers:
         connection.lent_at = 0.0
         with self._lock:
             state.opened(permit, connection, now)
-            self._opened += 1
             self._dial_time += now - started
         if state.closed:
-            self._end(connection, "pool closed", now)
+            self._end(connection, POOL_CLOSED, now)
             raise PoolClosed(self.endpoint.name)
         self._watch_idle()
         self._note_peer()
@@ -282,12 +279,12 @@ class AsyncMembers:
         if connection.busy:
             return "busy"
         if self._state.closed:
-            return "pool closed"
+            return POOL_CLOSED
         return "retired" if connection.generation != self._state.generation else "lifetime"
 
     def _end(self, connection: AsyncConnection, reason: str, now: float) -> None:
         with self._lock:
-            known = self._state.drop(connection, now)
+            known = self._state.drop(connection, now, reason)
         if known:
             self._close_all((connection,), reason)
         else:
@@ -330,13 +327,11 @@ class AsyncMembers:
             self._state.dispatch(now)
             past = self._state.prune(now)
         for connection, reason in past:
-            self._close_all((connection,), "lost" if connection.closed else reason)
+            self._close_all((connection,), reason)
 
     def _close_all(self, connections: Sequence[AsyncConnection], reason: str) -> None:
         for connection in connections:
             connection.close()
-            with self._lock:
-                self._closes[reason] += 1
             tell(self.observers, "closed", self.endpoint, reason=reason)
         if self._peer is None:  # those that are left may agree
             self._note_peer()
@@ -368,7 +363,7 @@ class AsyncMembers:
             opened = state.breaker.failed(
                 copy(error), now, state.uses, random(), times=times, dial=dial
             )
-            idle = state.retire(now) if opened else ()
+            idle = state.retire(now, "breaker") if opened else ()
         if opened:
             self._close_all(idle, "breaker")
             self._tell_breaker("open", error=str(error))

@@ -16,7 +16,7 @@ from cachex_pool._concurrency import (
     close_at_exit,
     monotonic,
 )
-from cachex_pool._core.state import Closed, Permit, QueueFull, Unavailable
+from cachex_pool._core.state import KILLED, POOL_CLOSED, Closed, Permit, QueueFull, Unavailable
 from cachex_pool._wire import AsyncConnection
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import (
@@ -89,7 +89,7 @@ class AsyncPool(AsyncMembers):
                 and monotonic() - connection.idle_since < self._alive_bypass
                 and not self._watched
             ):
-                connection.uses += 1
+                connection.lease = state.uses = state.uses + 1
             elif not self._usable(connection):
                 connection = await self._acquire_slowly(deadline)
         try:
@@ -129,15 +129,15 @@ class AsyncPool(AsyncMembers):
     async def connection(self, deadline: float) -> AsyncIterator[AsyncConnection]:
         """Borrow a connection for a block; it is closed instead of kept if the block raises."""
         connection = await self.acquire(deadline)
-        uses = connection.uses
+        lease = connection.lease
         connection.on_overdue = None  # what is borrowed may wait: for a message, a list's next item
         try:
             yield connection
         except BaseException as error:
-            if connection.uses == uses:
+            if connection.lease == lease:
                 self.abandon(connection, error)
             raise
-        if connection.uses == uses:  # else the block gave it back, and somebody else has it
+        if connection.lease == lease:  # else the block gave it back, and somebody else has it
             connection.on_overdue = self.on_overdue
             self.release(connection)
 
@@ -161,7 +161,7 @@ class AsyncPool(AsyncMembers):
             connection.generation == state.generation
             and monotonic() - connection.idle_since < self._alive_bypass
         ):
-            connection.uses += 1
+            connection.lease = state.uses = state.uses + 1
             connection.idle_since = LENT
             if self._watched:
                 self._note_owner(connection)
@@ -188,7 +188,7 @@ class AsyncPool(AsyncMembers):
                 connection.generation == state.generation
                 and monotonic() - connection.idle_since < self._alive_bypass
             ):
-                connection.uses += 1
+                connection.lease = state.uses = state.uses + 1
                 connection.idle_since = LENT
                 if self._watched:
                     self._note_owner(connection)
@@ -246,7 +246,7 @@ class AsyncPool(AsyncMembers):
             self._end(connection, "timeout", now)
             self._end_unproven(now)
         else:
-            self._end(connection, "lost" if isinstance(error, Exception) else "killed", now)
+            self._end(connection, "lost" if isinstance(error, Exception) else KILLED, now)
             if isinstance(error, ConnectionLost):
                 self._end_all_lost(now)
 
@@ -283,12 +283,12 @@ class AsyncPool(AsyncMembers):
         with self._lock:
             idle = self._state.close(monotonic())
         self._stop_watching(closed=True)
-        self._close_all(idle, "pool closed")
+        self._close_all(idle, POOL_CLOSED)
 
     def at_exit(self) -> None:
         """Close what is idle, so that the interpreter finds no open sockets when it ends."""
         with self._lock:
-            idle = self._state.retire(monotonic())
+            idle = self._state.retire(monotonic(), "exit")
         for connection in idle:
             connection.close()
 
@@ -307,7 +307,7 @@ class AsyncPool(AsyncMembers):
             granted = await self._request(deadline, started)
             if granted.__class__ is Permit:
                 granted = await self._open(granted, deadline, started)
-                granted.uses += 1
+                self._lend(granted)
                 self._note_owner(granted)
                 return granted  # type: ignore[no-any-return]
             if self._usable(granted):
@@ -374,10 +374,14 @@ class AsyncPool(AsyncMembers):
         if now - connection.idle_since >= self._alive_bypass and not connection.is_alive():
             self._end(connection, "lost", now)
             return False
-        connection.uses += 1
+        self._lend(connection)
         connection.idle_since = LENT
         self._note_owner(connection)
         return True
+
+    def _lend(self, connection: AsyncConnection) -> None:
+        state = self._state
+        connection.lease = state.uses = state.uses + 1
 
     async def _open(self, permit: Permit, deadline: float, started: float) -> Any:
         """Open a connection; if the caller leaves meanwhile, the pool keeps what comes."""
@@ -416,7 +420,7 @@ class AsyncPool(AsyncMembers):
         """Return the seconds that are enough for a connection to a server that is there."""
         if not self._state.breaker.closed:
             return PROBE_PATIENCE
-        return max(DIAL_PATIENCE, 4 * self._dial_time / max(1, self._opened))
+        return max(DIAL_PATIENCE, 4 * self._dial_time / max(1, self._state.opens))
 
     def _silent_again(self, seconds: float) -> None:
         """Open the breaker, as a call and then a new connection were not answered in time."""

@@ -14,7 +14,7 @@ weak reference. Whoever is killed by a signal, a cancelled task or a dying green
 between two steps drops what it held; the room comes back by itself (`reap`).
 """
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from typing import Any, Protocol
 from weakref import ref
 
@@ -27,6 +27,10 @@ from cachex_pool.options import PoolOptions
 NO_GENERATION = -1
 """Of a connection that no pool has, or that has ended."""
 
+KILLED = "killed"
+POOL_CLOSED = "pool closed"
+"""Why connections were closed, for the statistics."""
+
 
 class Held(Protocol):
     """What the state needs to know of a connection; times are of one monotonic clock."""
@@ -34,11 +38,15 @@ class Held(Protocol):
     generation: int
     idle_since: float
     expires_at: float
-    uses: int
+    lease: int  # the number of the latest use, of all in the pool
 
     @property
     def busy(self) -> bool:
         """Whether replies are outstanding."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended, or was lost."""
 
 
 class Permit:
@@ -90,7 +98,9 @@ class PoolState:
     )
     dial_error: Exception | None = None
     failed_dials: int = 0  # in a row
-    past_uses: int = 0  # of connections that are closed
+    uses: int = 0  # how often connections were lent
+    opens: int = 0
+    _closes: Counter[str] = attrs.field(factory=Counter)  # by reason
     _gate: float = 0.0  # no dial before this time
     _members: dict[int, Any] = attrs.field(factory=dict)
     _permits: dict[int, Any] = attrs.field(factory=dict)
@@ -105,12 +115,6 @@ class PoolState:
     def opening(self) -> int:
         """Connections somebody is opening or may open."""
         return len(self._permits)
-
-    @property
-    def uses(self) -> int:
-        """How often connections were lent."""
-        current: int = sum(one.uses for one in self.members())
-        return self.past_uses + current
 
     def members(self) -> list[Any]:
         """Return the open connections."""
@@ -128,10 +132,25 @@ class PoolState:
         )
         return members, permits
 
+    def counts(self) -> tuple[int, int, int, dict[str, int]]:
+        """
+        Return how many connections are open and being opened, were opened, and closed by reason.
+
+        What was opened is there or was closed, also where a caller was killed before he had said
+        why. What was opened is looked at first and what was closed last: any thread may ask.
+        """
+        opens = self.opens
+        size, opening = self.census()
+        closes = dict(self._closes)
+        if (killed := opens - size - sum(closes.values())) > 0:
+            closes[KILLED] = closes.get(KILLED, 0) + killed
+        return size, opening, opens, closes
+
     def start_anew(self) -> None:
         """Forget everything, in a child process; what was lent is of a past generation."""
         self.generation += 1
-        self.past_uses = 0
+        self.uses = self.opens = 0
+        self._closes.clear()
         self.failed_dials, self.dial_error, self._gate = 0, None, 0.0
         self.breaker = Breaker(self.options.breaker)
         for known in (self.idle, self.waiting, self._members, self._permits, self._dead):
@@ -224,12 +243,12 @@ class PoolState:
             self.idle.append(connection)
         self.dispatch(now)
 
-    def drop(self, connection: Held, now: float) -> bool:
+    def drop(self, connection: Held, now: float, reason: str = "error") -> bool:
         """Forget a connection, False if it is unknown; its place goes to whoever waits longest."""
         connection.generation = NO_GENERATION
         known = self._members.pop(id(connection), None) is not None
         if known:
-            self.past_uses += connection.uses
+            self._closes[reason] += 1
         self.dispatch(now)
         return known
 
@@ -242,6 +261,7 @@ class PoolState:
         If the pool was retired meanwhile, the connection serves the caller who opened it, and is
         closed when it comes back.
         """
+        self.opens += 1
         self._members[id(connection)] = ref(connection, self._dead.append)
         self._permits.pop(id(permit), None)
         connection.generation = permit.generation
@@ -281,7 +301,7 @@ class PoolState:
         past: list[tuple[Any, str]] = []
         for connection in self.idle.copy():
             if connection.generation != self.generation:
-                reason = "retired"
+                reason = "lost" if connection.closed else "retired"
             elif now >= connection.expires_at:
                 reason = "lifetime"
             elif (
@@ -295,27 +315,23 @@ class PoolState:
                 self.idle.remove(connection)
             except ValueError:
                 continue  # somebody was quicker
-            self.drop(connection, now)
+            self.drop(connection, now, reason)
             past.append((connection, reason))
         return past
 
-    def retire(self, now: float) -> list[Any]:
+    def retire(self, now: float, reason: str) -> list[Any]:
         """Start a new generation; return the idle connections, for the caller to close."""
         self.generation += 1
         idle = self.take_idle()
         for connection in idle:
-            self.drop(connection, now)
+            self.drop(connection, now, reason)
         return idle
 
     def close(self, now: float) -> list[Any]:
         """Stop lending; return the idle connections, for the caller to close."""
         self.closed = True
-        self.generation += 1
         self.turn_away(Closed())
-        idle = self.take_idle()
-        for connection in idle:
-            self.drop(connection, now)
-        return idle
+        return self.retire(now, POOL_CLOSED)
 
     def turn_away(self, error: Exception) -> None:
         """Have nobody wait for what nobody should get any more."""
@@ -340,6 +356,8 @@ class PoolState:
                         known.pop(key, None)
             if place in self._dead:
                 self._dead.remove(place)
+            killed = self.opens - len(self._members) - sum(self._closes.values())
+            self._closes[KILLED] += max(0, killed)
 
     # -- inside
 

@@ -106,7 +106,7 @@ class AsyncConnection(asyncio.Protocol):
         self.protocol = 2
         self.server: dict[str, Any] = {}
         self.generation = 0
-        self.uses = 0
+        self.lease = 0
         self.idle_since = self.lent_at = self.quiet_since
         self.expires_at = _NEVER
         self.owner: str | None = None

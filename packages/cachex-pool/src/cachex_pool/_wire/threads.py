@@ -69,6 +69,7 @@ class Connection:
         "expires_at",
         "generation",
         "idle_since",
+        "lease",
         "lent_at",
         "name",
         "on_overdue",
@@ -76,7 +77,6 @@ class Connection:
         "peer",
         "protocol",
         "server",
-        "uses",
     )
 
     def __init__(self, sock: Any, name: str) -> None:
@@ -95,7 +95,7 @@ class Connection:
         self.protocol = 2
         self.server: dict[str, Any] = {}
         self.generation = 0
-        self.uses = 0
+        self.lease = 0
         self.idle_since = self.lent_at = monotonic()
         self.expires_at = float("inf")
         self.owner: str | None = None
