@@ -113,7 +113,7 @@ class Pools(RuleBasedStateMachine):
         except QueueFull:
             assert len(self.state.waiting) >= self.options.waiting_limit
         except Unavailable:
-            assert self.state.breaker.remaining(self.now) or not self.held
+            assert not self.state.breaker.closed or not self.held
         else:
             if granted is None:
                 self.grow_queue()
