@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
@@ -164,6 +167,29 @@ def test_monitor(facade: Any) -> None:
     with facade.monitor() as monitor:
         facade.get("seen")
         assert any("GET seen" in monitor.next_command()["command"] for _ in range(5))
+
+
+def test_a_subscriber_whose_connection_is_lost_while_he_subscribes_does_not_wait_for_ever(
+    standalone: Standalone, facade: Any
+) -> None:
+    """redis-py subscribes anew within what failed, and takes the same lock once more for that."""
+    with facade.pubsub() as pubsub, ThreadPoolExecutor(1) as thread:
+        pubsub.subscribe("news")
+        eventually(lambda: (pubsub.get_message(timeout=0.1) or {}).get("type") == "subscribe")
+        pubsub.connection._sock.shutdown(socket.SHUT_RDWR)
+
+        def ask() -> None:
+            with contextlib.suppress(redis.ConnectionError):
+                pubsub.ping()
+
+        asked = thread.submit(ask)
+        done, _ = wait([asked], 10)
+        if not done:
+            pubsub._lock.release()  # so that the test ends
+        assert done
+        asked.result(10)
+        eventually(lambda: facade.publish("news", "hello") == 1)
+        eventually(lambda: (pubsub.get_message(timeout=0.1) or {}).get("data") == b"hello")
 
 
 def test_asyncio_pubsub_and_monitor(standalone: Standalone, run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from cachex_client import (
 from cachex_client._concurrency import last_write
 from cachex_client.commands import strings
 from cachex_pool import Endpoint
+from cachex_pool.redis_py import RedisPyPubSub
 from support.clients import map_of, seeds_of
 from support.leaks import no_leaks
 from support.proxy import Proxies
@@ -33,6 +35,29 @@ from support.waiting import eventually, lasting
 
 def options(**settings: Any) -> ClientOptions:
     return ClientOptions(read_from=settings.pop("read_from", "primary"), **settings)
+
+
+def test_a_sentinel_that_is_gone_when_it_is_sent_a_ping_is_called_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Subscriber(RedisPyPubSub):
+        def ping(self, *arguments: Any) -> Any:
+            self.connection._sock.shutdown(socket.SHUT_RDWR)
+            return super().ping(*arguments)
+
+    monkeypatch.setattr("cachex_client.sentinel_map.RedisPyPubSub", Subscriber)
+    monkeypatch.setattr("cachex_client.sentinel_map.PING_EVERY", 1.0)
+
+    def reply(words: tuple[bytes, ...]) -> bytes:
+        said = b"*3\r\n$9\r\nsubscribe\r\n$%d\r\n%b\r\n:1\r\n"
+        return b"".join(said % (len(one), one) for one in words[1:])
+
+    with Scripted(reply) as sentinel:
+        map = SentinelMap("any", [Endpoint(host=sentinel.host, port=sentinel.port)])
+        map.listen()
+        eventually(lambda: [words[0] for words in sentinel.commands].count(b"SUBSCRIBE") > 1, 30)
+        assert sentinel.accepted > 1
+    del map
 
 
 @pytest.fixture

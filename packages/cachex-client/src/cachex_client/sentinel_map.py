@@ -6,7 +6,8 @@ from typing import Any
 from weakref import ref
 
 import attrs
-import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from cachex_client._audience import tell
 from cachex_client._background import BackgroundWork
@@ -18,7 +19,7 @@ from cachex_client.errors import ConfigurationError
 from cachex_client.options import ClientOptions
 from cachex_pool import Endpoint, Pool, PoolOptions
 from cachex_pool.forks import register
-from cachex_pool.redis_py import RedisPyPool
+from cachex_pool.redis_py import RedisPyPool, RedisPyPubSub
 
 CHECK_EVERY = 0.1
 """Seconds between two looks for a new primary while the old one fails."""
@@ -35,6 +36,8 @@ EVENTS = (
     "-sdown",
     "+role-change",
 )
+PING_EVERY = 5.0
+"""Seconds without a word after which a Sentinel is sent a PING, and then another."""
 SILENCE = 15.0
 """Seconds without a word, not even to a PING, after which a Sentinel is called anew."""
 
@@ -229,8 +232,10 @@ def _listen(which: "ref[SentinelMap]", sentinel: Endpoint, ear: Ear) -> None:
         sentinel,
         PoolOptions(max_size=1, connect_timeout=within, keepalive=options.keepalive),
     )
-    client: Any = redis.Redis(connection_pool=RedisPyPool(pool, timeout=max(within, 2.0)))
-    pubsub = client.pubsub(ignore_subscribe_messages=True)
+    # Whoever calls this goes on when it breaks off; redis-py does not connect again by itself.
+    once = Retry(NoBackoff(), 0, supported_errors=())
+    lender = RedisPyPool(pool, timeout=max(within, 2.0), retry=once)
+    pubsub: Any = RedisPyPubSub(lender, ignore_subscribe_messages=True)
     ear.interrupt = partial(pool.retire, "nobody listens", sever=True)
     try:
         pubsub.subscribe(*EVENTS)
@@ -241,7 +246,7 @@ def _listen(which: "ref[SentinelMap]", sentinel: Endpoint, ear: Ear) -> None:
                 silent += 1.0
                 if silent > SILENCE:
                     raise TimeoutError(f"the Sentinel {sentinel.name} says nothing any more")
-                if silent % 5 == 0:
+                if silent % PING_EVERY == 0:
                     pubsub.ping()
                 continue
             silent = 0.0

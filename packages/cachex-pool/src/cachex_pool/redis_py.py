@@ -2,5 +2,6 @@
 
 from cachex_pool._async.redis_py import AsyncRedisPyPool
 from cachex_pool._sync.redis_py import RedisPyPool
+from cachex_pool._wire.redis_py import AsyncRedisPyPubSub, RedisPyPubSub
 
-__all__ = ["AsyncRedisPyPool", "RedisPyPool"]
+__all__ = ["AsyncRedisPyPool", "AsyncRedisPyPubSub", "RedisPyPool", "RedisPyPubSub"]

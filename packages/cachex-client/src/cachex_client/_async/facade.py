@@ -25,7 +25,7 @@ from cachex_client.command import Command, on_primary
 from cachex_client.errors import ConfigurationError
 from cachex_client.options import ClientOptions
 from cachex_pool import AsyncPool, Endpoint, pack
-from cachex_pool.redis_py import AsyncRedisPyPool
+from cachex_pool.redis_py import AsyncRedisPyPool, AsyncRedisPyPubSub
 
 _OURS = frozenset((EMPTY_RESPONSE, NEVER_DECODE, "keys"))
 """Options of redis-py's `execute_command` that are not for the callback of the reply."""
@@ -342,7 +342,7 @@ class AsyncRedis(redis.asyncio.Redis):
         sharded = hasattr(redis.asyncio.client.PubSub, "ssubscribe")  # redis-py 8.0 for asyncio
         if self.backing.clustered and sharded:
             return AsyncShardedPubSub(self.backing, self._listening, self._pool_of, **settings)
-        return redis.asyncio.client.PubSub(self._listening, **settings)
+        return AsyncRedisPyPubSub(self._listening, **settings)
 
     def _pool_of(self, pool: AsyncPool) -> Any:
         """Return connections to one server of a cluster for redis-py."""

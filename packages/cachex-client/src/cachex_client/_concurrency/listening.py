@@ -52,8 +52,9 @@ class Ear:
     def stop(self) -> None:
         """Have the thread end, at once if it said how to interrupt it."""
         self.stopped.set()
-        if self.interrupt is not None:
-            self.interrupt()
+        interrupt = self.interrupt  # which the thread takes away when it ends
+        if interrupt is not None:
+            interrupt()
 
 
 class Listeners:

@@ -25,7 +25,7 @@ from cachex_client.command import Command, on_primary
 from cachex_client.errors import ConfigurationError
 from cachex_client.options import ClientOptions
 from cachex_pool import Pool, Endpoint, pack
-from cachex_pool.redis_py import RedisPyPool
+from cachex_pool.redis_py import RedisPyPool, RedisPyPubSub
 
 _OURS = frozenset((EMPTY_RESPONSE, NEVER_DECODE, "keys"))
 """Options of redis-py's `execute_command` that are not for the callback of the reply."""
@@ -342,7 +342,7 @@ class Redis(redis.Redis):
         sharded = hasattr(redis.client.PubSub, "ssubscribe")  # redis-py 8.0 for asyncio
         if self.backing.clustered and sharded:
             return ShardedPubSub(self.backing, self._listening, self._pool_of, **settings)
-        return redis.client.PubSub(self._listening, **settings)
+        return RedisPyPubSub(self._listening, **settings)
 
     def _pool_of(self, pool: Pool) -> Any:
         """Return connections to one server of a cluster for redis-py."""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-import redis
 from redis import exceptions
 from redis.utils import str_if_bytes
 
@@ -14,6 +13,7 @@ from cachex_client._concurrency import sleep
 from cachex_client._core.keyslot import slot_of
 from cachex_client.errors import ClientError
 from cachex_pool import Pool, PoolError
+from cachex_pool.redis_py import RedisPyPubSub
 
 TURN = 0.02
 """Seconds that one server's messages are waited for while there are others to listen to."""
@@ -30,7 +30,7 @@ PASSING = frozenset(("ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN"))
 """Codes of error replies after which a subscription is tried again."""
 
 
-class ShardedPubSub(redis.client.PubSub):
+class ShardedPubSub(RedisPyPubSub):
     """
     redis-py's object for publish and subscribe, for a cluster.
 
@@ -151,7 +151,7 @@ class ShardedPubSub(redis.client.PubSub):
         pool = self._backing.pool_for(self._encoded(channel))
         listener = self._listeners.get(pool)
         if listener is None:
-            listener = redis.client.PubSub(self._pool_of(pool))
+            listener = RedisPyPubSub(self._pool_of(pool))
             self._placed[channel] = listener  # before anybody sees one that has no channels
             listener = self._listeners.setdefault(pool, listener)
         self._placed[channel] = listener  # before the reply, which another thread may read

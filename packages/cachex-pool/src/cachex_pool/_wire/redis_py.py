@@ -13,12 +13,15 @@ handshake, `_parser.on_connect` starts the parser.
 import asyncio
 import socket
 import struct
+import threading
 from collections.abc import Awaitable, Callable
 from inspect import signature
 from typing import Any
 
 import attrs
+import redis.asyncio.client
 import redis.asyncio.connection
+import redis.client
 import redis.connection
 from redis.exceptions import RedisError, ResponseError
 
@@ -218,6 +221,21 @@ class RedisPyConnection(_Counting, redis.connection.Connection):
     def __del__(self) -> None:
         self._loan = None  # its pool notices; to tell it from here could find its lock taken
         super().__del__()
+
+
+class RedisPyPubSub(redis.client.PubSub):
+    """
+    redis-py's object for publish and subscribe, which may subscribe anew while it subscribes.
+
+    Where the connection was lost, that takes its lock twice: redis-py 6.2 waits for ever then.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lock = threading.RLock()
+
+
+AsyncRedisPyPubSub = redis.asyncio.client.PubSub
 
 
 class AsyncRedisPyConnection(_Counting, redis.asyncio.connection.Connection):
