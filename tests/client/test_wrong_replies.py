@@ -293,6 +293,7 @@ def test_a_semaphore_raises_errors_of_semaphores_or_of_ours(
         ("text", "smembers", (K,), "bytes in place of a list, as the reply to SMEMBERS"),
         ("double", "zrange", (K, 0, 1), "float in place of a list, as the reply to ZRANGE"),
         ("integer", "lrange", (K, 0, 1), "int in place of a list of values, as the reply to LRA"),
+        ("integer", "set", (K, 1), "int in place of OK, as the reply to SET"),
         ("integer", "set_many", ({K: 1, L: 2},), "int in place of OK, as the reply to SET"),
         ("nothing", "touch_many", ([K],), "list in place of 1 or 0, as the reply to PEXPIRE"),
         ("integer", "get", (K,), "int in place of a value"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import random
 import subprocess
@@ -17,6 +16,7 @@ import pytest
 
 from cachex_pool import forks
 from cachex_pool.forks import (
+    ByPage,
     ByProcessId,
     StateLock,
     register,
@@ -41,13 +41,13 @@ def test_a_process_is_the_same_until_it_is_forked(in_a_child: Callable[..., None
     counter = Counter()
 
     def child() -> None:
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         run_after_fork()
-        assert same_process[0]
+        assert same_process
         assert counter.times == 1
 
-    assert same_process[0]
+    assert same_process
     run_after_fork()
     assert counter.times == 0
     in_a_child(child)
@@ -124,7 +124,7 @@ def test_threads_of_a_child_wait_until_everything_is_ready(
         seen: list[tuple[int, int]] = []
 
         def use() -> None:
-            if not same_process[0]:
+            if not same_process:
                 run_after_fork()
             seen.append((slow.times, last.times))
 
@@ -164,13 +164,13 @@ def test_process_ids_tell_where_the_kernel_does_not(in_a_child: Callable[..., No
     same = ByProcessId()
 
     def child() -> None:
-        assert not same[0]
-        same[0] = 1
-        assert same[0]
+        assert not same
+        same.renew()
+        assert same
 
-    assert same[0]
+    assert same
     in_a_child(child)
-    assert same[0]
+    assert same
 
 
 def test_a_signal_handler_that_raises_never_leaves_a_lock_taken() -> None:
@@ -195,7 +195,7 @@ def test_a_signal_handler_that_raises_never_leaves_a_lock_taken() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux empties pages on fork")
 def test_on_linux_no_system_call_is_needed() -> None:
-    assert isinstance(same_process, mmap.mmap)
+    assert isinstance(same_process, ByPage)
 
 
 def test_without_such_pages_a_fork_is_noticed_as_well() -> None:
@@ -216,9 +216,9 @@ def test_without_such_pages_a_fork_is_noticed_as_well() -> None:
         for fork in (os.fork, ctypes.PyDLL(None).fork):
             child = fork()
             if child == 0:
-                if not same_process[0]:
+                if not same_process:
                     run_after_fork()
-                os._exit(counter.times != 1 or not same_process[0])
+                os._exit(counter.times != 1 or not same_process)
             assert os.waitpid(child, 0)[1] == 0
         assert counter.times == 0
     """

@@ -21,7 +21,6 @@ class Connection:
         self.idle_since = 0.0
         self.expires_at = expires_at
         self.busy = self.closed = False
-        self.lease = 0
 
 
 class Ticket:

@@ -47,7 +47,7 @@ def announced(
 
     `settle` has to be called then, whatever happens.
     """
-    if not same_process[0]:
+    if not same_process:
         run_after_fork()
     if audience.sleeper is not None and all_asleep():
         return None
@@ -125,7 +125,7 @@ class Telling:
 
 def begin(operation: Operation) -> bool:
     """Tell of a verb; say whether anybody wants to hear of its end."""
-    if not same_process[0]:
+    if not same_process:
         run_after_fork()
     for observer in audience.beginners:
         try:

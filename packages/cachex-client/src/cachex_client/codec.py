@@ -60,6 +60,7 @@ N = TypeVar("N")
 
 PICKLED = 0x80  # the first byte of a pickle of protocol 2 and later
 PICKLE_START = bytes([PICKLED])
+NEVER = -1  # the first byte of nothing
 DIGITS = frozenset(b"-0123456789")
 SPECIAL = re.compile(rb"[*?\[\\]")  # what means something in a glob pattern
 FRACTION = re.compile(rb"-?(\d+(\.\d+)?([eE][+-]?\d+)?|inf)|nan")
@@ -200,18 +201,17 @@ class Codec:
         """
         if (wrong := wrong_list(found, len(names))) is not None:
             raise wrong
-        unpickle, loads = self._unpickle, self._loads
+        loads = self._loads
+        unpickle, first = (loads, NEVER) if self._unpickle is None else (self._unpickle, PICKLED)
         values: dict[N, Any] = {}
         pairs: Iterator[tuple[N, Any]] = zip(names, found, strict=True)
         while True:  # goes on after an error: nothing is read twice
             try:
                 for name, stored in pairs:
-                    if stored is not None:
-                        values[name] = (
-                            unpickle(stored)
-                            if unpickle is not None and stored and stored[0] == PICKLED
-                            else loads(stored)
-                        )
+                    if stored:
+                        values[name] = unpickle(stored) if stored[0] == first else loads(stored)
+                    elif stored is not None:
+                        values[name] = loads(stored)
                 return values
             except Exception as error:
                 causes = [error]
@@ -229,21 +229,19 @@ class Codec:
         """
         if (wrong := wrong_list(stored)) is not None:
             raise wrong
-        unpickle, loads = self._unpickle, self._loads
+        loads = self._loads
+        unpickle, first = (loads, NEVER) if self._unpickle is None else (self._unpickle, PICKLED)
         values: list[Any] = []
         add, rest = values.append, iter(stored)
         while True:  # goes on after an error: nothing is read twice
             try:
                 for one in rest:
-                    add(
-                        None
-                        if one is None
-                        else int(one)
-                        if one.isdigit()
-                        else unpickle(one)
-                        if unpickle is not None and one and one[0] == PICKLED
-                        else loads(one)
-                    )
+                    if not one:
+                        add(None if one is None else loads(one))
+                    elif one.isdigit():
+                        add(int(one))
+                    else:
+                        add(unpickle(one) if one[0] == first else loads(one))
                 return values
             except Exception as error:
                 causes = [error]

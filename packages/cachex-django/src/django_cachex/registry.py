@@ -25,7 +25,7 @@ _entries: dict[Hashable, tuple[Shared, object]] = {}
 
 def shared_by(location: Any, params: Mapping[str, Any]) -> Shared:
     """Return what belongs to a CACHES entry, read and made at the first call."""
-    if not same_process[0]:
+    if not same_process:
         run_after_fork()
     key = _identity((location, params))
     found = _entries.get(key)
@@ -41,7 +41,7 @@ def shared_by(location: Any, params: Mapping[str, Any]) -> Shared:
 
 def client_of(config: ClientConfig) -> DefaultClient:
     """Return the one client of this process for `config`, made if there is none yet."""
-    if not same_process[0]:
+    if not same_process:
         run_after_fork()
     client = _clients.get(config)
     if client is None:

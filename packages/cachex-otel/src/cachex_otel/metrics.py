@@ -100,7 +100,7 @@ class Meters:
 
     def _observe(self, metric: Metric, read: "Callable[[], Iterable[Observation]]") -> None:
         def observe(_: CallbackOptions) -> Iterable[Observation]:
-            if not same_process[0]:
+            if not same_process:
                 run_after_fork()
             return read() if self.active else ()
 

@@ -299,7 +299,7 @@ class _Timers:
         self._thread: threading.Thread | None = None
 
     def add(self, entry: _Entry) -> None:
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         with self._lock:
             insort(self._due, entry, key=_WHEN)
@@ -315,7 +315,7 @@ class _Timers:
 
     def pause(self) -> None:
         """Have no thread while the process forks: Python warns of those that have one."""
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         with self._lock:
             thread, self._paused = self._thread, True
@@ -440,7 +440,7 @@ def close_at_exit(one: Any) -> None:
 
 
 def _at_exit() -> None:
-    if not same_process[0]:
+    if not same_process:
         run_after_fork()
     for one in list(_to_close):
         one.at_exit()

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -88,6 +89,15 @@ class Tls:
         return context
 
 
+@lru_cache(1024)
+def ip_version(host: str) -> int | None:
+    """Return 4 or 6 if a host is given by its IP address, None if it is a name."""
+    try:
+        return ip_address(host).version
+    except ValueError:
+        return None
+
+
 @attrs.frozen(kw_only=True)
 class Endpoint:
     """
@@ -136,11 +146,7 @@ class Endpoint:
         """This server if it is known by its address already, None if by a name."""
         if self.path is not None:
             return self
-        try:
-            ip_address(self.host)
-        except ValueError:
-            return None
-        return self
+        return None if ip_version(self.host) is None else self
 
     def login(self) -> tuple[str | None, str] | None:
         """Return user name and password, asking the provider if there is one."""

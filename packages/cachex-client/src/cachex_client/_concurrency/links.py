@@ -33,13 +33,13 @@ class Linked(Generic[L]):
     """Keeps a client's connections: one set for the process."""
 
     def _connect_with(self, make: Callable[[], L]) -> None:
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         self._links_here = make()  # for those who go straight on to a pool
 
     @property
     def _links(self) -> L:
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         return self._links_here
 
@@ -57,7 +57,7 @@ class AsyncLinked(Generic[C]):
     """
 
     def _connect_with(self, make: Callable[[], C]) -> None:
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         self._make = make
         self._lock = threading.Lock()
@@ -67,7 +67,7 @@ class AsyncLinked(Generic[C]):
 
     @property
     def _links(self) -> C:
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         return self._links_here
 
@@ -83,7 +83,7 @@ class AsyncLinked(Generic[C]):
         return self._links_of(loop)
 
     def _links_of(self, loop: asyncio.AbstractEventLoop) -> C:
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         with self._lock:
             for key, (which, _, _) in list(self._by_loop.items()):
@@ -99,7 +99,7 @@ class AsyncLinked(Generic[C]):
             return found[1]
 
     def _all_links(self) -> list[C]:
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         return [links for _, links, _ in list(self._by_loop.values())]
 

@@ -1,17 +1,27 @@
 """Cutting a list of commands into writes, and sorting the replies."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from operator import attrgetter
-from typing import Any, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
 import attrs
 
 from cachex_client._core.series import Series
-from cachex_client._core.shapes import done
+from cachex_client._core.shapes import done, flag, integer, integer_or_none
 from cachex_client._core.wrong_replies import as_reply_to
 from cachex_client.command import Command, Spec, as_is
 from cachex_pool import ConnectionLost, PoolError, ProtocolError, pack
+
+_AtOnce: TypeAlias = tuple[frozenset[type], Callable[[list[Any]], list[Any]]]
+_NEVER: _AtOnce = (frozenset(), list)
+AT_ONCE: dict[Callable[[Any], Any], _AtOnce] = {
+    integer: (frozenset((int,)), as_is),
+    integer_or_none: (frozenset((int, type(None))), as_is),
+    flag: (frozenset((int,)), lambda replies: list(map(bool, replies))),
+    done: (frozenset((bytes,)), lambda replies: [True] * len(replies)),
+}
+"""What ways to read make of many replies of these types: calling them for each takes longer."""
 
 MAX_COMMANDS = 2000
 MAX_BYTES = 256 * 1024
@@ -118,8 +128,9 @@ def parse_all(commands: Sequence[Command[Any]], replies: list[Any]) -> list[Any]
         (way,) = ways
         if way is as_is:
             return replies
-        if way is done and replies.count(b"OK") == len(replies):
-            return [True] * len(replies)
+        kinds, read = AT_ONCE.get(way, _NEVER)
+        if kinds.issuperset(map(type, replies)):
+            return read(replies)
         try:
             return list(map(way, replies))
         except ProtocolError:  # of one of them: which, is said below

@@ -30,7 +30,10 @@ def increment(key: bytes, delta: int, *, by_text: bool = False) -> Command[int |
     Sent by digest: after `NoScriptError` the server has done nothing, and wants it `by_text`.
     `TypeError` if `delta` is no whole number.
     """
-    amount = b"%d" % whole(delta)
+    try:
+        amount = b"%d" % index(delta)
+    except TypeError:
+        amount = b"%d" % whole(delta)  # which says why not
     if by_text:
         return commands.eval_(INCREMENT.text, (key,), (amount,), integer_or_none)
     return commands.evalsha(INCREMENT.digest, (key,), (amount,), integer_or_none)

@@ -13,6 +13,9 @@ from cachex_pool import pack
 
 N = TypeVar("N", bound=Hashable)
 
+_VALUES = frozenset((bytes, int, type(None)))
+"""What most replies are: asking that is quicker than asking whether they are errors."""
+
 
 @attrs.frozen(slots=True)
 class Foldable:
@@ -72,18 +75,27 @@ def plan(keys: Sequence[bytes], owners: Sequence[N], one: bytes, many: bytes) ->
             part.packed.append(b"%b$%d\r\n%b\r\n" % (head, len(key), key))
             part.takers.append(at)
         return parts
-    by_slot: dict[int, list[int]] = {}
+    by_slot: dict[int, int | list[int]] = {}
     for at, slot in enumerate(slots):
-        by_slot.setdefault(slot, []).append(at)
-    for slot, members in by_slot.items():
-        part = parts.setdefault(owners[slot], Part())
-        if len(members) == 1:
-            key = keys[members[0]]
-            part.packed.append(b"%b$%d\r\n%b\r\n" % (head, len(key), key))
-            part.takers.append(members[0])
+        if slot not in by_slot:
+            by_slot[slot] = at
+            continue
+        taker = by_slot[slot]
+        if isinstance(taker, int):
+            by_slot[slot] = [taker, at]
         else:
-            part.packed.append(pack((many, *[keys[at] for at in members])))
-            part.takers.append(members)
+            taker.append(at)
+    for slot, taker in by_slot.items():
+        owner = owners[slot]
+        part = parts.get(owner)
+        if part is None:
+            part = parts[owner] = Part()
+        part.takers.append(taker)
+        if isinstance(taker, int):
+            key = keys[taker]
+            part.packed.append(b"%b$%d\r\n%b\r\n" % (head, len(key), key))
+        else:
+            part.packed.append(pack((many, *[keys[at] for at in taker])))
     return parts
 
 
@@ -115,7 +127,7 @@ def hand_out(
     failed: list[tuple[int, Any]] = []
     for taker, reply in zip(takers, replies, strict=True):
         if isinstance(taker, int):
-            if not isinstance(reply, Exception):
+            if reply.__class__ in _VALUES or not isinstance(reply, Exception):
                 values[taker] = reply
             elif not _is_no_value(reply):
                 failed.append((taker, reply))

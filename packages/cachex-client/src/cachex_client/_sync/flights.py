@@ -70,7 +70,7 @@ class Flights:
         `since` is when, by `monotonic`, the caller began to look in vain: if somebody has stored it
         after that, `look` finds it. What `make` raises is raised.
         """
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         mine, flying = _Flight(), (_concurrency.place(), owner, key)
         before = _leading.get()

@@ -113,7 +113,7 @@ class Semaphore:
         of this object already. If it is cancelled, or the connection breaks, what may have been
         taken is given back beside, or is free again when the lease ends.
         """
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         me = _concurrency.identity()
         if me in self._claims and monotonic() < self._claims[me][1]:
@@ -205,7 +205,7 @@ class Semaphore:
 
     def _held(self, verb: str) -> tuple[int, tuple[bytes, float]]:
         """Return whose share is meant, and which it is."""
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         me = _concurrency.identity()
         claims = dict(self._claims)

@@ -61,10 +61,10 @@ def set(
     if not (nx or xx or get or keepttl):
         size, length = len(key), len(value)
         if px is None:
-            return Command(("SET", key, value), SET, bool, SET_PACKED % (size, key, length, value))
+            return Command(("SET", key, value), SET, done, SET_PACKED % (size, key, length, value))
         digits = b"%d" % px
         packed = SET_PX_PACKED % (size, key, length, value, len(digits), digits)
-        return Command(("SET", key, value, "PX", digits), SET, bool, packed)
+        return Command(("SET", key, value, "PX", digits), SET, done, packed)
     if nx and xx:
         raise ValueError("NX and XX exclude each other")
     arguments: list[Argument] = ["SET", key, value]

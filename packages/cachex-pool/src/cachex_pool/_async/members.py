@@ -47,6 +47,12 @@ LENT = 0.0
 """What `idle_since` is while a connection is lent."""
 
 
+class Borrowed(float):
+    """LENT while a connection is that of one block: who borrows it next does not have this one."""
+
+    __slots__ = ()
+
+
 class AsyncMembers:
     """A pool's connections; who gets which is the pool's business."""
 
@@ -100,7 +106,7 @@ class AsyncMembers:
 
     def keeps(self, connection: AsyncConnection) -> bool:
         """Say whether a connection would be kept if it came back now."""
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         return self._state.keeps(connection, monotonic())
 
@@ -126,11 +132,12 @@ class AsyncMembers:
         for connection in lent:
             connection.sever(reason)
         self._close_all(idle, reason)
+        self._stop_watching()
         log.info("pool retired", server=self.endpoint.name, reason=reason)
 
     def stats(self) -> PoolStats:
         """Return a picture of the pool."""
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         state = self._state  # read only: whoever collects metrics does so from another thread
         idle = len(state.idle)
@@ -283,12 +290,16 @@ class AsyncMembers:
         return "retired" if connection.generation != self._state.generation else "lifetime"
 
     def _end(self, connection: AsyncConnection, reason: str, now: float) -> None:
+        state = self._state
         with self._lock:
-            known = self._state.drop(connection, now, reason)
+            retired = connection.generation != state.generation
+            known = state.drop(connection, now, reason)
         if known:
             self._close_all((connection,), reason)
         else:
             connection.close()
+        if retired:
+            self._stop_watching()
 
     def _end_all_lost(self, now: float) -> None:
         """Close what was lost together with another: a server that dies takes all along."""
@@ -328,6 +339,7 @@ class AsyncMembers:
             past = self._state.prune(now)
         for connection, reason in past:
             self._close_all((connection,), reason)
+        self._stop_watching()
 
     def _close_all(self, connections: Sequence[AsyncConnection], reason: str) -> None:
         for connection in connections:
@@ -335,8 +347,6 @@ class AsyncMembers:
             tell(self.observers, "closed", self.endpoint, reason=reason)
         if self._peer is None:  # those that are left may agree
             self._note_peer()
-        if self._unwatch_idle is not None and self._state.size == 0:
-            self._stop_watching()
 
     # -- the breaker
 
@@ -419,13 +429,16 @@ class AsyncMembers:
                 self._unwatch_idle = async_later_for(self, seconds, AsyncMembers.close_idle)
 
     def _stop_watching(self, *, closed: bool = False) -> None:
-        """Let a pool without connections, or one that is closed, keep no timer and no thread."""
+        """
+        Let a pool that was retired, or closed, keep no timer and no thread once it is empty.
+
+        If it becomes empty otherwise there will be a connection again soon: the timer stays.
+        """
         with self._lock:
-            if self._state.size > 0 and not closed:
+            if self._unwatch_idle is None or (self._state.size > 0 and not closed):
                 return
             unwatch, self._unwatch_idle = self._unwatch_idle, None
-        if unwatch is not None:
-            unwatch()
+        unwatch()
 
     def close_idle(self) -> None:
         """Close what has been idle for too long, and look again when the next one will be."""

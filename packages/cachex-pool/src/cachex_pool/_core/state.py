@@ -38,7 +38,6 @@ class Held(Protocol):
     generation: int
     idle_since: float
     expires_at: float
-    lease: int  # the number of the latest use, of all in the pool
 
     @property
     def busy(self) -> bool:

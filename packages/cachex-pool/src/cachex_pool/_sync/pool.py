@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from cachex_pool._sync.members import LENT, Members
+from cachex_pool._sync.members import LENT, Members, Borrowed
 from cachex_pool._concurrency import (
     SLICE,
     Ticket,
@@ -76,7 +76,7 @@ class Pool(Members):
         """
         # `acquire` and `release` without calling them, where nothing is out of the ordinary:
         # this is what every call does, and it saves a quarter of what the pool costs.
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         state = self._state
         try:
@@ -89,7 +89,7 @@ class Pool(Members):
                 and monotonic() - connection.idle_since < self._alive_bypass
                 and not self._watched
             ):
-                connection.lease = state.uses = state.uses + 1
+                state.uses += 1
             elif not self._usable(connection):
                 connection = self._acquire_slowly(deadline)
         try:
@@ -129,15 +129,15 @@ class Pool(Members):
     def connection(self, deadline: float) -> Iterator[Connection]:
         """Borrow a connection for a block; it is closed instead of kept if the block raises."""
         connection = self.acquire(deadline)
-        lease = connection.lease
+        connection.idle_since = mine = Borrowed(LENT)
         connection.on_overdue = None  # what is borrowed may wait: for a message, a list's next item
         try:
             yield connection
         except BaseException as error:
-            if connection.lease == lease:
+            if connection.idle_since is mine:
                 self.abandon(connection, error)
             raise
-        if connection.lease == lease:  # else the block gave it back, and somebody else has it
+        if connection.idle_since is mine:  # else the block gave it back, and somebody else has it
             connection.on_overdue = self.on_overdue
             self.release(connection)
 
@@ -150,7 +150,7 @@ class Pool(Members):
         Raises PoolTimeout, TooManyWaiting, PoolClosed, ConnectFailed, or NodeUnavailable
         while the breaker is open. Give it back with `release`, or `abandon` after an error.
         """
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         state = self._state
         try:
@@ -161,7 +161,7 @@ class Pool(Members):
             connection.generation == state.generation
             and monotonic() - connection.idle_since < self._alive_bypass
         ):
-            connection.lease = state.uses = state.uses + 1
+            state.uses += 1
             connection.idle_since = LENT
             if self._watched:
                 self._note_owner(connection)
@@ -176,7 +176,7 @@ class Pool(Members):
 
         Raises NodeUnavailable while the breaker is open, and PoolClosed.
         """
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         state = self._state
         while True:
@@ -188,7 +188,7 @@ class Pool(Members):
                 connection.generation == state.generation
                 and monotonic() - connection.idle_since < self._alive_bypass
             ):
-                connection.lease = state.uses = state.uses + 1
+                state.uses += 1
                 connection.idle_since = LENT
                 if self._watched:
                     self._note_owner(connection)
@@ -212,7 +212,7 @@ class Pool(Members):
         does that. With `leak_after`, a connection that comes from another thread or task than
         acquired it is reported.
         """
-        if connection.idle_since != LENT:
+        if connection.idle_since:  # not LENT, which is 0
             return
         state = self._state
         now = monotonic()
@@ -307,7 +307,7 @@ class Pool(Members):
             granted = self._request(deadline, started)
             if granted.__class__ is Permit:
                 granted = self._open(granted, deadline, started)
-                self._lend(granted)
+                self._state.uses += 1
                 self._note_owner(granted)
                 return granted  # type: ignore[no-any-return]
             if self._usable(granted):
@@ -374,14 +374,10 @@ class Pool(Members):
         if now - connection.idle_since >= self._alive_bypass and not connection.is_alive():
             self._end(connection, "lost", now)
             return False
-        self._lend(connection)
+        self._state.uses += 1
         connection.idle_since = LENT
         self._note_owner(connection)
         return True
-
-    def _lend(self, connection: Connection) -> None:
-        state = self._state
-        connection.lease = state.uses = state.uses + 1
 
     def _open(self, permit: Permit, deadline: float, started: float) -> Any:
         """Open a connection; if the caller leaves meanwhile, the pool keeps what comes."""

@@ -20,7 +20,7 @@ from cachex_pool._wire.protocol import (
     not_greeted,
 )
 from cachex_pool._wire.threads import Connection, connection_on
-from cachex_pool.endpoint import Endpoint
+from cachex_pool.endpoint import Endpoint, ip_version
 from cachex_pool.errors import (
     ConnectFailed,
     ConnectionLost,
@@ -156,7 +156,7 @@ def open_socket(endpoint: Endpoint, deadline: float, *, keepalive: bool = True) 
         return _connected(sock, endpoint.path, deadline)
     tls = None if endpoint.tls is None else endpoint.tls.ssl_context()
     failure: OSError = OSError(f"{endpoint.host} has no address")
-    found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    found = _addresses(endpoint)
     if (first := answering(endpoint)) is not None:
         found.sort(key=lambda one: one[4] != first)
     for tried, (family, kind, protocol, _, address) in enumerate(found):
@@ -184,6 +184,14 @@ def open_socket(endpoint: Endpoint, deadline: float, *, keepalive: bool = True) 
         raise
 
 
+def _addresses(endpoint: Endpoint) -> list[Any]:
+    """Return where to connect to as `getaddrinfo` does, which takes long for an address, too."""
+    host, port = endpoint.host, endpoint.port
+    if ip_version(host) == 4:
+        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
 def _connected(sock: socket.socket, address: Any, deadline: float) -> socket.socket:
     try:
         sock.settimeout(_left(deadline))
@@ -194,15 +202,21 @@ def _connected(sock: socket.socket, address: Any, deadline: float) -> socket.soc
     return sock
 
 
+KEEPALIVE = [
+    (getattr(socket, name), value)
+    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+]
+
+
 def set_options(sock: Any, *, keepalive: bool) -> None:
     """Send small writes at once; notice a dead peer after 30 s of silence."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if not keepalive:
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    for name, value in KEEPALIVE:
+        sock.setsockopt(socket.IPPROTO_TCP, name, value)
 
 
 def peer_of(ask: Callable[[], Any]) -> tuple[str, int] | None:

@@ -20,6 +20,9 @@ MAX_STRING = 1 << 29
 """Bytes of one string, the server's own limit."""
 BULK = ord("$")
 _LARGE = 512  # bytes of a string that is quicker to skip than to look through
+_TINY = 64  # bytes that are looked through more quickly than is_plain does
+_SHORT = 8192  # bytes in which a large string cannot have begun
+_LONG_DIGITS = 9  # of a string that is too large
 _LINE_END = ord("\n")
 AGGREGATES = frozenset(b"*~%>|")
 _COUNTED = AGGREGATES | {BULK}
@@ -29,6 +32,25 @@ _FIRST = re.compile(rb"([*~%>|][0-9]{5,}|\$[0-9]{9,})\r")
 _LONG = re.compile(rb"\$[0-9]{9,}\r")
 _UNFINISHED = re.compile(rb"[*~%>|$][0-9]*\r?\Z")
 _MIN_BYTES = 3  # of an element: a type, CR, LF
+
+
+def is_plain(chunk: bytes) -> bool:
+    """
+    Say at once whether bytes that begin a reply, or go on with one, announce little.
+
+    True of most: of nothing but short strings and numbers in an array of some thousands.
+    """
+    if len(chunk) > _SHORT or chunk[-1] != _LINE_END or chunk.find(b"\r", 0, 6) < 0:
+        return False
+    last = chunk.rfind(b"$") + _LONG_DIGITS
+    return not (
+        chunk.find(b"*", 1) >= 0  # one by one is what is quickest
+        or chunk.find(b"%", 1) >= 0
+        or chunk.find(b">", 1) >= 0
+        or chunk.find(b"~", 1) >= 0
+        or chunk.find(b"|", 1) >= 0
+        or chunk[last : last + 1].isdigit()
+    )
 
 
 class Lengths:
@@ -61,6 +83,8 @@ class Lengths:
         start = self._skip
         if start >= len(chunk):
             self._skip = start - len(chunk)
+            return (chunk,)
+        if not start and len(chunk) > _TINY and is_plain(chunk):
             return (chunk,)
         if len(chunk) > _LARGE and (start or not self._waits()):
             start = self._after_strings(chunk, start)

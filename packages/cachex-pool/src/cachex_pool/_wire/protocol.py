@@ -209,14 +209,17 @@ class Handshake:
             if command[0] != "CLIENT" or isinstance(reply, redis_errors.AuthenticationError):
                 raise _refusal(self.endpoint.name, str(command[0]), reply)
         told = replies[0] if replies else None
-        answers = {
-            " ".join(command): reply  # type: ignore[arg-type]
-            for command, reply in zip(commands, replies, strict=False)
-            if command in self.questions
-        }
-        if not isinstance(told, dict):
-            return answers
-        return {_text(key): _text(value) for key, value in told.items()} | answers
+        found: dict[str, Any] = {}
+        if isinstance(told, dict):
+            for key, value in told.items():
+                name = key.decode("utf-8", "replace") if key.__class__ is bytes else key
+                text = value.decode("utf-8", "replace") if value.__class__ is bytes else value
+                found[name] = text
+        if self.questions:
+            for command, reply in zip(commands, replies, strict=False):
+                if command in self.questions:
+                    found[" ".join(command)] = reply  # type: ignore[arg-type]
+        return found
 
 
 log = logger("cachex_pool")
@@ -269,10 +272,6 @@ def late_credentials(endpoint: Endpoint, seconds: float) -> ConnectTimeout:
     )
     failure.server_at_fault = False
     return failure
-
-
-def _text(value: Any) -> Any:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _refusal(name: str, command: str, reply: Exception) -> ConnectFailed:

@@ -133,7 +133,7 @@ class _Counting:
             screen(self._loan.guard, data)
 
     def _owe(self) -> None:
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         self.owed += self._packed
         self._packed = _UNKNOWN
@@ -198,7 +198,7 @@ class RedisPyConnection(_Counting, redis.connection.Connection):
         super().send_packed_command(command, *args, **kwargs)
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         if not kwargs.get("push_request"):
             try:
@@ -297,7 +297,7 @@ class AsyncRedisPyConnection(_Counting, redis.asyncio.connection.Connection):
     async def read_response(
         self, disable_decoding: bool = False, timeout: float | None = None, **kwargs: Any
     ) -> Any:
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         if not kwargs.get("push_request"):
             try:

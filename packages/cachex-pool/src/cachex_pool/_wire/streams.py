@@ -106,7 +106,6 @@ class AsyncConnection(asyncio.Protocol):
         self.protocol = 2
         self.server: dict[str, Any] = {}
         self.generation = 0
-        self.lease = 0
         self.idle_since = self.lent_at = self.quiet_since
         self.expires_at = _NEVER
         self.owner: str | None = None
@@ -161,13 +160,13 @@ class AsyncConnection(asyncio.Protocol):
 
     async def call(self, data: bytes, deadline: float) -> Any:
         """Send one packed command and return its reply; errors as in `submit`."""
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         return await self.call_unchecked(data, deadline)
 
     async def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:
         """Send packed commands and return their `count` replies."""
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         return await self.exchange_unchecked(data, count, deadline)
 
@@ -195,7 +194,7 @@ class AsyncConnection(asyncio.Protocol):
 
     def is_alive(self) -> bool:
         """Say whether the server still holds the line and has said nothing unasked."""
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         if self._end is not None or self._transport.is_closing():
             return False
@@ -399,7 +398,7 @@ class AsyncConnection(asyncio.Protocol):
     # -- the end
 
     def _finish(self, why: Exception) -> None:
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         if self._end is not None:
             return

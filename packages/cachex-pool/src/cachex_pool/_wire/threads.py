@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
-from cachex_pool._wire.lengths import AGGREGATES, BULK, Lengths
+from cachex_pool._wire.lengths import AGGREGATES, BULK, Lengths, is_plain
 from cachex_pool._wire.protocol import (
     BROKEN,
     MAX_REPLY,
@@ -36,7 +36,10 @@ from cachex_pool.forks import run_after_fork, same_process
 from cachex_pool.options import Guard
 
 SLICE = 0.02
+_PAUSE = struct.pack("ll", 0, int(SLICE * 1e6))
 CHUNK = 65536
+PIECES = 4
+"""How many pieces of a server's replies, each within SLICE, may keep those of others waiting."""
 RECORD = 16384
 _DAY = 86400.0
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -69,7 +72,6 @@ class Connection:
         "expires_at",
         "generation",
         "idle_since",
-        "lease",
         "lent_at",
         "name",
         "on_overdue",
@@ -95,7 +97,6 @@ class Connection:
         self.protocol = 2
         self.server: dict[str, Any] = {}
         self.generation = 0
-        self.lease = 0
         self.idle_since = self.lent_at = monotonic()
         self.expires_at = float("inf")
         self.owner: str | None = None
@@ -119,25 +120,25 @@ class Connection:
         `deadline` is a time of `time.monotonic()`. Raises ConnectionLost, DeadlineExceeded
         or ProtocolError; the connection is then of no more use.
         """
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         return self.call_unchecked(data, deadline)
 
     def exchange(self, data: bytes, count: int, deadline: float) -> list[Any]:
         """Send packed commands and return their `count` replies; errors as in `call`."""
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         return self.exchange_unchecked(data, count, deadline)
 
     def write(self, data: bytes, deadline: float) -> None:
         """Send packed commands; `read` has to follow."""
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         self._write(data, deadline)
 
     def read(self, count: int, deadline: float) -> list[Any]:
         """Return the next `count` replies; error replies are values in the list."""
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         return self._read(count, deadline)
 
@@ -168,8 +169,10 @@ class Connection:
             raise ConnectionLost(self.name, error, written=True) from error
         if not chunk:
             raise ConnectionLost(self.name, _EOF, written=True)
-        if chunk[0] != BULK and chunk[0] in AGGREGATES:
-            self._early.append(chunk)
+        if chunk[0] != BULK and chunk[0] in AGGREGATES and not is_plain(chunk):
+            replies: list[Any] = []
+            if self.take(chunk, 1, replies):
+                return replies[0]
             return self._read(1, deadline)[0]
         self._feed(chunk)
         try:
@@ -246,17 +249,28 @@ class Connection:
             raise ConnectionLost(self.name, error, written=False) from error
 
     def read_soon(self, count: int, replies: list[Any]) -> bool:
-        """Add the next replies to `replies`, if they come within a moment; say whether all did."""
-        try:
-            chunk = self._recv(CHUNK)
-        except _LATER:
-            return False
-        except OSError as error:
-            _raise_if_foreign(error)
-            raise ConnectionLost(self.name, error, written=True) from error
-        if not chunk:
-            raise ConnectionLost(self.name, _EOF, written=True)
-        return self.take(chunk, count, replies)
+        """
+        Add the next replies to `replies`, if they come within a moment; say whether all did.
+
+        A server that reads a long list piece by piece answers piece by piece as well.
+        """
+        for _ in range(PIECES):
+            try:
+                chunk = self._recv(CHUNK)
+            except _LATER:
+                return False
+            except OSError as error:
+                _raise_if_foreign(error)
+                lost = ConnectionLost(self.name, error, written=True)
+                lost.replies = replies
+                raise lost from error
+            if not chunk:
+                lost = ConnectionLost(self.name, _EOF, written=True)
+                lost.replies = replies
+                raise lost
+            if self.take(chunk, count, replies):
+                return True
+        return False
 
     def take(self, chunk: bytes, count: int, replies: list[Any]) -> bool:
         """
@@ -265,24 +279,26 @@ class Connection:
         Raises ProtocolError.
         """
         gets, feed, lengths = self._gets, self._feed, self._lengths
+        left = count - len(replies)
         try:
             pieces = lengths.pieces(chunk)
             rest = iter(pieces)
             for piece in rest:
                 feed(piece)
-                known = len(replies)
+                before = left
                 while (reply := gets()) is not NOT_READY:
                     if reply.__class__ is Push:
                         continue
                     replies.append(reply)
-                    if len(replies) == count:
+                    left -= 1
+                    if not left:
                         lengths.received = lengths.announced = 0
                         if pieces.__class__ is not tuple or self._pending():
                             self._end_exchange(self._is_over(pieces=rest) and not self._early)
                         else:
                             self._end_exchange(not (lengths.held or self._early))
                         return True
-                if len(replies) > known:
+                if left < before:
                     lengths.received = lengths.announced = 0
         except BROKEN as error:
             raise ProtocolError(self.name, error) from error
@@ -306,7 +322,7 @@ class Connection:
 
         One that is not is closed: what told us so was read, and would not be there again.
         """
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         if self._sock is None:
             return False
@@ -332,7 +348,7 @@ class Connection:
 
     def sever(self, why: str) -> None:
         """Wake whoever waits for a reply, in another thread, with ConnectionLost."""
-        if not same_process[0]:
+        if not same_process:
             run_after_fork()
         sock = self._sock
         if sock is not None:
@@ -362,9 +378,8 @@ class Connection:
             self._send = _by_record(self._sock.send)
             return
         self._sock.settimeout(None)
-        pause = struct.pack("ll", 0, int(SLICE * 1e6))
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, pause)
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, pause)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PAUSE)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _PAUSE)
 
     def _receive(self, deadline: float) -> bytes:
         """Wait for bytes."""
