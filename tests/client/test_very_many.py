@@ -7,6 +7,7 @@ import contextlib
 import gc
 import inspect
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -391,6 +392,13 @@ def test_reads_before_a_write_of_the_same_long_list_go_to_primaries(
     assert sum(server.commands_seen()["GET"] for server in at.primaries) == 3_000
 
 
+class Unreadable:
+    """What makes of a reply what cannot be made."""
+
+    def read(self, reply: Any) -> Any:
+        return 1 / 0
+
+
 @pytest.mark.parametrize("name", ["standalone", "cluster"])
 @pytest.mark.parametrize("prefix", ["", "Async"])
 def test_a_reply_that_a_user_cannot_read_keeps_nothing_from_being_sent(
@@ -399,23 +407,46 @@ def test_a_reply_that_a_user_cannot_read_keeps_nothing_from_being_sent(
     at = place(name, request.getfixturevalue(name))
     keys = [f"key{number}".encode() for number in range(MANY)]
     wanted: list[Any] = [commands.set(key, key) for key in keys]
-    wanted[5] = wanted[5].then(lambda _: 1 / 0)
+    unreadable = Unreadable()
+    wanted[5] = wanted[5].then(unreadable.read)
+    kept = weakref.ref(unreadable)
     recorder = Recorder()
     with own_loop() as loop:
         kind = "ClusterClient" if name == "cluster" else "DefaultClient"
         urls = at.servers.urls if name == "cluster" else [at.servers.url]
-        client: Any = getattr(cachex_client, f"{prefix}{kind}")(urls, ClientOptions(timeout=60.0))
-        client = Awaited(client, loop) if prefix else client
+        own: Any = getattr(cachex_client, f"{prefix}{kind}")(urls, ClientOptions(timeout=60.0))
+        client = Awaited(own, loop) if prefix else own
+
+        async def in_a_task() -> None:  # which would keep what it ends with
+            with contextlib.suppress(ZeroDivisionError):
+                await own.execute_many(wanted)
+
+        def in_a_thread() -> None:
+            with contextlib.suppress(ZeroDivisionError):
+                own.execute_many(wanted)
+
         cachex_client.observe(recorder)
         try:
             with pytest.raises(ZeroDivisionError):
                 client.execute_many(wanted)
+            cachex_client.unobserve(recorder)
+            assert {reply for sent in recorder.sent for reply in sent.replies or ()} == {b"OK"}
+            assert sum(sent.size for sent in recorder.sent) == MANY
+            recorder.sent.clear()
+            gc.collect()
+            gc.disable()
+            if prefix:
+                loop.run_until_complete(in_a_task())
+            else:
+                in_a_thread()
+            wanted.clear()
+            del unreadable
+            assert kept() is None  # nor any reply: they would be kept together
         finally:
+            gc.enable()
             cachex_client.unobserve(recorder)
             client.close()
     assert sum(server.command("DBSIZE") for server in at.primaries) == MANY
-    assert {reply for sent in recorder.sent for reply in sent.replies or ()} == {b"OK"}
-    assert sum(sent.size for sent in recorder.sent) == MANY
 
 
 def test_what_follows_a_slice_that_nobody_answered_is_not_sent(standalone: Standalone) -> None:

@@ -119,7 +119,7 @@ class ClusterBulk(Engine[ClusterLinks]):
         def walk(positions: list[int]) -> None:
             own = Sliced(Picked(commands, positions), work.size, work.deadline)
             send(own)
-            work.error = work.error or own.error
+            work.error, own.error = work.error or own.error, None
             pacer = Pacer()
             for part in slices(len(positions), SLICE):
                 for at, result in zip(positions[part], own.results[part], strict=True):

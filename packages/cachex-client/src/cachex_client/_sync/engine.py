@@ -308,9 +308,13 @@ class Engine(Rounds[C]):
         finally:
             if sent is not None:
                 settle(sent)
-        if work.error is not None:
-            raise work.error
-        return work.results
+        error, work.error = work.error, None
+        if error is None:
+            return work.results
+        try:
+            raise error
+        finally:
+            del error  # its traceback refers to this frame: no cycle keeps all the replies
 
     def _send_slices(self, work: "Sliced") -> None:
         """Send all slices, one after the other."""
