@@ -145,15 +145,15 @@ def test_errors_stay_in_their_places() -> None:
     commands = [strings.incrby(b"n", 1), strings.set(b"k", b"v"), strings.get(b"k")]
     error = ValueError("no")
     assert parse_all(commands, [1, error, b"v"]) == [1, error, b"v"]
-    assert parse_all(commands, [1, "OK", b"v"]) == [1, True, b"v"]
+    assert parse_all(commands, [1, b"OK", b"v"]) == [1, True, b"v"]
 
 
 def test_one_way_of_reading_is_used_for_all() -> None:
-    assert parse_all([strings.set(b"k", b"v")] * 3, ["OK", None, "OK"]) == [True, False, True]
+    assert parse_all([strings.set(b"k", b"v")] * 3, [b"OK", None, b"OK"]) == [True, False, True]
     replies = [b"a", b"b"]
     assert parse_all(gets(2), replies) is replies
     error = ValueError("no")
-    assert parse_all([strings.set(b"k", b"v")] * 2, ["OK", error]) == [True, error]
+    assert parse_all([strings.set(b"k", b"v")] * 2, [b"OK", error]) == [True, error]
 
 
 def test_nothing_comes_of_nothing() -> None:
