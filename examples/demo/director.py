@@ -103,6 +103,7 @@ class Director:
         try:
             happening(self._shard)
             eventually(self._topology.ready, PATIENCE, ignore=NOT_YET, what="the servers' order")
+            self._find_out_who_leads()
         except Exception as failure:  # told to whoever looks; the rest goes on
             self._action["failure"] = repr(failure)
         self._action["done"] = time.time()
@@ -110,8 +111,10 @@ class Director:
     def _fail_over(self, shard: int) -> None:
         old = self.primary(shard)
         self._happens(old)
-        threading.Thread(target=self._ask_for_failover, args=(shard,), daemon=True).start()
+        asking = threading.Thread(target=self._ask_for_failover, args=(shard,), daemon=True)
+        asking.start()
         self._promotion(shard, old)
+        asking.join(PATIENCE)  # until all agree on one
 
     def _ask_for_failover(self, shard: int) -> None:
         with contextlib.suppress(Exception):  # then nobody is promoted, and that is told
@@ -147,6 +150,14 @@ class Director:
         assert self._action is not None
         self._action["new"] = name_of(new)
         self._note("promoted")
+
+    def _find_out_who_leads(self) -> None:
+        """Name another than the first promoted one if the first promotion was given up."""
+        assert self._action is not None
+        leading = name_of(self.primary(self._shard))
+        if leading not in (self._action["old"], self._action["new"]):
+            self._action["new"] = leading
+            self._note("promoted")
 
     def _happens(self, old: Server) -> None:
         assert self._action is not None

@@ -14,7 +14,7 @@ from support.waiting import Pulse
 PROMPT = 0.5
 """Seconds after a promotion in which the last call may fail, if this machine is not late itself."""
 
-LONGEST = 30.0
+LONGEST = 60.0
 """Seconds all of it may take."""
 
 

@@ -232,7 +232,7 @@ def _listen(which: "ref[SentinelMap]", sentinel: Endpoint, ear: Ear) -> None:
         sentinel,
         PoolOptions(max_size=1, connect_timeout=within, keepalive=options.keepalive),
     )
-    # Whoever calls this goes on when it breaks off; redis-py does not connect again by itself.
+    # The listening thread calls this again when it breaks off: redis-py is not to reconnect.
     once = Retry(NoBackoff(), 0, supported_errors=())
     lender = RedisPyPool(pool, timeout=max(within, 2.0), retry=once)
     pubsub: Any = RedisPyPubSub(lender, ignore_subscribe_messages=True)

@@ -13,7 +13,7 @@ class PoolStats:
     `size` is idle plus lent; `opening` are connections being dialled. Counters
     (`opened`, `closed` by reason, `uses`, `waits`, `timeouts`, `dial_failures`) only
     grow; `wait_time` and `dial_time` are seconds in total. What was opened is open or
-    closed: "killed" is the reason where whoever had the connection was interrupted.
+    closed: "killed" is the reason where the caller that had the connection was interrupted.
     """
 
     name: str

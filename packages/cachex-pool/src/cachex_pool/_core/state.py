@@ -135,8 +135,8 @@ class PoolState:
         """
         Return how many connections are open and being opened, were opened, and closed by reason.
 
-        What was opened is there or was closed, also where a caller was killed before he had said
-        why. What was opened is looked at first and what was closed last: any thread may ask.
+        What was opened is there or was closed, also where a caller was killed before it gave the
+        reason. What was opened is read first and what was closed last: any thread may ask.
         """
         opens = self.opens
         size, opening = self.census()
