@@ -308,13 +308,13 @@ class AsyncEngine(AsyncRounds[C]):
         finally:
             if sent is not None:
                 settle(sent)
-        error, work.error = work.error, None
-        if error is None:
+        unreadable, work.error = work.error, None
+        if unreadable is None:
             return work.results
         try:
-            raise error
+            raise unreadable
         finally:
-            del error  # its traceback refers to this frame: no cycle keeps all the replies
+            del unreadable  # its traceback refers to this frame: no cycle keeps all the replies
 
     async def _send_slices(self, work: "Sliced") -> None:
         """Send all slices, one after the other."""
