@@ -107,7 +107,10 @@ class Cluster(Topology):
         return self.wait_for_another_primary(shard, old, timeout)
 
     def be_patient(self, milliseconds: int = 60_000) -> None:
-        """Have the nodes take nobody for dead for so long, until the servers are reset."""
+        """Have the nodes take nobody for dead for so long, until the servers are reset.
+
+        For tests in which nobody is to take over: a machine that stalls looks like a dead one.
+        """
         for server in self.servers:
             server.command("CONFIG", "SET", "cluster-node-timeout", milliseconds)
 
