@@ -355,12 +355,8 @@ def test_an_error_in_a_long_pipeline_names_its_place(cache: Cache, standalone: S
     assert "get, number 3211 of a pipeline" in str(caught.value.__notes__)
 
 
-@pytest.mark.parametrize("name", ["replicated", "sentinels", "cluster"])
-def test_reads_after_writes_of_the_same_long_list_see_them(
-    name: str, request: pytest.FixtureRequest
-) -> None:
-    at = place(name, request.getfixturevalue(name))
-
+@pytest.mark.parametrize("topology", ["replicated", "sentinels", "cluster"])
+def test_reads_after_writes_of_the_same_long_list_see_them(at: Place) -> None:
     async def main() -> None:
         async with client_of(at, read_from="replica") as client:
             keys = [f"key{number}".encode() for number in range(3_000)]
@@ -371,16 +367,12 @@ def test_reads_after_writes_of_the_same_long_list_see_them(
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("name", ["replicated", "sentinels", "cluster"])
-def test_reads_before_a_write_of_the_same_long_list_go_to_primaries(
-    name: str, request: pytest.FixtureRequest
-) -> None:
-    at = place(name, request.getfixturevalue(name))
-
+@pytest.mark.parametrize("topology", ["replicated", "sentinels", "cluster"])
+def test_reads_before_a_write_of_the_same_long_list_go_to_primaries(at: Place) -> None:
     async def main() -> None:
         async with client_of(at, read_from="replica") as client:
             keys = [f"key{number}".encode() for number in range(3_000)]
-            last = keys if name == "cluster" else keys[:1]  # there each server has its own part
+            last = keys if at.name == "cluster" else keys[:1]  # there each server has its own part
             replies = await client.execute_many(
                 [*map(commands.get, keys), *(commands.set(key, key) for key in last)]
             )
@@ -399,12 +391,11 @@ class Unreadable:
         return 1 / 0
 
 
-@pytest.mark.parametrize("name", ["standalone", "cluster"])
+@pytest.mark.parametrize("topology", ["standalone", "cluster"])
 @pytest.mark.parametrize("prefix", ["", "Async"])
 def test_a_reply_that_a_user_cannot_read_keeps_nothing_from_being_sent(
-    name: str, prefix: str, request: pytest.FixtureRequest
+    at: Place, prefix: str
 ) -> None:
-    at = place(name, request.getfixturevalue(name))
     keys = [f"key{number}".encode() for number in range(MANY)]
     wanted: list[Any] = [commands.set(key, key) for key in keys]
     unreadable = Unreadable()
@@ -412,8 +403,8 @@ def test_a_reply_that_a_user_cannot_read_keeps_nothing_from_being_sent(
     kept = weakref.ref(unreadable)
     recorder = Recorder()
     with own_loop() as loop:
-        kind = "ClusterClient" if name == "cluster" else "DefaultClient"
-        urls = at.servers.urls if name == "cluster" else [at.servers.url]
+        kind = "ClusterClient" if at.name == "cluster" else "DefaultClient"
+        urls = at.servers.urls if at.name == "cluster" else [at.servers.url]
         own: Any = getattr(cachex_client, f"{prefix}{kind}")(urls, ClientOptions(timeout=60.0))
         client = Awaited(own, loop) if prefix else own
 

@@ -124,17 +124,18 @@ def any_error(replies: Sequence[Any]) -> bool:
 def parse_all(commands: Sequence[Command[Any]], replies: list[Any]) -> list[Any]:
     """Turn replies into the commands' results; errors stay as they are."""
     ways = {commands.parse} if isinstance(commands, Series) else set(map(_PARSE, commands))
-    if len(ways) == 1 and not any_error(replies):  # mostly all are read in one way
+    if len(ways) == 1:  # mostly all are read in one way
         (way,) = ways
         if way is as_is:
             return replies
         kinds, read = AT_ONCE.get(way, _NEVER)
         if kinds.issuperset(map(type, replies)):
             return read(replies)
-        try:
-            return list(map(way, replies))
-        except ProtocolError:  # of one of them: which, is said below
-            pass
+        if not any_error(replies):
+            try:
+                return list(map(way, replies))
+            except ProtocolError:  # of one of them: which, is said below
+                pass
     return [
         reply if command.parse is as_is or isinstance(reply, Exception) else _parsed(command, reply)
         for command, reply in zip(commands, replies, strict=True)

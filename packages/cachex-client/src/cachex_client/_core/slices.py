@@ -1,10 +1,17 @@
 """Cutting work on very many keys or commands into slices."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+import attrs
+
+from cachex_client._core.batches import parse_all, unsent
 from cachex_client._core.series import Series
 from cachex_client.command import Command
+from cachex_pool import PoolError
+
+if TYPE_CHECKING:
+    from cachex_client.observer import Sent
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -63,3 +70,33 @@ class Picked(Sequence[Command[T_co]]):
         if isinstance(self._commands, Series):
             return self._commands.pick(self._positions[at])
         return [self._commands[one] for one in self._positions[at]]
+
+
+@attrs.define(eq=False, slots=True)
+class Sliced:
+    """Very many commands that are sent slice by slice, and what has come of them."""
+
+    commands: Sequence[Command[Any]]
+    size: int  # of a slice
+    deadline: float
+    sent: "Sent | None" = None
+    results: list[Any] = attrs.field(factory=list)
+    replies: list[Any] = attrs.field(factory=list)  # kept for an observer only
+    error: Exception | None = None  # the first that the reading of a reply has raised
+
+    def take(self, some: Sequence[Command[Any]], replies: list[Any]) -> None:
+        """Read the replies to a slice. One that cannot be read keeps no other from being sent."""
+        if self.sent is not None:
+            self.replies += replies
+        try:
+            self.results += parse_all(some, replies)
+        except Exception as error:
+            self.error = self.error or error
+            self.results += replies
+
+    def end(self, lost: PoolError) -> None:
+        """Say of the commands that are left that they were not sent because of an error."""
+        never = unsent(lost, len(self.commands) - len(self.results))
+        self.results += never
+        if self.sent is not None:
+            self.replies += never

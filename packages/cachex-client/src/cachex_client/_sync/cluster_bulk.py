@@ -12,7 +12,7 @@ from redis.exceptions import TryAgainError
 from cachex_client import commands as build
 from cachex_client._sync.aim import Aim, Came, Group
 from cachex_client._sync.cluster_links import ClusterLinks, Tables
-from cachex_client._sync.engine import Engine, Sliced
+from cachex_client._sync.engine import Engine
 from cachex_client._sync.rounds import Errand
 from cachex_client._concurrency import Pacer, all_of, last_write, monotonic
 from cachex_client._core.batches import is_in_vain, may_be_done, unsent
@@ -20,7 +20,7 @@ from cachex_client._core.health import in_order
 from cachex_client._core.keyslot import slot_of, slots_of
 from cachex_client._core.multikey import Foldable, Part, counted, hand_out, plan
 from cachex_client._core.series import Series
-from cachex_client._core.slices import SLICE, Picked, slices
+from cachex_client._core.slices import SLICE, Picked, Sliced, slices
 from cachex_client._links import Link, exchange_all
 from cachex_client._watch import PartsWatch
 from cachex_client.command import Command, Spec

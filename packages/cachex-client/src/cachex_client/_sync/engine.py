@@ -19,16 +19,16 @@ from cachex_client._sync.aim import Aim
 from cachex_client._sync.rounds import Rounds
 from cachex_client._audience import audience
 from cachex_client._concurrency import Closable, Pacer, sleep, monotonic
-from cachex_client._core.batches import MAX_COMMANDS, is_in_vain, parse_all, unsent
+from cachex_client._core.batches import MAX_COMMANDS, is_in_vain
 from cachex_client._core.series import Series
-from cachex_client._core.slices import SLICE, Parts, slices
+from cachex_client._core.slices import SLICE, Parts, Sliced, slices
 from cachex_client._core.transaction import transaction_of
 from cachex_client._core.wrong_replies import wrong_list
 from cachex_client._links import Link
 from cachex_client._telling import announced, settle
 from cachex_client._watch import UNWATCHED, Watch
 from cachex_client.command import Command, Spec, on_primary
-from cachex_client.observer import Origin, Sent
+from cachex_client.observer import Origin
 from cachex_client.options import ClientOptions
 from cachex_pool import Connection, PoolClosed, PoolError, PoolStats
 
@@ -316,7 +316,7 @@ class Engine(Rounds[C]):
         finally:
             del unreadable  # its traceback refers to this frame: no cycle keeps all the replies
 
-    def _send_slices(self, work: "Sliced") -> None:
+    def _send_slices(self, work: Sliced) -> None:
         """Send all slices, one after the other."""
         commands, pacer = work.commands, Pacer()
         writes = self._any_writes(commands)
@@ -348,36 +348,6 @@ class Engine(Rounds[C]):
                 return True
             pacer.pause()
         return False
-
-
-@attrs.define(eq=False, slots=True)
-class Sliced:
-    """Very many commands that are sent slice by slice, and what has come of them."""
-
-    commands: Sequence[Command[Any]]
-    size: int  # of a slice
-    deadline: float
-    sent: Sent | None = None
-    results: list[Any] = attrs.field(factory=list)
-    replies: list[Any] = attrs.field(factory=list)  # kept for an observer only
-    error: Exception | None = None  # the first that the reading of a reply has raised
-
-    def take(self, some: Sequence[Command[Any]], replies: list[Any]) -> None:
-        """Read the replies to a slice. One that cannot be read keeps no other from being sent."""
-        if self.sent is not None:
-            self.replies += replies
-        try:
-            self.results += parse_all(some, replies)
-        except Exception as error:
-            self.error = self.error or error
-            self.results += replies
-
-    def end(self, lost: PoolError) -> None:
-        """Say of the commands that are left that they were not sent because of an error."""
-        never = unsent(lost, len(self.commands) - len(self.results))
-        self.results += never
-        if self.sent is not None:
-            self.replies += never
 
 
 def _unlink(keys: Sequence[bytes]) -> Command[int]:
