@@ -174,6 +174,41 @@ def test_very_many_keys_go_over_connections_of_their_own(at: Place, name: str) -
     asyncio.run(main())
 
 
+class Growing:
+    """A value that adds another one to those it is stored with."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = values
+
+    def __reduce__(self) -> Any:
+        self.values["one more"] = 1
+        return (dict, ())
+
+
+def test_very_many_values_that_change_meanwhile_are_not_sent(standalone: Standalone) -> None:
+    values: dict[str, Any] = dict(VALUES)
+    values["key10"] = Growing(values)
+
+    async def main() -> None:
+        async with client_of(place("standalone", standalone)) as client:
+            cache = AsyncCache(client)
+            with standalone.monitor() as monitor:
+                with pytest.raises(RuntimeError, match="changed size"):
+                    await cache.set_many(values)
+                assert await cache.get("key0") is None
+            assert monitor.count("GET") == 1
+            assert monitor.count("SET") == 0
+
+    asyncio.run(main())
+
+
+def test_values_that_change_meanwhile_are_stored_as_they_were(cache: Cache) -> None:
+    values: dict[str, Any] = {"key0": 0}
+    values["key1"] = Growing(values)
+    assert cache.set_many(values) == []
+    assert cache.get_many(["key0", "key1", "one more"]) == {"key0": 0, "key1": {}}
+
+
 def test_a_thousand_keys_go_over_the_connection_that_all_share(standalone: Standalone) -> None:
     async def main() -> None:
         async with client_of(place("standalone", standalone)) as client:

@@ -81,8 +81,9 @@ class AsyncClusterBulk(AsyncEngine[AsyncClusterLinks]):
                     never = unsent(found[-1], 1)[0]
                     for at in positions[part.stop :]:
                         values[at] = never
-                    return
+                    break
                 await pacer.pause()
+            await pacer.drop(positions)
 
         groups = await self._by_server(lambda part: keys[part], len(keys), deadline)
         await async_all_of([partial(ask, positions) for positions in groups])
@@ -125,6 +126,7 @@ class AsyncClusterBulk(AsyncEngine[AsyncClusterLinks]):
                 for at, result in zip(positions[part], own.results[part], strict=True):
                     results[at] = result
                 await pacer.pause()
+            await pacer.drop(positions, own.results)
 
         def keys(part: slice) -> Sequence[bytes | None]:
             if isinstance(commands, Series):

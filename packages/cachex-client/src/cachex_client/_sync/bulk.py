@@ -2,7 +2,7 @@
 """The verbs of a cache for many keys: one call down, results and failures per key."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any, TypeVar
 
 import attrs
@@ -150,7 +150,7 @@ class BulkVerbs(Verbs):
     ) -> list[K]:
         """Store values, all for the same time; return the keys that could not be stored.
 
-        If none could, the first error is raised.
+        If none could, the first error is raised. While this works, the mapping must not change.
         """
         if not values:
             return []
@@ -158,7 +158,7 @@ class BulkVerbs(Verbs):
         if px == 0:
             return self._store_none(values, version, on_error)
         if len(values) > Pacer.HUGE:
-            replies = self._set_very_many(list(values), list(values.values()), px, version)
+            replies = self._set_very_many(values, px, version)
         else:
             wires = self.keyspace.wire_many(values, version)
             stored = self.codec.dumps_many(values.values())
@@ -167,7 +167,7 @@ class BulkVerbs(Verbs):
         written = replies.count(True)
         if written and audience.counters:
             tell("wrote", self.name, "set_many", written)
-        if written == len(values):
+        if written == len(replies):
             return []
         failed = {
             name: reply for name, reply in zip(values, replies, strict=True) if reply is not True
@@ -177,20 +177,25 @@ class BulkVerbs(Verbs):
         return list(failed)
 
     def _set_very_many(
-        self, names: list[K], values: list[Any], px: int | None, version: Version | None
+        self, values: Mapping[K, Any], px: int | None, version: Version | None
     ) -> list[Any]:
-        pacer = Pacer()
-        wires, stored, packed = list[bytes](), list[bytes](), list[bytes]()
-        for part in slices(len(names)):
-            wires += self.keyspace.wire_many(names[part], version)
-            stored += self.codec.dumps_many(values[part])
-            packed += commands.set_each(wires[part], stored[part], px).packed
+        pacer, left = Pacer(), iter(values.items())
+        lists: list[list[bytes]] = []
+        for _ in range(3):
+            lists.append([b""] * len(values))  # one that grows is copied over and over again
+            pacer.pause()
+        wires, stored, packed = lists
+        for part in slices(len(values)):
+            some = list(islice(left, part.stop - part.start))  # raises if the mapping has changed
+            wires[part] = self.keyspace.wire_many([name for name, _ in some], version)
+            stored[part] = self.codec.dumps_many([value for _, value in some])
+            packed[part] = commands.set_each(wires[part], stored[part], px).packed
             pacer.pause()
         wanted = attrs.evolve(
             commands.set_each((), (), px), keys=wires, values=stored, packed=packed
         )
         replies = self._many("set_many", wanted)
-        self._drop(wires, stored, packed)
+        self._drop(*lists)
         return replies
 
     def _store_none(

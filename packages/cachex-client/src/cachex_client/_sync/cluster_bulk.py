@@ -81,8 +81,9 @@ class ClusterBulk(Engine[ClusterLinks]):
                     never = unsent(found[-1], 1)[0]
                     for at in positions[part.stop :]:
                         values[at] = never
-                    return
+                    break
                 pacer.pause()
+            pacer.drop(positions)
 
         groups = self._by_server(lambda part: keys[part], len(keys), deadline)
         all_of([partial(ask, positions) for positions in groups])
@@ -125,6 +126,7 @@ class ClusterBulk(Engine[ClusterLinks]):
                 for at, result in zip(positions[part], own.results[part], strict=True):
                     results[at] = result
                 pacer.pause()
+            pacer.drop(positions, own.results)
 
         def keys(part: slice) -> Sequence[bytes | None]:
             if isinstance(commands, Series):
