@@ -130,7 +130,16 @@ class Cluster(Topology):
         return new
 
     def begin_migration(self, slot: int, source: Server, target: Server) -> None:
-        """Open a slot: keys not at `source` get ASK, half-moved multi-key commands TRYAGAIN."""
+        """Open a slot: keys not at `source` get ASK, half-moved multi-key commands TRYAGAIN.
+
+        A target that has not heard yet of the source's last claim (its epoch, when it got a slot
+        back) would not outbid it: another of its messages, and the slot would be nobody's.
+        """
+        latest = max(int(self._facts(server)["cluster_my_epoch"]) for server in self.primaries)
+        eventually(
+            lambda: int(self._facts(target)["cluster_current_epoch"]) >= latest,
+            what=f"{target} having heard of epoch {latest}",
+        )
         target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", self.node_id(source))
         source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", self.node_id(target))
 
@@ -169,9 +178,13 @@ class Cluster(Topology):
         return True
 
     def _state_ok(self, server: Server) -> bool:
-        text: str = server.command("CLUSTER", "INFO").decode()
-        wanted = f"cluster_known_nodes:{len(self.servers)}\r\n"
-        return "cluster_state:ok" in text and wanted in text
+        facts = self._facts(server)
+        known = facts["cluster_known_nodes"] == str(len(self.servers))
+        return facts["cluster_state"] == "ok" and known
+
+    def _facts(self, server: Server) -> dict[str, str]:
+        lines = server.command("CLUSTER", "INFO").decode().splitlines()
+        return dict(line.split(":", 1) for line in lines)
 
     def _view(self, server: Server) -> list[tuple[int, int, int, tuple[int, ...]]]:
         """Return first slot, last slot, primary's port and replicas' ports, as a node sees it."""
