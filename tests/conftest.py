@@ -169,8 +169,14 @@ def session_cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def cluster(session_cluster: Cluster) -> Iterator[Cluster]:
-    """A cluster of three primaries with a replica each, empty, in sync, all nodes of one mind."""
+    """
+    A cluster of three primaries with a replica each, empty, in sync, all nodes of one mind.
+
+    No replica takes over because this machine stalls for a second: `be_quick` is for tests in
+    which one is to, after its primary died.
+    """
     with session_cluster.used() as servers:
+        servers.be_patient(5_000)
         yield servers
 
 

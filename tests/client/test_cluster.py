@@ -39,13 +39,6 @@ def options(**settings: Any) -> ClientOptions:
 
 
 @pytest.fixture
-def cluster(cluster: Cluster) -> Cluster:
-    """A cluster in which no replica takes over because this machine stalls for a second."""
-    cluster.be_patient(5_000)
-    return cluster
-
-
-@pytest.fixture
 def client(colour: Any, cluster: Cluster) -> Any:
     return colour.make("ClusterClient", cluster.urls[:2], options())
 

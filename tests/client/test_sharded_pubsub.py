@@ -127,6 +127,7 @@ def test_a_channel_is_heard_after_its_primary_has_died(
     hears(channel, facade, "news")
     shard = cluster.shard_of("news")
     old = cluster.primary_of_shard(shard)
+    cluster.be_quick()
     old.kill()
     cluster.wait_for_another_primary(shard, old)
     for _ in range(3):

@@ -136,6 +136,7 @@ def test_a_primary_that_dies_costs_its_own_keys_until_another_is_promoted(
     cluster: Cluster, colour: str, how: str
 ) -> None:
     partial_coverage(cluster)
+    cluster.be_quick()
     options = PATIENT if how == "pause" else OPTIONS
     history = History(EXPECTED)
     victim = cluster.primary_of_shard(1)

@@ -119,6 +119,7 @@ def test_who_waits_for_a_primary_that_hangs_is_let_go_and_nothing_is_sent_twice(
 ) -> None:
     """A counter that was sent to the old primary is not sent to the new one; the next is."""
     partial_coverage(cluster)
+    cluster.be_quick()
     counting = Counting(cluster, 1, 64)
     history = counting.history
     victim = cluster.primary_of_shard(1)
@@ -409,6 +410,7 @@ def test_a_replica_that_leads_nothing_any_more_is_not_taken_for_the_successor(
 @pytest.mark.parametrize("colour", ["sync", "async"])
 def test_many_keys_are_read_to_the_end_from_the_new_primary(cluster: Cluster, colour: str) -> None:
     partial_coverage(cluster)
+    cluster.be_quick()
     keys = [b"many-%d" % number for number in range(200)]
     map = ClusterMap(cluster.urls)
     client = ClusterClient([], PATIENT, map=map)

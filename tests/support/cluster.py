@@ -12,6 +12,8 @@ from support.topologies import NOT_YET, Topology, in_sync
 from support.waiting import eventually
 
 SLOTS = 16384
+QUICK = 1_000
+"""Milliseconds of silence after which a node is dead, where that is wanted: a cluster heals soon."""
 
 
 def slot_of(key: str | bytes) -> int:
@@ -40,7 +42,7 @@ class Cluster(Topology):
         self._shards, self._replicas = shards, replicas
         self._config = {
             "cluster-enabled": "yes",
-            "cluster-node-timeout": 1000,
+            "cluster-node-timeout": QUICK,
             "cluster-replica-validity-factor": 0,
             "cluster-allow-replica-migration": "no",
             **(config or {}),
@@ -109,10 +111,34 @@ class Cluster(Topology):
     def be_patient(self, milliseconds: int = 60_000) -> None:
         """Have the nodes take nobody for dead for so long, until the servers are reset.
 
-        For tests in which nobody is to take over: a machine that stalls looks like a dead one.
+        For tests in which nobody is to take over: a machine that stalls looks like a dead one. If
+        it has stalled just now, this waits until they have all made up: with so much patience a
+        node that was held for dead would be so for as long.
         """
+        for _ in range(5):
+            self._set_patience(milliseconds)
+            if not self._any_doubt():
+                return
+            self._set_patience(QUICK)
+            self._await_ready(10)
+        raise AssertionError(f"the nodes of {self!r} hold each other for dead again and again")
+
+    def be_quick(self) -> None:
+        """Have a replica take over soon after its primary has died, until the servers are reset."""
+        self._set_patience(QUICK)
+
+    def _set_patience(self, milliseconds: int) -> None:
         for server in self.servers:
             server.command("CONFIG", "SET", "cluster-node-timeout", milliseconds)
+
+    def _any_doubt(self) -> bool:
+        """Tell whether a node holds another for dead, or the cluster for down."""
+        for server in self.servers:
+            nodes: str = server.command("CLUSTER", "NODES").decode()
+            flags = {flag for line in nodes.splitlines() for flag in line.split()[2].split(",")}
+            if flags & {"fail", "fail?"} or not self._state_ok(server):
+                return True
+        return False
 
     def wait_for_another_primary(self, shard: int, old: Server, timeout: float = 10.0) -> Server:
         """Wait until all running nodes name the same primary of a shard, not `old`; return it."""
@@ -230,6 +256,7 @@ class Cluster(Topology):
         return True
 
     def _heal(self) -> None:
+        self._set_patience(QUICK)  # with more, it would take them as long to make up
         for server in self.servers:
             fields = self._myself(server)
             for field in fields[8:]:
