@@ -13,7 +13,7 @@ from support.waiting import eventually
 
 SLOTS = 16384
 QUICK = 1_000
-"""Milliseconds of silence after which a node is dead, where that is wanted: a cluster heals soon."""
+"""Milliseconds of silence after which a node is held for dead, where that is wanted."""
 
 
 def slot_of(key: str | bytes) -> int:
