@@ -40,6 +40,7 @@ class Cluster(Topology):
     def __init__(self, shards: int = 3, replicas: int = 1, config: Config | None = None) -> None:
         super().__init__()
         self._shards, self._replicas = shards, replicas
+        self._patience = QUICK
         self._config = {
             "cluster-enabled": "yes",
             "cluster-node-timeout": QUICK,
@@ -99,14 +100,19 @@ class Cluster(Topology):
         Returns when all running nodes know. A server gives a planned failover up after 5 s, for
         want of votes or of the last writes, without telling anybody: then it is told again.
         """
+        patience = self._patience
+        self._set_patience(QUICK)  # twice as long they do not vote about the same primary again
         old = self.primary_of_shard(shard)
         new = next(s for s in self.members(shard) if s is not old and s.state == "running")
-        for _ in range(3):
-            if new is not self.primary_of_shard(shard):
-                new.command("CLUSTER", "FAILOVER", *([how] if how else []))
-            with contextlib.suppress(AssertionError):
-                return self.wait_for_another_primary(shard, old, min(timeout, 7.0))
-        return self.wait_for_another_primary(shard, old, timeout)
+        try:
+            for _ in range(3):
+                if new is not self.primary_of_shard(shard):
+                    new.command("CLUSTER", "FAILOVER", *([how] if how else []))
+                with contextlib.suppress(AssertionError):
+                    return self.wait_for_another_primary(shard, old, min(timeout, 7.0))
+            return self.wait_for_another_primary(shard, old, timeout)
+        finally:
+            self._set_patience(patience)
 
     def be_patient(self, milliseconds: int = 60_000) -> None:
         """Have the nodes take nobody for dead for so long, until the servers are reset.
@@ -128,8 +134,10 @@ class Cluster(Topology):
         self._set_patience(QUICK)
 
     def _set_patience(self, milliseconds: int) -> None:
+        self._patience = milliseconds
         for server in self.servers:
-            server.command("CONFIG", "SET", "cluster-node-timeout", milliseconds)
+            if server.state == "running":
+                server.command("CONFIG", "SET", "cluster-node-timeout", milliseconds)
 
     def _any_doubt(self) -> bool:
         """Tell whether a node holds another for dead, or the cluster for down."""
