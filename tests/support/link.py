@@ -102,6 +102,7 @@ class Link:
         self._answered = True
         self._lost = False  # Bytes were swallowed: nothing good can come of it any more.
         self._due = 0.0
+        self._late: deque[bytes] = deque()  # What is to be written then, in order.
 
     async def run(self) -> None:
         """Pass bytes on in both directions until one side ends, or the link is cut."""
@@ -229,13 +230,16 @@ class Link:
         assert self._to_server is not None
         loop = asyncio.get_running_loop()
         self._due = max(self._due, loop.time() + self._rules.delay)
-        if self._due > loop.time():
-            loop.call_at(self._due, self._write_late, data)
+        if self._due > loop.time() or self._late:
+            self._late.append(data)
+            loop.call_at(self._due, self._write_late)
         else:
             self._to_server.write(data)
             await self._to_server.drain()
 
-    def _write_late(self, data: bytes) -> None:
+    def _write_late(self) -> None:
+        """Write what has waited longest: of alarms for the same time any may be the first."""
+        data = self._late.popleft()
         if self._to_server is not None and not self._to_server.is_closing():
             self._to_server.write(data)
 

@@ -82,6 +82,16 @@ def test_delay_holds_requests_but_not_one_after_another(front: Proxy, client: Re
     assert client.command("PING") == "PONG"
 
 
+def test_nothing_overtakes_what_was_delayed(front: Proxy, client: RespClient) -> None:
+    """What comes after the delay has ended is due at the same time, and follows all the same."""
+    front.delay(1.0)
+    for number in range(12):
+        client.send("ECHO", number)
+        eventually(lambda count=number + 1: front.count("ECHO") == count)  # in a chunk of its own
+        front.heal()
+    assert [client.read() for _ in range(12)] == [b"%d" % number for number in range(12)]
+
+
 def test_what_was_delayed_arrives_though_the_client_has_left(
     front: Proxy, standalone: Standalone, client: RespClient
 ) -> None:
