@@ -1,6 +1,12 @@
-"""How many examples Hypothesis tries: a conftest.py imports `pytest_configure`."""
+"""How many examples Hypothesis tries, and which: a conftest.py imports `pytest_configure`.
+
+They are the same in every run, so that no run is red by chance. With CACHEX_NEW_EXAMPLES=1 they are
+others each time: what such a run finds is written down with `@example`, and mended.
+"""
 
 from __future__ import annotations
+
+import os
 
 import hypothesis
 import pytest
@@ -15,6 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile(
         "cachex",
         max_examples=EVERY_DAY if every_day else THOROUGH,
+        derandomize=not os.environ.get("CACHEX_NEW_EXAMPLES"),
         # A machine that is busy with other things must not fail a test of what is true.
         deadline=None,
         suppress_health_check=[hypothesis.HealthCheck.too_slow],
