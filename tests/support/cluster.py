@@ -142,8 +142,7 @@ class Cluster(Topology):
     def _any_doubt(self) -> bool:
         """Tell whether a node holds another for dead, or the cluster for down."""
         for server in self.servers:
-            nodes: str = server.command("CLUSTER", "NODES").decode()
-            flags = {flag for line in nodes.splitlines() for flag in line.split()[2].split(",")}
+            flags = {flag for fields in self._nodes(server) for flag in fields[2].split(",")}
             if flags & {"fail", "fail?"} or not self._state_ok(server):
                 return True
         return False
@@ -233,8 +232,11 @@ class Cluster(Topology):
 
     def _myself(self, server: Server) -> list[str]:
         """Return the fields of the line of CLUSTER NODES in which a node speaks of itself."""
-        lines: list[str] = server.command("CLUSTER", "NODES").decode().splitlines()
-        return next(line.split() for line in lines if "myself" in line)
+        return next(fields for fields in self._nodes(server) if "myself" in fields[2])
+
+    def _nodes(self, server: Server) -> list[list[str]]:
+        """Return the fields of each line of CLUSTER NODES."""
+        return [line.split() for line in server.command("CLUSTER", "NODES").decode().splitlines()]
 
     def _ranges(self) -> list[tuple[int, int]]:
         edges = [-(-shard * SLOTS // self._shards) for shard in range(self._shards + 1)]
@@ -258,8 +260,8 @@ class Cluster(Topology):
 
     def _all_have_met(self) -> bool:
         for server in self.servers:
-            text: str = server.command("CLUSTER", "NODES").decode()
-            if text.count("\n") != len(self.servers) or "handshake" in text:
+            nodes = self._nodes(server)
+            if len(nodes) != len(self.servers) or any("handshake" in one[2] for one in nodes):
                 return False
         return True
 
