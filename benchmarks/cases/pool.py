@@ -17,6 +17,7 @@ def turn(ground: Ground) -> Case:
         title="take a connection from the pool and give it back, one thread",
         entrants=[
             Entrant("cachex", lambda: _cachex(ground)),
+            Entrant("cachex acquire", lambda: _cachex_acquire(ground)),
             Entrant("redis-py", lambda: _redis_py(ground)),
             Entrant("redis-py blocking", lambda: _redis_py_blocking(ground)),
             Entrant("valkey-py", lambda: _valkey_py(ground)),
@@ -32,19 +33,46 @@ def _cachex(ground: Ground) -> Contender:
     ground.closing.callback(pool.close)
     deadline = time.monotonic() + 24 * 60 * 60
 
+    try:
+        checkout, checkin = pool.checkout, pool.checkin
+    except AttributeError:  # an older version, where `acquire` passed the connection itself
+        checkout, checkin = pool.acquire, pool.release  # type: ignore[assignment]
+
+    def run(count: int) -> None:
+        take, give_back = checkout, checkin
+        for _ in repeat(None, count):
+            give_back(take(deadline))
+
+    def probe() -> bool:
+        connection = checkout(deadline)
+        checkin(connection)
+        again = checkout(deadline)
+        checkin(again)
+        return again is connection
+
+    return Contender("cachex", run, probe)
+
+
+def _cachex_acquire(ground: Ground) -> Contender:
+    """By `acquire`, which makes an object for each time, so that a second release does nothing."""
+    from cachex_pool import Endpoint, Pool, PooledConnection
+
+    pool = Pool(Endpoint(host=HOST, port=ground.port))
+    ground.closing.callback(pool.close)
+    deadline = time.monotonic() + 24 * 60 * 60
+
     def run(count: int) -> None:
         acquire, release = pool.acquire, pool.release
         for _ in repeat(None, count):
             release(acquire(deadline))
 
     def probe() -> bool:
-        connection = pool.acquire(deadline)
-        pool.release(connection)
-        again = pool.acquire(deadline)
-        pool.release(again)
-        return again is connection
+        one, other = pool.acquire(deadline), pool.acquire(deadline)
+        pool.release(one)
+        pool.release(other)
+        return isinstance(one, PooledConnection) and pool.stats().lent == 0
 
-    return Contender("cachex", run, probe)
+    return Contender("cachex acquire", run, probe)
 
 
 def _peer(name: str, pool: Any) -> Contender:

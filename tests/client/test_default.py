@@ -308,9 +308,9 @@ def test_a_leased_connection_comes_back_and_after_an_error_does_not(
     with client.lease() as connection:
         (stats,) = client.stats()
         assert (stats.lent, stats.idle) == (1, 0)
-        first = connection
+        first = connection.server  # an object of the connection itself
     with client.lease() as connection:
-        assert connection is first
+        assert connection.server is first
     with pytest.raises(ZeroDivisionError), client.lease():
         raise ZeroDivisionError
     (stats,) = client.stats()

@@ -13,6 +13,7 @@ from cachex_pool import (
     AsyncConnection,
     AsyncMultiplexer,
     AsyncPool,
+    AsyncPooledConnection,
     Endpoint,
     Pool,
     PoolObserver,
@@ -69,7 +70,11 @@ def _maker(colour: str) -> Iterator[MakePool]:
             if options.connect_timeout == PoolOptions().connect_timeout:  # a machine may stall
                 options = attrs.evolve(options, connect_timeout=5.0)
             pool = COLOURS[colour](endpoint, options, observers)
-            made.append(pool if colour == "sync" else Awaited(pool, loop, (AsyncConnection,)))
+            made.append(
+                pool
+                if colour == "sync"
+                else Awaited(pool, loop, (AsyncConnection, AsyncPooledConnection))
+            )
             return made[-1]
 
         make.colour = colour  # type: ignore[attr-defined]

@@ -101,7 +101,7 @@ def exchanges_go_side_by_side(endpoint: Endpoint) -> None:
     until = monotonic() + 20
     late = []
     for position, command in enumerate((("BLPOP", "later", 0), ("ECHO", "e" * 1_000_000))):
-        connection, data = pool.acquire(until), pack(command)
+        connection, data = pool.checkout(until), pack(command)
         late.append(Exchange(connection, data, connection.start(data), 1, until, [], position))
     pusher = gevent.spawn_later(0.2, lambda: pool.call(pack(("RPUSH", "later", "x")), until))
     left = SideBySide(late)
@@ -111,7 +111,7 @@ def exchanges_go_side_by_side(endpoint: Endpoint) -> None:
     assert ended == [(1, [b"e" * 1_000_000]), (0, [[b"later", b"x"]])], ended
     assert pusher.get(timeout=20) == 1
     for one in late:
-        pool.release(one.connection)
+        pool.checkin(one.connection)
     assert pool.stats().idle == pool.stats().size, pool
     pool.close()
 

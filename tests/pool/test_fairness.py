@@ -161,7 +161,7 @@ def came_back_unseen(pool: Any, connection: Any) -> None:
 def lost_its_turn(pool: Any, connection: Any) -> None:
     """Leave what a release leaves that was killed with the next waiter in its hands."""
     pool.state.waiting.popitem(last=False)
-    pool.release(connection)
+    pool.checkin(connection)
 
 
 CUT_SHORT = pytest.mark.parametrize("cut_short", [came_back_unseen, lost_its_turn])
@@ -172,12 +172,12 @@ def test_a_waiting_thread_finds_the_connection_of_a_release_that_was_cut_short(
     endpoint: Endpoint, cut_short: Callable[[Any, Any], None]
 ) -> None:
     pool = Pool(endpoint, PoolOptions(max_size=1))
-    held = pool.acquire(monotonic() + 5)
+    held = pool.checkout(monotonic() + 5)
     got: list[Any] = []
 
     def wait(_: int) -> None:
         try:
-            got.append(pool.acquire(monotonic() + 20))
+            got.append(pool.checkout(monotonic() + 20))
         except PoolTimeout as error:
             got.append(error)
 
@@ -186,7 +186,7 @@ def test_a_waiting_thread_finds_the_connection_of_a_release_that_was_cut_short(
     cut_short(pool, held)
     thread.join()
     assert got == [held]
-    pool.release(held)
+    pool.checkin(held)
     pool.close()
 
 
@@ -196,15 +196,15 @@ def test_a_waiting_task_finds_the_connection_of_a_release_that_was_cut_short(
 ) -> None:
     async def main() -> None:
         pool = AsyncPool(endpoint, PoolOptions(max_size=1))
-        held = await pool.acquire(monotonic() + 5)
-        waiting = asyncio.create_task(pool.acquire(monotonic() + 20))
+        held = await pool.checkout(monotonic() + 5)
+        waiting = asyncio.create_task(pool.checkout(monotonic() + 20))
         while not pool.stats().waiting:
             await asyncio.sleep(0)
         cut_short(pool, held)
         try:
             assert await waiting is held
         finally:
-            pool.release(held)
+            pool.checkin(held)
             await pool.aclose()
 
     run(main(), timeout=60)

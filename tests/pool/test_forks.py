@@ -137,21 +137,28 @@ def test_what_was_lent_at_the_fork_stays_the_parents(
     endpoint: Endpoint, in_a_child: InAChild
 ) -> None:
     pool = Pool(endpoint)
-    with pool.connection(monotonic() + 5) as connection:
+    held = pool.checkout(monotonic() + 5)
+    with_object = pool.acquire(monotonic() + 5)
+    for connection in (held, with_object):
         connection.write(pack(("ECHO", "the parent's")), monotonic() + 5)
 
-        def child() -> None:
+    def child() -> None:
+        for connection in (held, with_object):
             with pytest.raises(ConnectionLost) as caught:
                 connection.call(pack(("ECHO", "the child's")), monotonic() + 5)
             assert not caught.value.written
-            assert not connection.is_alive()
-            pool.release(connection)
-            connection.close()
-            use_in_child(pool)
+        assert not held.is_alive()
+        pool.checkin(held)
+        pool.release(with_object)
+        held.close()
+        use_in_child(pool)
 
-        in_a_child(child)
+    in_a_child(child)
+    for connection in (held, with_object):
         assert connection.read(1, monotonic() + 5) == [b"the parent's"]
-    assert pool.stats().idle == 1
+    pool.checkin(held)
+    pool.release(with_object)
+    assert pool.stats().idle == 2
     pool.close()
 
 

@@ -145,8 +145,9 @@ def test_who_hangs_up_on_everything_is_no_such_proxy(
                 connection = pool.acquire(say.soon())
             except ConnectFailed:  # the pool pauses
                 return False
+            protocol = connection.protocol
             pool.release(connection)
-            return bool(connection.protocol == 3)
+            return bool(protocol == 3)
 
         eventually(speaks_resp3)
 

@@ -72,11 +72,11 @@ def test_callers_one_after_the_other_share_one_connection(
 
 def test_the_connection_used_last_is_lent_first(make_pool: Any, endpoint: Endpoint) -> None:
     pool = make_pool(endpoint)
-    one, two = (pool.acquire(monotonic() + 5) for _ in range(2))
-    pool.release(one)
-    pool.release(two)
-    assert pool.acquire(monotonic() + 5) == two
-    assert pool.acquire(monotonic() + 5) == one
+    one, two = (pool.checkout(monotonic() + 5) for _ in range(2))
+    pool.checkin(one)
+    pool.checkin(two)
+    assert pool.checkout(monotonic() + 5) == two
+    assert pool.checkout(monotonic() + 5) == one
 
 
 @pytest.mark.timing
@@ -162,31 +162,65 @@ def test_giving_back_twice_does_not_lend_twice(make_pool: Any, endpoint: Endpoin
     connection = pool.acquire(monotonic() + 5)
     pool.release(connection)
     pool.release(connection)
-    assert pool.acquire(monotonic() + 5) != pool.acquire(monotonic() + 5)
+    one, other = (pool.acquire(monotonic() + 5) for _ in range(2))
+    assert one.server is not other.server
+    assert pool.stats().lent == pool.stats().size == 2
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_block_that_gave_its_connection_back_does_not_take_it_from_its_new_holder(
-    endpoint: Endpoint, say: Any, fails: bool
+@pytest.mark.parametrize("again", ["release", "discard", "abandon"])
+def test_giving_back_twice_takes_nothing_from_the_next_holder(
+    make_pool: Any, standalone: Standalone, endpoint: Endpoint, say: Any, again: str
 ) -> None:
-    pool = Pool(endpoint)
-    with contextlib.suppress(ValueError), pool.connection(say.soon()) as connection:
-        pool.release(connection)
-        held = pool.acquire(say.soon())
-        assert held is connection
-        if fails:
-            raise ValueError
-    other = pool.acquire(say.soon())
-    assert other is not held
-    assert held.call(say("PING"), say.soon()) == b"PONG"
-    for one in (held, other):
+    pool = make_pool(endpoint)
+    first = pool.acquire(say.soon())
+    pool.release(first)
+    second = pool.acquire(say.soon())
+    assert second.server is first_server(pool)  # it is the same connection, and another object
+    more = (TimeoutError(),) if again == "abandon" else ()
+    getattr(pool, again)(first, *more)
+    third = pool.acquire(say.soon())
+    assert second.call(say("CLIENT", "ID"), say.soon()) != third.call(
+        say("CLIENT", "ID"), say.soon()
+    )
+    assert standalone.connected_clients() == pool.stats().lent == 2
+    with pytest.raises(ConnectionLost, match="it was released") as caught:
+        first.call(say("PING"), say.soon())
+    assert not caught.value.written
+    assert first.closed
+    assert not first.busy
+    assert "released" in repr(first)
+    for one in (second, third):
         pool.release(one)
+    assert pool.stats().idle == 2
+
+
+def first_server(pool: Any) -> Any:
+    (connection,) = pool.state.members()
+    return connection.server
+
+
+def test_of_threads_that_release_the_same_connection_one_gives_it_back(endpoint: Endpoint) -> None:
+    pool = Pool(endpoint)
+    for _ in range(200):
+        connection = pool.acquire(monotonic() + 5)
+        start = threading.Barrier(4)
+
+        def release(connection: Any = connection, start: threading.Barrier = start) -> None:
+            start.wait()
+            pool.release(connection)
+
+        threads = [threading.Thread(target=release) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (pool.stats().idle, pool.stats().size) == (1, 1)
     pool.close()
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_block_of_a_task_does_not_take_it_from_its_new_holder_either(
-    endpoint: Endpoint, say: Any, run: Any, fails: bool
+def test_a_block_that_gave_its_connection_back_does_not_take_it_from_its_new_holder(
+    make_pool: Any, endpoint: Endpoint, say: Any, run: Any, fails: bool
 ) -> None:
     async def main() -> None:
         pool = AsyncPool(endpoint)
@@ -194,17 +228,28 @@ def test_a_block_of_a_task_does_not_take_it_from_its_new_holder_either(
             async with pool.connection(say.soon()) as connection:
                 pool.release(connection)
                 held = await pool.acquire(say.soon())
-                assert held is connection
                 if fails:
                     raise ValueError
         other = await pool.acquire(say.soon())
-        assert other is not held
-        assert await held.call(say("PING"), say.soon()) == b"PONG"
+        ids = [await one.call(say("CLIENT", "ID"), say.soon()) for one in (held, other)]
+        assert len(set(ids)) == 2
         for one in (held, other):
             pool.release(one)
         await pool.aclose()
 
-    run(main())
+    if make_pool.colour == "async":
+        run(main())
+        return
+    pool = make_pool(endpoint)
+    with contextlib.suppress(ValueError), pool.connection(say.soon()) as connection:
+        pool.release(connection)
+        held = pool.acquire(say.soon())
+        if fails:
+            raise ValueError
+    other = pool.acquire(say.soon())
+    assert len({one.call(say("CLIENT", "ID"), say.soon()) for one in (held, other)}) == 2
+    for one in (held, other):
+        pool.release(one)
 
 
 def test_a_thread_gets_no_reply_of_another_that_uses_the_same_connection(
@@ -248,16 +293,16 @@ def test_giving_back_what_was_closed_changes_nothing(
 
 def test_an_old_connection_is_closed_when_it_comes_back(make_pool: Any, endpoint: Endpoint) -> None:
     pool = make_pool(endpoint, PoolOptions(max_lifetime=0.02, jitter=0))
-    connection = pool.acquire(monotonic() + 5)
+    connection = pool.checkout(monotonic() + 5)
     eventually(lambda: monotonic() > connection.expires_at)
-    pool.release(connection)
+    pool.checkin(connection)
     assert pool.stats().closed == {"lifetime": 1}
 
 
 def test_lifetimes_differ_by_the_jitter(make_pool: Any, endpoint: Endpoint) -> None:
     pool = make_pool(endpoint, PoolOptions(max_lifetime=1000, jitter=0.1))
     now = monotonic()
-    lifetimes = [pool.acquire(now + 5).expires_at - now for _ in range(8)]
+    lifetimes = [pool.checkout(now + 5).expires_at - now for _ in range(8)]
     assert len(set(lifetimes)) == 8
     assert all(900 <= lifetime < 1105 for lifetime in lifetimes)
 
@@ -266,11 +311,11 @@ def test_connections_nobody_needs_are_closed_down_to_min_size(
     make_pool: Any, standalone: Standalone, endpoint: Endpoint, upkeep_always: None
 ) -> None:
     pool = make_pool(endpoint, PoolOptions(min_size=1, max_idle=0.1))
-    held = [pool.acquire(monotonic() + 5) for _ in range(4)]
+    held = [pool.checkout(monotonic() + 5) for _ in range(4)]
     for connection in held[:3]:
-        pool.release(connection)
+        pool.checkin(connection)
     eventually(lambda: monotonic() - held[2].idle_since > 0.1)
-    pool.release(held[3])
+    pool.checkin(held[3])
     eventually(lambda: pool.stats().closed == {"idle": 3})  # some by the thread of the timers
     eventually(lambda: standalone.connected_clients() == 1)
 
@@ -311,15 +356,15 @@ def test_retiring_closes_the_idle_now_and_the_lent_when_they_come_back(
     make_pool: Any, standalone: Standalone, endpoint: Endpoint
 ) -> None:
     pool = make_pool(endpoint)
-    lent, idle = (pool.acquire(monotonic() + 5) for _ in range(2))
-    pool.release(idle)
+    lent, idle = (pool.checkout(monotonic() + 5) for _ in range(2))
+    pool.checkin(idle)
     pool.retire("failover")
     eventually(lambda: standalone.connected_clients() == 1)
-    new = pool.acquire(monotonic() + 5)
+    new = pool.checkout(monotonic() + 5)
     assert new not in (lent, idle)
-    pool.release(lent)
+    pool.checkin(lent)
     assert pool.stats().closed == {"failover": 1, "retired": 1}
-    pool.release(new)
+    pool.checkin(new)
     assert pool.stats().size == pool.stats().idle == 1
 
 

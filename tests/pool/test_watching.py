@@ -131,10 +131,10 @@ def test_one_who_keeps_a_connection_too_long_is_named_once(
 ) -> None:
     ears = Listener()
     pool = make_pool(endpoint, PoolOptions(leak_after=0.02), (ears,))
-    leaked = pool.acquire(monotonic() + 5)
+    leaked = pool.checkout(monotonic() + 5)
     eventually(lambda: monotonic() - leaked.lent_at > 0.02)
     for _ in range(3):
-        pool.release(pool.acquire(monotonic() + 5))
+        pool.checkin(pool.checkout(monotonic() + 5))
     told = [facts for name, facts in ears.heard if name == "leaked"]
     assert len(told) == 1
     assert told[0]["owner"] == ("MainThread" if make_pool.colour == "sync" else told[0]["owner"])
@@ -146,10 +146,10 @@ def test_a_thread_that_gives_back_what_another_has_acquired_is_reported(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     pool = Pool(endpoint, PoolOptions(leak_after=60))
-    connection = pool.acquire(monotonic() + 5)
-    pool.release(connection)
-    assert pool.acquire(monotonic() + 5) is connection
-    thread = threading.Thread(target=pool.release, args=(connection,), name="the other")
+    connection = pool.checkout(monotonic() + 5)
+    pool.checkin(connection)
+    assert pool.checkout(monotonic() + 5) is connection
+    thread = threading.Thread(target=pool.checkin, args=(connection,), name="the other")
     thread.start()
     thread.join()
     said = [one for one in caplog.records if "was released by the other" in one.getMessage()]
@@ -181,12 +181,12 @@ def test_who_keeps_the_last_connection_is_named_while_others_wait_for_it(
 ) -> None:
     ears = Listener()
     pool = make_pool(endpoint, PoolOptions(max_size=1, leak_after=0.02), (ears,))
-    leaked = pool.acquire(monotonic() + 5)
+    leaked = pool.checkout(monotonic() + 5)
     eventually(lambda: monotonic() - leaked.lent_at > 0.02)
     with pytest.raises(PoolTimeout):
-        pool.acquire(monotonic() + 0.2)
+        pool.checkout(monotonic() + 0.2)
     assert "leaked" in ears.names
-    pool.release(leaked)
+    pool.checkin(leaked)
 
 
 def test_connections_that_are_kept_on_purpose_are_no_leak(

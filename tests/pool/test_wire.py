@@ -254,7 +254,7 @@ def test_a_reply_that_came_before_the_command_left_is_not_its_reply(
 ) -> None:
     async def main(front: Proxy) -> None:
         pool = AsyncPool(Endpoint(host=front.host, port=front.port))
-        connection = await pool.acquire(say.soon())
+        connection = await pool.checkout(say.soon())
         calls = [connection.submit(say("ECHO", number), say.soon()) for number in range(2)]
         front.push(unasked)  # both commands wait for the next turn of the loop
         until_it_arrives(connection)
@@ -263,7 +263,7 @@ def test_a_reply_that_came_before_the_command_left_is_not_its_reply(
                 await call
             assert not caught.value.written
         assert front.count("ECHO") == 0
-        pool.discard(connection)
+        pool.checkin_closed(connection, "error")
         await pool.aclose()
 
     with Proxy(standalone) as front:
@@ -275,12 +275,12 @@ def test_a_push_that_came_before_the_command_left_changes_nothing(
 ) -> None:
     async def main(front: Proxy) -> None:
         pool = AsyncPool(Endpoint(host=front.host, port=front.port))
-        connection = await pool.acquire(say.soon())
+        connection = await pool.checkout(say.soon())
         call = connection.submit(say("ECHO", 1), say.soon())
         front.push(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n")
         until_it_arrives(connection)
         assert await call == b"1"
-        pool.release(connection)
+        pool.checkin(connection)
         await pool.aclose()
 
     with Proxy(standalone) as front:
@@ -404,7 +404,7 @@ def test_a_reply_beside_others_that_announces_too_much_is_refused_at_once(
     say: Any, announced: bytes, soon: bool
 ) -> None:
     with Scripted(lambda words: announced) as server, closing(pool_of(server)) as pool:
-        connection = pool.acquire(say.soon())
+        connection = pool.checkout(say.soon())
         data, until = say("GET", "a"), say.soon(60)
         sent = connection.start(data)
         if soon:
@@ -415,7 +415,7 @@ def test_a_reply_beside_others_that_announces_too_much_is_refused_at_once(
             one = Exchange(connection, data, sent, 1, until, [])
             assert SideBySide([one]).next_ended() == [one]
             assert isinstance(one.end, ReplyTooLarge)
-        pool.discard(connection)
+        pool.checkin_closed(connection, "error")
 
 
 def test_a_reply_that_comes_while_its_command_is_sent_is_not_followed_by_another(
@@ -423,10 +423,10 @@ def test_a_reply_that_comes_while_its_command_is_sent_is_not_followed_by_another
 ) -> None:
     """Nobody asked for the second one: it came while the connection was still being written to."""
     with closing(pool_of(standalone)) as pool:
-        connection = pool.acquire(say.soon())
+        connection = pool.checkout(say.soon())
         connection._early.extend((b"+first\r\n", b"+second\r\n"))
         assert connection.read(1, say.soon()) == [b"first"]
-        pool.release(connection)
+        pool.checkin(connection)
         assert pool.call(say("ECHO", "mine"), say.soon()) == b"mine"
         assert pool.stats().closed == {"busy": 1}
 

@@ -15,13 +15,14 @@ from cachex_client._core.health import Health
 from cachex_client._core.retry import Budget
 from cachex_client.options import ClientOptions
 from cachex_pool import (
-    AsyncConnection,
     AsyncMultiplexer,
+    AsyncPooledConnection,
     Connection,
     DeadlineExceeded,
     Endpoint,
     Exchange,
     Pool,
+    PooledConnection,
     PoolError,
     PoolObserver,
     PoolStats,
@@ -58,7 +59,7 @@ class Link:
         with self.lease(deadline) as connection:
             return connection.call(data, deadline)
 
-    def lease(self, deadline: float) -> AbstractContextManager[Connection]:
+    def lease(self, deadline: float) -> AbstractContextManager[PooledConnection]:
         """Borrow a connection for a block."""
         return self.pool.connection(deadline)
 
@@ -112,7 +113,7 @@ class AsyncLink:
         async with self.lease(deadline) as connection:
             return await connection.call(data, deadline)
 
-    def lease(self, deadline: float) -> AbstractAsyncContextManager[AsyncConnection]:
+    def lease(self, deadline: float) -> AbstractAsyncContextManager[AsyncPooledConnection]:
         """Borrow a connection for a block."""
         return self.pool.connection(deadline)
 
@@ -170,7 +171,7 @@ def exchange_all(
         for at, (link, data, _, _) in enumerate(requests):
             held.append(None)
             try:
-                connection = held[at] = link.pool.acquire_now()
+                connection = held[at] = link.pool.checkout_now()
                 if connection is None:
                     waiting.append(at)
                 elif (sent := connection.start(data)) != len(data):
@@ -198,7 +199,7 @@ def exchange_all(
                 answers[at] = _give_up(link, held, at, error)
             else:
                 held[at] = None
-                link.pool.release(connection)
+                link.pool.checkin(connection)
                 answers[at] = replies
         if late:
             _await(late, requests, held, answers)
@@ -231,7 +232,7 @@ def _give_up(
 ) -> BaseException:
     connection, held[at] = held[at], None
     if connection is not None:
-        link.pool.abandon(connection, error)
+        link.pool.checkin_failed(connection, error)
     return error
 
 
@@ -247,24 +248,24 @@ def _exchange_beside(request: Request, called_off: _CalledOff) -> list[Any] | Ex
     """Do as `_exchange`, in a thread; nothing is sent once that is called off."""
     link, data, count, until = request
     try:
-        connection = link.pool.acquire(until)
+        connection = link.pool.checkout(until)
     except PoolError as error:
         return error
     try:
         with called_off.lock:
             if called_off.yes:
-                link.pool.release(connection)
+                link.pool.checkin(connection)
                 return []
             sent = connection.start(data)
         (exchange,) = SideBySide([Exchange(connection, data, sent, count, until, [])]).next_ended()
     except PoolError as error:
-        link.pool.abandon(connection, error)
+        link.pool.checkin_failed(connection, error)
         return error
     end: list[Any] | Exception | None = exchange.end
     if isinstance(end, Exception):
-        link.pool.abandon(connection, end)
+        link.pool.checkin_failed(connection, end)
     else:
-        link.pool.release(connection)
+        link.pool.checkin(connection)
     return end or []
 
 
@@ -284,7 +285,7 @@ def _await(
                 _give_up(requests[at][0], held, at, end)
             else:
                 held[at] = None
-                requests[at][0].pool.release(exchange.connection)
+                requests[at][0].pool.checkin(exchange.connection)
 
 
 async def async_exchange_all(

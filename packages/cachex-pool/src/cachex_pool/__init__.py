@@ -25,6 +25,7 @@ from cachex_pool.logs import logger
 from cachex_pool.multiplexer import AsyncMultiplexer
 from cachex_pool.observer import PoolObserver, live_stats, observe, unobserve
 from cachex_pool.options import BreakerOptions, Guard, PoolOptions
+from cachex_pool.pooled import AsyncPooledConnection, PooledConnection
 from cachex_pool.stats import PoolStats
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ __all__ = [
     "AsyncConnection",
     "AsyncMultiplexer",
     "AsyncPool",
+    "AsyncPooledConnection",
     "AuthenticationFailed",
     "BreakerOptions",
     "ConfigurationError",
@@ -54,6 +56,7 @@ __all__ = [
     "PoolOptions",
     "PoolStats",
     "PoolTimeout",
+    "PooledConnection",
     "ProtocolError",
     "ReplyTooLarge",
     "SideBySide",

@@ -125,7 +125,7 @@ class AsyncMultiplexer:
         await self.pool.aclose()
         for connection in (*self._draining, *(() if shared is None else (shared,))):
             connection.on_end = None
-            self.pool.discard(connection, "pool closed")
+            self.pool.checkin_closed(connection, "pool closed")
         self._draining.clear()
 
     def after_fork(self) -> None:
@@ -164,9 +164,9 @@ class AsyncMultiplexer:
         if old is not None:
             self._drain(old, "retired")
         at_least = monotonic() + self.pool.options.connect_timeout
-        connection = await self.pool.acquire(max(deadline, at_least))
+        connection = await self.pool.checkout(max(deadline, at_least))
         if self._state.closed:  # meanwhile
-            self.pool.discard(connection, "pool closed")
+            self.pool.checkin_closed(connection, "pool closed")
             raise PoolClosed(self.endpoint.name)
         connection.on_end = self._ended
         connection.on_silence = self.pool.report
@@ -179,7 +179,7 @@ class AsyncMultiplexer:
         if self._shared is connection:
             self._shared = None
         connection.on_end = None
-        self.pool.discard(connection, "lost")
+        self.pool.checkin_closed(connection, "lost")
 
     def expire(self, connection: AsyncConnection) -> None:
         """Share another connection from now on, if it is still this one."""
@@ -198,7 +198,7 @@ class AsyncMultiplexer:
             return
         self._draining.discard(connection)
         connection.on_end = None
-        self.pool.discard(connection, reason)
+        self.pool.checkin_closed(connection, reason)
 
 
 def _expire(multiplexer: "ref[AsyncMultiplexer]", connection: "ref[AsyncConnection]") -> None:

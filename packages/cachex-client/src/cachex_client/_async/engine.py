@@ -30,7 +30,7 @@ from cachex_client._watch import UNWATCHED, Watch
 from cachex_client.command import Command, Spec, on_primary
 from cachex_client.observer import Origin
 from cachex_client.options import ClientOptions
-from cachex_pool import AsyncConnection, PoolClosed, PoolError, PoolStats
+from cachex_pool import AsyncPooledConnection, PoolClosed, PoolError, PoolStats
 
 if TYPE_CHECKING:
     from cachex_client._async.facade import AsyncRedis
@@ -211,7 +211,7 @@ class AsyncEngine(AsyncRounds[C]):
     @asynccontextmanager
     async def lease(
         self, *, key: bytes | None = None, timeout: float | None = None
-    ) -> AsyncIterator[AsyncConnection]:
+    ) -> AsyncIterator[AsyncPooledConnection]:
         """
         Borrow a connection for a block, to the primary that holds `key`: for WATCH and its like.
 

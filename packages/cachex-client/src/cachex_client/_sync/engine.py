@@ -30,7 +30,7 @@ from cachex_client._watch import UNWATCHED, Watch
 from cachex_client.command import Command, Spec, on_primary
 from cachex_client.observer import Origin
 from cachex_client.options import ClientOptions
-from cachex_pool import Connection, PoolClosed, PoolError, PoolStats
+from cachex_pool import PooledConnection, PoolClosed, PoolError, PoolStats
 
 if TYPE_CHECKING:
     from cachex_client._sync.facade import Redis
@@ -211,7 +211,7 @@ class Engine(Rounds[C]):
     @contextmanager
     def lease(
         self, *, key: bytes | None = None, timeout: float | None = None
-    ) -> Iterator[Connection]:
+    ) -> Iterator[PooledConnection]:
         """
         Borrow a connection for a block, to the primary that holds `key`: for WATCH and its like.
 

@@ -13,7 +13,7 @@ from cachex_client.command import Command
 from cachex_client.errors import CacheIsReadOnly
 from cachex_client.options import ClientOptions
 from cachex_client.sentinel_map import SentinelMap
-from cachex_pool import Connection, PoolObserver
+from cachex_pool import PooledConnection, PoolObserver
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class ReadOnlyClient(SentinelClient):
     @contextmanager
     def lease(
         self, *, key: bytes | None = None, timeout: float | None = None
-    ) -> Iterator[Connection]:
+    ) -> Iterator[PooledConnection]:
         """Raise CacheIsReadOnly: what is sent on a connection of one's own is not looked at."""
         raise CacheIsReadOnly(self.map.service, "a connection to the primary")
         yield

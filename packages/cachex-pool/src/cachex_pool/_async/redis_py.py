@@ -197,7 +197,7 @@ class AsyncRedisPyPool(redis.asyncio.ConnectionPool):
     async def _borrow(self) -> Loan:
         pool = self._pool()
         deadline = monotonic() + (inf if self._timeout is None else self._timeout)
-        connection = await pool.acquire(deadline)
+        connection = await pool.checkout(deadline)
         connection.on_overdue = None  # messages come when they come
         connection.owner = None  # redis-py's clients keep what they have: it is no leak
         try:
@@ -206,11 +206,11 @@ class AsyncRedisPyPool(redis.asyncio.ConnectionPool):
                 if isinstance(reply, Exception):
                     raise reply
         except BaseException as error:
-            pool.abandon(connection, error)
+            pool.checkin_failed(connection, error)
             raise
         return Loan(
             connection,
-            end=partial(pool.discard, connection, "handed over"),
+            end=partial(pool.checkin_closed, connection, "handed over"),
             lasts=partial(pool.keeps, connection),
             guard=pool.options.guard,
         )

@@ -47,12 +47,6 @@ LENT = 0.0
 """What `idle_since` is while a connection is lent."""
 
 
-class Borrowed(float):
-    """LENT while a connection is that of one block: who borrows it next does not have this one."""
-
-    __slots__ = ()
-
-
 class Members:
     """A pool's connections; who gets which is the pool's business."""
 
@@ -110,7 +104,7 @@ class Members:
             run_after_fork()
         return self._state.keeps(connection, monotonic())
 
-    def release(self, connection: Connection) -> None:
+    def checkin(self, connection: Connection) -> None:
         """Give a connection back."""
         raise NotImplementedError
 
@@ -357,7 +351,7 @@ class Members:
         self._end_unproven(now)
 
     def answered(self) -> None:
-        """Note that the node answered; `release` does so by itself."""
+        """Note that the node answered; `checkin` does so by itself."""
         if self._state.breaker.consecutive:
             self._succeeded()
 
@@ -464,7 +458,7 @@ class Members:
                 connection = self._dial(permit, monotonic() + self.options.connect_timeout)
             except PoolError:
                 return  # told to the observers; the next use tries again
-            self.release(connection)
+            self.checkin(connection)
 
     def _report_leaks(self, now: float, leak_after: float) -> None:
         idle = set(map(id, self._state.idle.copy()))
