@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cachex_client.errors import ConfigurationError
-from cachex_client.keys import MANY_VERSIONS, Keys
+from cachex_client.keys import MANY, MANY_VERSIONS, Keys
 
 prefixes = st.text(max_size=12) | st.sampled_from(["", "app", "app:prod", ":", "a*b", "[x]", "\\?"])
 versions = st.integers(-5, 100) | st.sampled_from(["v2", "a:b", "*", "[1-9]"])
@@ -62,6 +62,31 @@ def test_bytes_on_the_wire_are_the_full_key(
     assert wires == [keys.wire(key, version) for key in callers]
     assert wires == [keys.full(key, version).encode() for key in callers]
     assert keys.callers(wires, version) == callers
+
+
+class Shouted(str):
+    """Text that reads otherwise than it is."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.upper()
+
+
+odd = st.sampled_from(["", "\0", "a\0b", "\udc80", "half \ud800", "ü", Shouted("x"), 7, None, b"y"])
+
+
+@given(prefixes | st.just("\0"), st.lists(names), st.lists(odd, max_size=2))
+@example("", [], ["\0"])
+@example("app", [], ["", ""])
+def test_many_keys_are_the_keys_one_by_one(prefix: str, some: list[str], others: list[Any]) -> None:
+    keys = Keys(prefix)
+    for callers in (some + others, [*some, *others, *(f"k{at}" for at in range(MANY))]):
+        expected = [keys.wire(key) for key in callers if str(key) != "half \ud800"]
+        assert keys.wire_many([key for key in callers if str(key) != "half \ud800"]) == expected
+    if "half \ud800" in others:
+        with pytest.raises(UnicodeEncodeError):
+            keys.wire_many(["half \ud800", *map(str, range(MANY))])
 
 
 @given(st.binary())

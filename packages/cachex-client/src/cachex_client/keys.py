@@ -18,6 +18,10 @@ KeyFunction: TypeAlias = Callable[[Key, str, Any], str]
 
 Others: TypeAlias = Iterable[Union[str, "Keys"]]
 ERRORS = key_form.ERRORS
+MANY = 16
+"""Keys that are made faster together than one by one."""
+_BETWEEN, _BETWEEN_BYTES = "\0", b"\0"
+_TEXT = frozenset((str,))  # not what is derived from it, which may have a `__str__` of its own
 MANY_VERSIONS = 1_000
 
 
@@ -97,6 +101,11 @@ class Keys:
         head = self._head(version)
         names = keys if isinstance(keys, (list, tuple)) else list(keys)
         try:
+            if len(names) >= MANY and _TEXT.issuperset(map(type, names)):
+                joined = head + f"{_BETWEEN}{head}".join(names)  # twice as quick as one by one
+                wires = joined.encode().split(_BETWEEN_BYTES)
+                if len(wires) == len(names):  # it stands in none of them
+                    return wires
             return [f"{head}{key!s}".encode() for key in names]
         except UnicodeEncodeError:  # half characters; the handler for them costs too much always
             return [f"{head}{key!s}".encode("utf-8", ERRORS) for key in names]

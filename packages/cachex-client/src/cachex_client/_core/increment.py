@@ -5,6 +5,7 @@ from operator import index
 from cachex_client import commands
 from cachex_client._core.shapes import integer_or_none
 from cachex_client.command import Command
+from cachex_client.commands.scripts import EVALSHA
 
 # A missing key is nil; what is no whole number is the server's own error, not a script's.
 INCREMENT = commands.Script(
@@ -36,4 +37,5 @@ def increment(key: bytes, delta: int, *, by_text: bool = False) -> Command[int |
         amount = b"%d" % whole(delta)  # which says why not
     if by_text:
         return commands.eval_(INCREMENT.text, (key,), (amount,), integer_or_none)
-    return commands.evalsha(INCREMENT.digest, (key,), (amount,), integer_or_none)
+    # `commands.evalsha` for one key and one argument: this is what every incr() does.
+    return Command(("EVALSHA", INCREMENT.digest, b"1", key, amount), EVALSHA, integer_or_none)
