@@ -136,7 +136,7 @@ class AsyncEngine(AsyncRounds[C]):
         """
         if len(keys) > AsyncPacer.HUGE:
             return await self._get_slices(keys, timeout)
-        if len(keys) <= MAX_COMMANDS:
+        if 0 < len(keys) <= MAX_COMMANDS:
             (reply,) = await self._execute_parts([build.mget(keys)], timeout)
             failed = reply if isinstance(reply, Exception) else wrong_list(reply, len(keys))
             return reply if failed is None else [failed] * len(keys)

@@ -136,7 +136,7 @@ class Engine(Rounds[C]):
         """
         if len(keys) > Pacer.HUGE:
             return self._get_slices(keys, timeout)
-        if len(keys) <= MAX_COMMANDS:
+        if 0 < len(keys) <= MAX_COMMANDS:
             (reply,) = self._execute_parts([build.mget(keys)], timeout)
             failed = reply if isinstance(reply, Exception) else wrong_list(reply, len(keys))
             return reply if failed is None else [failed] * len(keys)
