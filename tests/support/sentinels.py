@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from support.resp import RespError
@@ -17,6 +18,13 @@ PERIODS = ("info-period", 200, "publish-period", 200, "ask-period", 200, "ping-p
 
 FINE = {"slave", "sentinel", "master_down"}
 """Flags of those who are well. The last is what another Sentinel said once; it may be stale."""
+
+
+FAILOVER_TIMEOUT = 3000
+"""Milliseconds: until a failover is given up; after one, no other begins unasked for twice that."""
+
+
+PATIENT = {"down-after-milliseconds": 600_000, "failover-timeout": 12_000}
 
 
 def as_dict(pairs: list[bytes]) -> dict[str, str]:
@@ -40,7 +48,9 @@ class Sentinels(Topology):
     ) -> None:
         """`down_after` is in milliseconds; the configs are for data nodes and for Sentinels."""
         super().__init__()
-        self._replicas, self._sentinels, self._down_after = replicas, sentinels, down_after
+        self._replicas, self._sentinels = replicas, sentinels
+        self._down_after = down_after
+        self._blocks = 0  # in which they are to be patient
         self._config, self._sentinel_config = dict(config or {}), dict(sentinel_config or {})
 
     @property
@@ -67,47 +77,74 @@ class Sentinels(Topology):
         """Where the Sentinels listen."""
         return [sentinel.address for sentinel in self.sentinels]
 
-    def failover(self, timeout: float = 60.0) -> Server:
+    def failover(self, timeout: float = 96.0) -> Server:
         """Ask for a failover, wait until all Sentinels name another primary, return that.
 
         A Sentinel that notices that its machine stalls does nothing for 30 s (TILT). One that has
         just seen a failover may call no replica good yet: it is asked until it does. It gives one
-        up that takes longer than its `failover-timeout`: then it is asked once more.
+        up that takes longer than its `failover-timeout`: then it is asked once more. Meanwhile
+        all of them are patient.
         """
         old = self.primary
         ask = partial(self._a_sentinel().command, "SENTINEL", "FAILOVER", self.name)
-        for _ in range(3):
-            if self.primary is old:
-                eventually(ask, timeout, ignore=(RespError,), what="a failover")
-            with contextlib.suppress(AssertionError):
-                return self.wait_for_another_primary(old, min(timeout, 12.0))
-        return self.wait_for_another_primary(old, timeout)
+        deadline = monotonic() + timeout
+        with self.patient():
+            while True:
+                if self.primary is old:
+                    eventually(ask, timeout, ignore=(RespError,), what="a failover")
+                try:
+                    return self.wait_for_another_primary(old, min(timeout, 14.0))
+                except AssertionError:
+                    if monotonic() >= deadline:
+                        raise
 
     @contextlib.contextmanager
     def patient(self) -> Iterator[None]:
         """Have the Sentinels do nothing unasked in the block, however long this machine stalls.
 
-        They take nobody for dead, and an old primary goes on leading for 8 s after a failover.
+        They take nobody for dead, and an old primary goes on leading for 8 s after a failover. So
+        does a new one: a Sentinel that has not heard of a failover after four `publish-period`s
+        makes the new primary a replica again, and then no Sentinel's primary is one.
         """
-        self._set_down_after(600_000)
-        self._set_periods("publish-period", 2000)
-        yield
-        self._hurry()
+        self._blocks += 1
+        self._set(self._running, PATIENT, "publish-period", 2000)
+        try:
+            yield
+        finally:
+            self._blocks -= 1
+            if not self._blocks:
+                self._hurry()
 
     def wait_for_another_primary(self, old: Server, timeout: float = 60.0) -> Server:
         """Wait until every running Sentinel names the same primary, not `old`; return it."""
 
         def agreed() -> Server | None:
-            running = [sentinel for sentinel in self.sentinels if sentinel.state == "running"]
-            ports = {int(self._state_of(sentinel)["port"]) for sentinel in running}
+            ports = {int(self._state_of(sentinel)["port"]) for sentinel in self._running}
             if len(ports) != 1 or ports == {old.port}:
                 return None
             new = self.server_at(ports.pop())
             return new if role_of(new) == "master" else None
 
-        new = eventually(agreed, timeout, ignore=NOT_YET, what="another primary")
+        try:
+            new = eventually(agreed, timeout, ignore=NOT_YET, what="another primary")
+        except AssertionError as error:
+            error.add_note(self._account(old))
+            raise
         assert new is not None
         return new
+
+    def _account(self, old: Server) -> str:
+        """Return what the Sentinels say and have done last, for whoever waited in vain."""
+        lines = [f"the old primary is {old.port}; " + ", ".join(map(repr, self.nodes))]
+        for sentinel in self.sentinels:
+            try:
+                state = self._state_of(sentinel)
+                says = f"names {state['port']} ({state['flags']})"
+            except NOT_YET as error:
+                says = repr(error)
+            lines += [f"Sentinel {sentinel.port} {says}; its log ends so:"]
+            lines += [f"    {line}" for line in sentinel.log.splitlines()[-25:]]
+        return "\n".join(lines)
 
     def priority_of(self, replica: Server) -> set[int]:
         """Return what Sentinels know of a replica's priority; 0 if it is not to be promoted."""
@@ -144,7 +181,7 @@ class Sentinels(Topology):
         return [as_dict(pairs) for pairs in found]
 
     def _a_sentinel(self) -> Server:
-        return next(sentinel for sentinel in self.sentinels if sentinel.state == "running")
+        return self._running[0]
 
     def _build(self) -> None:
         self.servers.append(Server(self._config).start())
@@ -156,7 +193,7 @@ class Sentinels(Topology):
         lines = [
             f"monitor {self.name} {replicaof} {self._sentinels // 2 + 1}",
             f"down-after-milliseconds {self.name} {self._down_after}",
-            f"failover-timeout {self.name} 3000",
+            f"failover-timeout {self.name} {FAILOVER_TIMEOUT}",
         ]
         for _ in range(self._sentinels):
             config = {**self._sentinel_config, "sentinel": lines}
@@ -166,15 +203,21 @@ class Sentinels(Topology):
     def _heal(self) -> None:
         self._hurry()
 
+    @property
+    def _running(self) -> list[Server]:
+        return [sentinel for sentinel in self.sentinels if sentinel.state == "running"]
+
     def _hurry(self) -> None:
-        self._set_down_after(self._down_after)
-        self._set_periods(*PERIODS)
+        options = {
+            "down-after-milliseconds": self._down_after,
+            "failover-timeout": FAILOVER_TIMEOUT,
+        }
+        self._set(self._running, options, *PERIODS)
 
-    def _set_down_after(self, milliseconds: int) -> None:
-        for sentinel in self.sentinels:
-            what = ("down-after-milliseconds", milliseconds)
-            sentinel.command("SENTINEL", "SET", self.name, *what)
-
-    def _set_periods(self, *periods: str | int) -> None:
-        for sentinel in self.sentinels:
+    def _set(
+        self, sentinels: Iterable[Server], options: dict[str, int], *periods: str | int
+    ) -> None:
+        words = [word for option in options.items() for word in option]
+        for sentinel in sentinels:
+            sentinel.command("SENTINEL", "SET", self.name, *words)
             sentinel.command("SENTINEL", "DEBUG", *periods)
