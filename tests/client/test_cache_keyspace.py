@@ -50,8 +50,13 @@ def test_many_keys_are_found_and_removed_in_bounded_batches(
     assert set(cache.iter_keys("key:*", itersize=100)) == names
     with Monitor(standalone) as monitor:
         assert cache.delete_pattern("key:*") == 3_500
-    sizes = [len(one) - 1 for one in monitor.commands if one[0] == b"UNLINK"]
-    assert sizes == [1_000, 1_000, 1_000, 500]
+    removed = [one[1:] for one in monitor.commands if one[0] == b"UNLINK"]
+    assert {key for batch in removed for key in batch} == {f":1:{name}".encode() for name in names}
+    # All full but the last. A table that shrinks meanwhile has SCAN return some keys twice.
+    *full, last = (len(batch) for batch in removed)
+    assert full == [1_000] * len(full)
+    assert 0 < last <= 1_000
+    assert len(full) >= 3
     scans = [one for one in monitor.commands if one[0] == b"SCAN"]
     assert all(command[-2:] == (b"COUNT", b"1000") for command in scans)
     assert cache.keys() == ["other"]

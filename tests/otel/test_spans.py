@@ -411,7 +411,7 @@ def test_walking_over_keys_leaves_nothing_behind_for_those_who_take_them(
     cache.set_many({str(n): n for n in range(50)})
     receiver.instrument()
     with receiver.tracer.start_as_current_span("request") as request:
-        assert len(list(cache.iter_keys("*", itersize=10))) == 50
+        assert len(set(cache.iter_keys("*", itersize=10))) == 50
         assert get_current_span() is request
     walked = [one for one in receiver.ours if one.name == "SCAN"]
     assert walked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -19,12 +19,11 @@ PERIODS = ("info-period", 200, "publish-period", 200, "ask-period", 200, "ping-p
 FINE = {"slave", "sentinel", "master_down"}
 """Flags of those who are well. The last is what another Sentinel said once; it may be stale."""
 
-
 FAILOVER_TIMEOUT = 3000
 """Milliseconds: until a failover is given up; after one, no other begins unasked for twice that."""
 
-
 PATIENT = {"down-after-milliseconds": 600_000, "failover-timeout": 12_000}
+"""Settings of Sentinels that are to take nobody for dead."""
 
 
 def as_dict(pairs: list[bytes]) -> dict[str, str]:
@@ -107,7 +106,7 @@ class Sentinels(Topology):
         makes the new primary a replica again, and then no Sentinel's primary is one.
         """
         self._blocks += 1
-        self._set(self._running, PATIENT, "publish-period", 2000)
+        self._set(PATIENT, "publish-period", 2000)
         try:
             yield
         finally:
@@ -212,12 +211,10 @@ class Sentinels(Topology):
             "down-after-milliseconds": self._down_after,
             "failover-timeout": FAILOVER_TIMEOUT,
         }
-        self._set(self._running, options, *PERIODS)
+        self._set(options, *PERIODS)
 
-    def _set(
-        self, sentinels: Iterable[Server], options: dict[str, int], *periods: str | int
-    ) -> None:
+    def _set(self, options: dict[str, int], *periods: str | int) -> None:
         words = [word for option in options.items() for word in option]
-        for sentinel in sentinels:
+        for sentinel in self._running:
             sentinel.command("SENTINEL", "SET", self.name, *words)
             sentinel.command("SENTINEL", "DEBUG", *periods)

@@ -1,7 +1,7 @@
 """
-A connection that somebody has acquired from a pool.
+A connection that a caller has acquired from a pool.
 
-Written by hand for both colours: in threads one writes and reads, in asyncio one awaits.
+Sync and async are written by hand: in threads one writes and reads, in asyncio one awaits.
 """
 
 from collections.abc import Awaitable
@@ -69,8 +69,8 @@ class PooledConnection(_Pooled[Connection]):
     A connection that was acquired from a `Pool`, until it is released.
 
     Each `acquire` returns an object of its own, also when the connection is the same again. After
-    its release it is of no more use: calls raise ConnectionLost, and to release it again changes
-    nothing. After any error in a call, `abandon` it. Deadlines are times of `time.monotonic()`.
+    its release calls on it raise ConnectionLost, and to release it again changes nothing. After
+    any error in a call, `abandon` it. Deadlines are times of `time.monotonic()`.
     """
 
     __slots__ = ()
@@ -101,8 +101,8 @@ class AsyncPooledConnection(_Pooled[AsyncConnection]):
     A connection that was acquired from an `AsyncPool`, until it is released.
 
     Each `acquire` returns an object of its own, also when the connection is the same again. After
-    its release it is of no more use: calls raise ConnectionLost, and to release it again changes
-    nothing. After any error in a call, `abandon` it. Deadlines are times of `time.monotonic()`.
+    its release calls on it raise ConnectionLost, and to release it again changes nothing. After
+    any error in a call, `abandon` it. Deadlines are times of `time.monotonic()`.
     """
 
     __slots__ = ()

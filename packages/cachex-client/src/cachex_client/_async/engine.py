@@ -136,16 +136,11 @@ class AsyncEngine(AsyncRounds[C]):
         """
         if len(keys) > AsyncPacer.HUGE:
             return await self._get_slices(keys, timeout)
-        if 0 < len(keys) <= MAX_COMMANDS:
-            (reply,) = await self._execute_parts([build.mget(keys)], timeout)
-            failed = reply if isinstance(reply, Exception) else wrong_list(reply, len(keys))
-            return reply if failed is None else [failed] * len(keys)
         parts = [keys[at : at + MAX_COMMANDS] for at in range(0, len(keys), MAX_COMMANDS)]
         found = await self._execute_parts([build.mget(part) for part in parts], timeout)
         values: list[Any] = []
         for part, reply in zip(parts, found, strict=True):
-            failed = reply if isinstance(reply, Exception) else wrong_list(reply, len(part))
-            values += reply if failed is None else [failed] * len(part)
+            values += _value_of_each(reply, len(part))
         return values
 
     async def _get_slices(self, keys: Sequence[bytes], timeout: float | None) -> list[Any]:
@@ -157,9 +152,7 @@ class AsyncEngine(AsyncRounds[C]):
             reply = found[at]
             if not audience.senders:  # they keep the replies
                 found[at] = None
-            count = len(keys[part])
-            failed = reply if isinstance(reply, Exception) else wrong_list(reply, count)
-            values += reply if failed is None else [failed] * count
+            values += _value_of_each(reply, len(keys[part]))
             await pacer.pause()
         return values
 
@@ -356,6 +349,12 @@ class AsyncEngine(AsyncRounds[C]):
 
 def _unlink(keys: Sequence[bytes]) -> Command[int]:
     return build.unlink(*keys)
+
+
+def _value_of_each(reply: Any, count: int) -> list[Any]:
+    """Return MGET's reply for `count` keys, or what is wrong with it in each key's place."""
+    failed = reply if isinstance(reply, Exception) else wrong_list(reply, count)
+    return reply if failed is None else [failed] * count
 
 
 def _deposed(result: Any) -> bool:

@@ -154,7 +154,7 @@ class Pool(Members):
         """
         Give a connection back; one that is busy, old or of a past generation is closed.
 
-        To release it again changes nothing, whoever has acquired it meanwhile. With
+        To release it again changes nothing, also if another caller has it by then. With
         `leak_after`, a connection that comes from another thread or task than acquired it is
         reported.
         """
@@ -241,7 +241,7 @@ class Pool(Members):
         """
         Give a connection back that was checked out; as `release` otherwise.
 
-        Once only: a second time takes it from whoever has checked it out meanwhile.
+        Once only: a second time takes it from the caller that has checked it out since.
         """
         if connection.idle_since:  # not LENT, which is 0
             return
