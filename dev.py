@@ -5,6 +5,7 @@
     python3 dev.py test [...]        the everyday tests; arguments go to pytest
     python3 dev.py test --all [...]  all tests: the thorough and the long ones, too
     python3 dev.py soak [...]        the long ones alone
+    python3 dev.py soak --full       the same, with millions of random tries: for hours
     python3 dev.py lint              ruff, the layers, and that _sync/ is up to date
     python3 dev.py types             mypy --strict on the packages
     python3 dev.py generate          write _sync/ from _async/, and verbs from their signatures
@@ -14,6 +15,7 @@
     python3 dev.py bench --against COMMIT [...]
                                      the working tree beside an older version; fails if slower
     python3 dev.py bench --blocking  how long work on very many keys keeps an event loop
+    python3 dev.py audit             look for known vulnerabilities of the pinned versions
     python3 dev.py django-tests      say where Django's own tests are
     python3 dev.py redis-8           say where Redis 8 is
     python3 dev.py python [...]      the environment's own Python
@@ -26,6 +28,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -206,7 +209,11 @@ def test(arguments: list[str]) -> None:
 
 
 def soak(arguments: list[str]) -> None:
-    pytest(["-m", "soak", "-n", str(max(2, WORKERS - 1)), *arguments])  # they seldom wait
+    which = "soak"
+    if "--full" in arguments:
+        os.environ["CACHEX_FULL"] = "1"  # millions of tries, for hours
+        arguments, which = [word for word in arguments if word != "--full"], "soak or fuzz"
+    pytest(["-m", which, "-n", str(max(2, WORKERS - 1)), *arguments])  # they seldom wait
 
 
 def pytest(arguments: list[str]) -> None:
@@ -329,6 +336,36 @@ def installed(source: Path, name: str) -> Path:
     return env / "bin/python"
 
 
+def audit(arguments: list[str]) -> None:
+    """Look for known vulnerabilities of all pinned versions; exit status 1 if there are any."""
+    env = CACHE / f"venv-{VERSION}-audit"
+    with locked(CACHE / f"{env.name}.lock"):
+        if not (env / "bin/pip-audit").is_file():
+            make_venv(env)
+            pip(env, "install", "pip-audit")
+    words = ("--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json")
+    command = [env / "bin/pip-audit", "-r", CONSTRAINTS, *words, *arguments]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    try:
+        found = json.loads(done.stdout)["dependencies"]
+    except ValueError:
+        found = []
+    unknown = [one["name"] for one in found if "skip_reason" in one]
+    if len(unknown) == len(found):
+        why = "" if found else f": {done.stderr.strip().rpartition(chr(10))[2]}"
+        print(f"nothing was looked up: no database of vulnerabilities can be reached here{why}")
+        return
+    flawed = [one for one in found if one.get("vulns")]
+    for one in flawed:
+        for flaw in one["vulns"]:
+            fixed = ", ".join(flaw["fix_versions"]) or "no version yet"
+            print(f"{one['name']} {one['version']}: {flaw['id']}, mended in {fixed}")
+    print(f"{len(found) - len(unknown)} versions looked up, {len(flawed)} with known flaws")
+    if unknown:
+        print(f"not in the database: {', '.join(unknown)}")
+    sys.exit(1 if flawed else 0)
+
+
 def say_django_tests(arguments: list[str]) -> None:
     print(django_tests(environment()))
 
@@ -342,6 +379,7 @@ def python(arguments: list[str]) -> None:
 
 
 COMMANDS = {
+    "audit": audit,
     "demo": demo,
     "test": test,
     "soak": soak,

@@ -18,6 +18,8 @@ from demo.expecting import StageFailed
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / ".cache"
 PACKAGE = HERE / "receiver/package.json"
+LOCK = HERE / "receiver/package-lock.json"
+"""Versions and hashes of all that npm installs, and no addresses."""
 
 
 class Missing(StageFailed):
@@ -37,10 +39,11 @@ def receiver() -> Path:
             return folder
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        shutil.copy(PACKAGE, folder)
+        for file in (PACKAGE, LOCK):
+            shutil.copy(file, folder)
         print(f"Installing {name} {version} into {_shown(folder)} (once)", flush=True)
-        options = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--silent")
-        _run(["npm", "install", *options], folder, f"npm cannot install {name} {version}")
+        options = ("--no-audit", "--no-fund", "--ignore-scripts", "--silent")
+        _run(["npm", "ci", *options], folder, f"npm cannot install {name} {version}")
     return folder
 
 

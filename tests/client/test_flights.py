@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cachex_client import Cache, ClientOptions, Codec
+from cachex_client import AsyncCache, Cache, ClientOptions, Codec
 from cachex_client._async import flights as async_module
 from cachex_client._sync import flights as sync_module
 from cachex_client.flights import async_flights, flights
@@ -406,3 +406,48 @@ def test_caches_with_other_formats_get_what_they_can_read(one_place: Any) -> Non
     one = Cache(client, codec=Codec(["json", "pickle"]))
     assert in_threads(one, Makes(4), 4) == [{"made": [1]}] * 4
     client.close()
+
+
+def test_caches_that_store_values_in_another_way_do_not_wait_for_each_other(
+    one_place: Any, run: Run
+) -> None:
+    """What one of them makes is nothing that the other could read."""
+    client = one_place.client("")
+    one, other = (
+        Cache(client, codec=Codec(formats)) for formats in (["pickle", "json"], ["json", "pickle"])
+    )
+    began, end = threading.Event(), threading.Event()
+
+    def slow() -> Any:
+        began.set()
+        assert end.wait(20)
+        return {1, 2}
+
+    with ThreadPoolExecutor(1) as pool:
+        leader = pool.submit(one.get_or_set, "k", slow)
+        assert began.wait(20)
+        assert other.get_or_set("k", lambda: ["x"]) == ["x"]
+        end.set()
+        assert leader.result(20) == ["x"]  # which was stored first
+    client.close()
+
+    async def main() -> list[Any]:
+        client = one_place.client("Async")
+        codecs = Codec(["pickle", "json"]), Codec(["json", "pickle"])
+        first, second = (AsyncCache(client, codec=codec) for codec in codecs)
+        begun, made = asyncio.Event(), asyncio.Event()
+
+        async def slowly() -> Any:
+            begun.set()
+            await made.wait()
+            return {1, 2}
+
+        task = asyncio.ensure_future(first.get_or_set("a", slowly))
+        await begun.wait()
+        found = await second.get_or_set("a", lambda: ["y"])
+        made.set()
+        results = [found, await task]
+        await client.aclose()
+        return results
+
+    assert run(main()) == [["y"], ["y"]]

@@ -1,23 +1,21 @@
-"""What is known of a cluster or of Sentinels' services, how it changes, and when to ask again."""
+"""What is known of a cluster, how it changes, and when to ask again."""
 
 from __future__ import annotations
 
 import random
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cachex_client import ClusterMap
+from cachex_client._core.addresses import Address, AddressRules
 from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.refresh import COOLDOWN, LONGEST, PERIOD, RefreshSchedule
-from cachex_client._core.sentinel import Opinion, believed, majority, opinion
 from cachex_client._core.topology import (
-    Address,
+    MAX_NODES,
     Topology,
-    address_of,
     agreed,
     from_slots_reply,
     recognised,
@@ -25,6 +23,7 @@ from cachex_client._core.topology import (
     replaced,
     settled,
 )
+from cachex_client.errors import BadAddress
 
 A, B, C, D = (Address("10.0.0.1", port) for port in (1, 2, 3, 4))
 ASKED = Address("asked", 7000)
@@ -97,25 +96,54 @@ def test_a_node_of_which_nothing_else_is_told_is_at_the_host_that_was_asked(more
 
 def test_a_redirect_without_a_host_leads_to_the_node_with_its_port() -> None:
     known = [Address("a.test", 1), Address("b.test", 2), Address("c.test", 2)]
-    assert address_of("?", 1, ASKED, None, known) == known[0]
-    assert address_of("", 2, ASKED, None, known) == Address("asked", 2)
-    assert address_of("", 3, ASKED, None, known) == Address("asked", 3)
-    assert address_of("d.test", 1, ASKED, None, known) == Address("d.test", 1)
+    rules = AddressRules()
+    assert rules.read("?", 1, ASKED, known) == known[0]
+    assert rules.read("", 2, ASKED, known) == Address("asked", 2)
+    assert rules.read("", 3, ASKED, known) == Address("asked", 3)
+    assert rules.read("d.test", 1, ASKED, known) == Address("d.test", 1)
 
 
 def test_addresses_are_remapped() -> None:
-    found = from_slots_reply(
-        [row(0, 16383, A, B)], ASKED, remap=lambda host, port: ("outside", port + 100)
-    )
+    rules = AddressRules(lambda host, port: ("outside", port + 100))
+    found = from_slots_reply([row(0, 16383, A, B)], ASKED, rules=rules)
     assert found.nodes() == [Address("outside", 101), Address("outside", 102)]
 
 
 @pytest.mark.parametrize(
-    "reply", [5, None, [5], [[1]], [[0, 99999, [b"h", 1]]], [[5, 1, [b"h", 1]]], [[0, 5]], b"x"]
+    "reply",
+    [
+        *(5, None, b"x", [5], [[1]], [[0, 5]], [[0, 5, 5]], [[0, 5, []]], [[0, 5, [b"h"]]]),
+        *([[0, 99999, [b"h", 1]]], [[5, 1, [b"h", 1]]], [[-1, 5, [b"h", 1]]]),
+        *([[b"0", b"x", [b"h", 1]]], [[0.0, 5.0, [b"h", 1]]], [[None, 5, [b"h", 1]]]),
+        *([[0, 9, [b"h", 1]], [0, 16383, [b"h", 1]]], {b"0": [1, 2]}, [{1: 2}]),
+    ],
 )
 def test_what_is_no_map_is_refused(reply: Any) -> None:
     with pytest.raises(ValueError, match="CLUSTER SLOTS"):
         from_slots_reply(reply, ASKED)
+
+
+@pytest.mark.parametrize("member", [[b"h", 70_000], [b"h", -1], [b"h", None], [b"a b", 1], [5, 1]])
+def test_a_map_with_an_address_that_is_none_is_refused_as_a_whole(member: Any) -> None:
+    good = [b"h", 1, b"id"]
+    for reply in (
+        [[0, 16383, member]],
+        [[0, 16383, good, member]],
+        [[0, 9, good], [10, 16383, member]],
+    ):
+        with pytest.raises(BadAddress, match="asked:7000 named the address"):
+            from_slots_reply(reply, ASKED)
+
+
+def test_a_map_may_have_so_many_nodes_and_no_more() -> None:
+    def members(count: int) -> list[Any]:
+        return [[b"10.0.%d.%d" % divmod(number, 256), 7000, b""] for number in range(count)]
+
+    assert len(from_slots_reply([[0, 16383, *members(MAX_NODES)]], ASKED).nodes()) == MAX_NODES
+    with pytest.raises(ValueError, match=f"more than {MAX_NODES} nodes"):
+        from_slots_reply([[0, 16383, *members(MAX_NODES + 1)]], ASKED)
+    twice = [[0, 8000, *members(MAX_NODES)], [8001, 16383, *members(MAX_NODES)]]
+    assert len(from_slots_reply(twice, ASKED).shards[0].replicas) == MAX_NODES - 1
 
 
 def test_a_thousand_ranges_are_read_soon_enough() -> None:
@@ -143,6 +171,13 @@ def test_moved_to_another_shard_moves_one_slot() -> None:
 def test_moved_to_an_unknown_node_makes_a_shard() -> None:
     after = topology(row(0, 16383, A)).moved(5, D)
     assert (owner(after, 5), owner(after, 6), len(after.shards)) == (D, A, 2)
+    assert after.strangers == 1
+    assert after.moved(6, D).strangers == 1
+
+
+def test_moved_to_a_replica_of_another_shard_takes_nothing_from_that_shard() -> None:
+    after = topology(row(0, 99, A, B), row(100, 16383, C, D)).moved(5, D)
+    assert (owner(after, 5), owner(after, 6), owner(after, 100)) == (D, A, C)
 
 
 def test_moved_to_where_it_is_known_to_be_changes_nothing() -> None:
@@ -394,132 +429,3 @@ def test_without_a_reason_one_looks_once_a_minute(chance: float) -> None:
     schedule = RefreshSchedule()
     schedule.finished(0.0, chance, changed=True)
     assert 0.8 * PERIOD <= schedule.due_at <= 1.2 * PERIOD
-
-
-# Sentinels
-
-
-def told(primary: Address, epoch: int = 1, *replicas: Address, votes: int = 1) -> Opinion:
-    return Opinion(primary, epoch, replicas, votes=votes)
-
-
-def test_a_reply_of_a_sentinel_is_read_in_both_protocols() -> None:
-    fields = [b"ip", b"10.0.0.1", b"port", b"1", b"flags", b"master", b"config-epoch", b"3"]
-    sick = [b"ip", b"10.0.0.1", b"port", b"2", b"flags", b"slave,s_down"]
-    well = {b"ip": b"10.0.0.1", b"port": b"3", b"flags": b"slave"}
-    found = opinion(fields, [sick, well], [])
-    assert found == Opinion(A, 3, (C,), unwell=(B,))
-    assert opinion(fields[:2], [], []) is None
-    assert opinion(ValueError(), [], []) is None
-
-
-@pytest.mark.parametrize("state", ["send_slaveof_noone", "wait_promotion"])
-def test_a_sentinel_tells_whom_it_is_promoting(state: str) -> None:
-    old = {"ip": "10.0.0.1", "port": "1", "failover-state": state}
-    heir = {"ip": "10.0.0.1", "port": "2", "flags": "slave,promoted"}
-    found = opinion(old, [heir], [])
-    assert found == Opinion(A, 0, (B,))
-    assert found.heir == B
-    together = majority([told(A), told(A), found])
-    assert together is not None
-    assert together.heir == B
-
-
-@pytest.mark.parametrize("state", ["wait_promotion", "reconf_slaves", "update_config"])
-def test_a_sentinel_counts_as_naming_whom_it_promoted_once_it_did(state: str) -> None:
-    """It says so in the new epoch, but with the name of the old one, until all follow the new."""
-    old = {"ip": "10.0.0.1", "port": "1", "config-epoch": "4", "failover-state": state}
-    heir = {"ip": "10.0.0.1", "port": "2", "flags": "slave,promoted"}
-    other = {"ip": "10.0.0.1", "port": "3", "flags": "slave,reconf_sent"}
-    before, after = Opinion(A, 4, (B, C)), Opinion(B, 4, (C,), unwell=(A,))
-    assert opinion(old, [heir, other], []) == (before if state == "wait_promotion" else after)
-
-
-def test_the_majority_names_the_primary() -> None:
-    found = majority([told(A, 9), told(B, 2, C), told(B, 2, D)])
-    assert found is not None
-    assert (found.primary, found.votes, found.replicas) == (B, 2, (C, D))
-
-
-def test_one_against_one_the_higher_epoch_wins() -> None:
-    found = majority([told(A, 1), told(B, 2)])
-    assert found is not None
-    assert found.primary == B
-
-
-def test_a_primary_is_believed_if_it_agrees() -> None:
-    assert believed(told(B, 2), told(A), {B: 100, A: 50}) == told(B, 2)
-
-
-def test_a_replica_is_never_adopted() -> None:
-    assert believed(told(B, 2), None, {B: None}) is None
-    assert believed(told(B, 2), told(A), {B: None, A: 5}) is None
-    assert believed(told(B, 2), told(A), {B: None, A: None}) is None
-
-
-def test_who_was_promoted_is_followed_before_the_sentinels_say_so() -> None:
-    found = believed(told(A), told(A, 1, B, C), {A: None, B: 100, C: None})
-    assert found is not None
-    assert (found.primary, found.replicas, found.unwell) == (B, (C,), (A,))
-    first = believed(told(A, 1, B), None, {A: None, B: 100})
-    assert first is not None
-    assert first.primary == B
-
-
-def test_who_is_being_promoted_is_followed_once_he_leads_though_the_old_one_does_too() -> None:
-    promoting = attrs.evolve(told(A, 4, B, C), heir=B)
-    assert believed(promoting, told(A, 4, B, C), {A: 100, B: None}) == promoting
-    now = believed(promoting, told(A, 4, B, C), {A: 100, B: 100})
-    assert now == Opinion(B, 4, (C,), unwell=(A,), votes=now.votes if now else 1)
-    assert now is not None
-    # Those who have not heard of it name the old one, for a while.
-    assert believed(told(A, 4, B, C), now, {A: 110, B: 100}) is None
-    assert believed(told(A, 5, B, C), now, {A: 110, B: 100}) == told(A, 5, B, C)
-    assert believed(told(A, 4, B, C), now, {A: 110, B: None}) == told(A, 4, B, C)
-    assert believed(told(B, 5, C), now, {A: 110, B: 100}) == told(B, 5, C)
-
-
-def dead(node: Address) -> Opinion:
-    return attrs.evolve(told(node), doubted=True)
-
-
-def test_an_old_primary_that_came_back_empty_is_not_taken_for_the_new_one() -> None:
-    found = believed(dead(D), told(C, 1, A, B), {A: 3, B: 100})
-    assert found is not None
-    assert found.primary == B
-
-
-def test_an_old_primary_that_came_back_does_not_inherit_from_a_silent_one() -> None:
-    now = attrs.evolve(told(B, 2, C), unwell=(A,))
-    assert believed(told(B, 2, C), now, {A: 100, C: None}) is None
-    assert believed(dead(B), now, {A: 100, C: None}) is None
-    assert believed(None, now, {A: 100, C: None}) is None
-    for word in (dead(B), None):  # C followed when we last heard of it, so it was promoted
-        found = believed(word, now, {A: 100, C: 50})
-        assert found is not None
-        assert found.primary == C
-
-
-def test_a_replica_that_leads_is_none_to_read_from() -> None:
-    """It was the primary and came back: a Sentinel will tell it whom to follow, in a while."""
-    primary = {"ip": "10.0.0.1", "port": "1", "flags": "master,s_down"}
-    old = {"ip": "10.0.0.1", "port": "2", "flags": "slave", "role-reported": "master"}
-    other = {"ip": "10.0.0.1", "port": "3", "flags": "slave", "role-reported": "slave"}
-    found = opinion(primary, [old, other], [])
-    assert found == Opinion(A, 0, (C,), unwell=(B,))
-    assert found.doubted
-
-
-def test_a_minority_that_lives_in_the_past_is_not_listened_to() -> None:
-    now = told(B, 5)
-    assert believed(told(A, 4, votes=1), now, {A: 9, B: 9}, 3) is None
-    assert believed(told(A, 5, votes=1), now, {A: 9, B: 9}, 3) is None
-    assert believed(told(A, 5, votes=1), now, {A: 9, B: None}, 3) == told(A, 5)
-    assert believed(told(A, 6, votes=1), now, {A: 9, B: 9}, 3) == told(A, 6)
-    # ... but a majority is: it may have been set up anew.
-    assert believed(told(A, 0, votes=2), now, {A: 9, B: 9}, 3) == told(A, 0)
-
-
-def test_a_silent_primary_is_better_than_none_at_first_only() -> None:
-    assert believed(told(A, 1, B), None, {B: None}) == told(A, 1, B)
-    assert believed(told(A, 2), told(B), {}) is None

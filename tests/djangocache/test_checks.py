@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ SENTINEL = {
     "client_class": "django_cachex.client.SentinelClient",
     "sentinels": [("sentinel-1", 26379), ("sentinel-2", 26379)],
 }
+HERE = [("127.0.0.1", 26379), ("localhost", 26380)]
 CLUSTER = {"client_class": "django_cachex.client.ClusterClient"}
 URL = "redis://127.0.0.1:6379/1"
 OTHER = "redis://127.0.0.1:6379/2"
@@ -59,6 +61,15 @@ def two(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return {"default": project.entry(**first), "other": project.entry(**second)}
 
 
+KEY = "a key of enough letters"
+SAFE = {"signing_key": KEY}
+FAR = "rediss://:p@cache-1:6379/1"
+
+
+def watched(location: str = "rediss://mymaster/0", **rest: Any) -> dict[str, Any]:
+    return one(location, password="p", **{**SAFE, **SENTINEL, **rest})
+
+
 WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("E001", one(max_conections=3), {}),
     ("E001", one("redis://:port"), {}),
@@ -74,7 +85,7 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("W010", one("redis://127.0.0.1:7000/3", **CLUSTER), {}),
     (
         "W011",
-        one("redis://mymaster/0", password="p", **{**SENTINEL, "sentinels": [("a", 1)]}),
+        one("redis://mymaster/0", password="p", **{**SENTINEL, "sentinels": HERE[:1]}),
         {},
     ),
     ("W013", one(KEY_FUNCTION="djangocache.test_checks.full_key"), {}),
@@ -87,10 +98,27 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("W017", one(KEY_FUNCTION="djangocache.test_checks.bare"), {}),
     ("W013", one(KEY_FUNCTION="djangocache.test_checks.bare", clear="database"), {}),
     ("W014", one("redis://cache-1:6379/1"), {}),
-    ("W015", one("rediss://:p@cache-1:6379/1", ssl_cert_reqs="none"), {}),
+    ("W014", one("rediss://:p@cache-1:6379/1"), {}),
+    ("W014", one("rediss://:p@cache-1:6379/1", serializer="logging.handlers.pickle"), {}),
+    ("W015", one(f"{FAR}?ssl_cert_reqs=none", **SAFE), {}),
+    ("W015", one(FAR, ssl_check_hostname=False, **SAFE), {}),
+    ("W015", one(FAR, ssl_context=ssl._create_unverified_context(), **SAFE), {}),
+    ("W015", one(FAR, ssl_min_version=ssl.TLSVersion.TLSv1, **SAFE), {}),
+    ("W015", one(FAR, ssl_min_version=ssl.TLSVersion.TLSv1_1, **SAFE), {}),
+    ("W015", watched(sentinel_kwargs={"ssl": True, "ssl_cert_reqs": "none"}), {}),
+    ("W020", one(signing_key=KEY, signing_accept_unsigned=True), {}),
+    ("W021", watched(), {}),
+    ("W022", one([FAR, "redis://127.0.0.1:6379/1"], **SAFE), {}),
+    ("W023", one("redis://:p@10.1.2.3", serializer="json"), {}),
+    ("W023", one("redis://h", serializer="json", credential_provider=lambda: "p"), {}),
+    ("W023", one("redis://node-1:7000", password="p", **SAFE, **CLUSTER), {}),
+    ("W023", watched("redis://mymaster/0"), {}),
+    ("W024", one(signing_key="short"), {}),
+    ("W024", one(signing_key=[KEY, "a" * 99]), {}),
 ]
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")  # the check says more
 @pytest.mark.parametrize(("number", "caches", "settings"), WRONG)
 def test_a_mistake_is_found(number: str, caches: dict[str, Any], settings: dict[str, Any]) -> None:
     assert found(caches, **settings) == [number]
@@ -108,12 +136,16 @@ RIGHT: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
     (one([URL, "redis://127.0.0.1:6378/1"], read_from="primary"), {"SESSION_ENGINE": CACHED}),
     (one(serializer="json"), {"MIDDLEWARE": PAGES, "CACHE_MIDDLEWARE_ALIAS": "pages"}),
-    (one("redis://:p@cache-1:6379/1"), {}),
+    (one(FAR, **SAFE), {}),
+    (one(FAR, **SAFE, ssl_min_version=ssl.TLSVersion.TLSv1_3), {}),
+    (one(FAR, **SAFE, ssl_context=ssl.create_default_context()), {}),
     (one("redis://cache-1:6379/1", serializer="json"), {}),
-    (one("redis://cache-1:6379/1", signing_key="k"), {}),
-    (one("unix:///run/redis.sock"), {}),
-    (one("redis://mymaster/0", password="p", **SENTINEL), {}),
-    (one("redis://:p@node-1:7000", **CLUSTER), {"SESSION_ENGINE": CACHED}),
+    (one("redis://cache-1:6379/1", **SAFE), {}),
+    (one("redis://:p@localhost:6379/1"), {}),
+    (one("unix:///run/redis.sock", password="p"), {}),
+    (watched(sentinel_kwargs={"ssl": True}), {}),
+    (one("redis://mymaster/0", password="p", **{**SENTINEL, "sentinels": HERE}), {}),
+    (one("rediss://:p@node-1:7000", **SAFE, **CLUSTER), {"SESSION_ENGINE": CACHED}),
     (
         one(KEY_FUNCTION="djangocache.test_checks.full_key", reverse_key_function="builtins.str"),
         {},
@@ -135,7 +167,7 @@ def test_what_is_right_is_left_alone(caches: dict[str, Any], settings: dict[str,
 def test_entries_that_share_keys_are_found() -> None:
     assert found(two({"location": URL}, {"location": URL})) == ["W004"]
     assert found(two({"location": URL}, {"location": [URL], "read_from": "primary"})) == ["W004"]
-    same = {"location": "redis://mymaster/0", "password": "p", **SENTINEL}
+    same = {"location": "redis://mymaster/0", **SENTINEL, "sentinels": HERE}
     assert found(two(same, {**same, "timeout": 2})) == ["W004"]
     assert found(two(same, {**same, "location": "redis://another/0"})) == []
 
@@ -144,10 +176,11 @@ def test_a_prefix_that_is_another_and_a_version_is_found() -> None:
     def told(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
         return found(two({"location": URL, **first}, {"location": URL, **second}))
 
-    assert told({"KEY_PREFIX": "t"}, {"KEY_PREFIX": "t:1"}) == ["W018"]
-    assert told({"KEY_PREFIX": "t:2:x"}, {"KEY_PREFIX": "t"}) == ["W018"]
-    assert told({"KEY_PREFIX": "t", "VERSION": "eu"}, {"KEY_PREFIX": "t:eu"}) == ["W018"]
-    assert told({"KEY_PREFIX": "t"}, {"KEY_PREFIX": "t:eu"}) == []
+    assert told({"KEY_PREFIX": "t"}, {"KEY_PREFIX": "t:1"}) == ["W018", "W025"]
+    assert told({"KEY_PREFIX": "t:2:x"}, {"KEY_PREFIX": "t"}) == ["W018", "W025"]
+    assert told({"KEY_PREFIX": "t", "VERSION": "eu"}, {"KEY_PREFIX": "t:eu"}) == ["W018", "W025"]
+    assert told({"KEY_PREFIX": "t"}, {"KEY_PREFIX": "t:eu"}) == ["W025"]
+    assert told({"KEY_PREFIX": "t"}, {"KEY_PREFIX": "teu"}) == []
     assert told({"KEY_PREFIX": "t"}, {"KEY_PREFIX": "t:1", "location": OTHER}) == []
 
 
@@ -171,10 +204,34 @@ def test_entries_that_share_keys_but_no_format_are_found() -> None:
     both = {"location": URL, "serializer": ["json", "pickle"]}
     also = {"location": URL, "serializer": ["pickle", "json"]}
     assert found(two(both, also)) == ["W004"]
-    assert found(two({**pickle, "signing_key": "a"}, {**pickle, "signing_key": "b"})) == [
+    assert found(two({**pickle, "signing_key": KEY}, {**pickle, "signing_key": f"{KEY}s"})) == [
         "W005",
         "W004",
     ]
+    assert found(two({**pickle, **SAFE}, {**pickle, **SAFE, "signing_binds_key": False})) == [
+        "W005",
+        "W004",
+    ]
+
+
+def explodes() -> Any:
+    raise RuntimeError("in a class of the site")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_waiting": 10**400},
+        {"socket_timeout": 10**400},
+        {"max_decompressed_size": 10**400},
+        {"ssl_ca_data": "ä"},
+        {"ssl_ca_certs": "\x00"},
+        {"ssl_ciphers": "ä"},
+        {"serializer": "djangocache.test_checks.explodes"},
+    ],
+)
+def test_no_setting_ends_in_a_traceback(options: dict[str, Any]) -> None:
+    assert found(one(FAR, **{**SAFE, **options})) == ["E001"]
 
 
 def test_fewer_connections_than_threads_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,12 @@ VALUES: dict[str, Any] = {
     "compressor": "Bz2Compressor",
     "message": "the text",
     "lock_name": "lock",
+    "by": "10.0.0.1:7000",
+    "address": "evil.test:7",
+    "redirect": "MOVED 5 evil.test:7",
+    "server": "h:1/0",
+    "keys": 17,
+    "named": {"a:1": 1, "b:1": 1},
 }
 
 

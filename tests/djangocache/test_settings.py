@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import pickle
 import ssl
-from traceback import TracebackException
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
-from cachex_client import RetryOptions
+from cachex_client import Cache, ConfigurationError, RetryOptions
 from cachex_client.compressors import ZlibCompressor
 from cachex_client.config.foreign import REFUSED
 from cachex_client.config.options import BY_NAME, describe, every_option
@@ -23,6 +22,7 @@ from django_cachex.client import DefaultClient
 from django_cachex.pool import ConnectionFactory
 from django_cachex.registry import shared_by
 from djangocache.configs import SECRET, URL, read, refused
+from support.shown import shown_by
 
 # Servers
 
@@ -408,11 +408,44 @@ def test_a_configuration_shows_no_secret() -> None:
     assert SECRET not in repr(read(options={"PASSWORD": SECRET}))
 
 
-def test_a_cache_that_was_refused_can_be_shown() -> None:
+SENTINELS = {"CLIENT_CLASS": "django_cachex.client.SentinelClient", "SENTINELS": [("s", 1)]}
+MISTAKES: list[tuple[Any, dict[str, Any]]] = [
+    (f"redis://u:{SECRET}@h/1", {"PASSWORT": SECRET}),
+    (f"redis://u:{SECRET}@h/1", {"PASSWORD": SECRET.encode()}),
+    (f"redis://u:{SECRET}@h/1", {"SIGNING_KEY": {SECRET: 1}}),
+    (f"redis://u:{SECRET}@h/1", {"PASSWORD": SECRET, "password": "other"}),
+    (f"redis://u:{SECRET}@h/1", {"MIN_CONNECTIONS": 9, "MAX_CONNECTIONS": 2}),
+    (f"redis://u:{SECRET}@h:port/1", {}),
+    (f"redis://u:{SECRET}#x@h:1/1", {}),
+    (f"redis://u:{SECRET};x@h:1/1", {}),
+    (f"redis://u:a,{SECRET}@h:1/1", {}),
+    (f"http://u:{SECRET}@h:1/1", {}),
+    (f"unix:/u:{SECRET}@/tmp/a.sock", {}),
+    (f"redis://h/1?pasword={SECRET}", {}),
+    (f"redis://h/1?password={SECRET}&db=x", {}),
+    (f"redis://h/1?{SECRET}=1", {}),
+    (f"redis://h/1?signing_key={SECRET}", {}),
+    (f"redis://h/{SECRET}", {}),
+    ([f"redis://u:{SECRET}@h/1", 5], {}),
+    ("redis://h/1", {"CREDENTIAL_PROVIDER": SECRET}),
+    ("redis://h/1", {"SIGNING_KEY": SECRET, "MAX_DECOMPRESSED_SIZE": -1}),
+    ("rediss://h/1", {"SSL_PASSWORD": SECRET, "SSL_CERTFILE": "/nonexistent"}),
+    ("redis://svc/0", {**SENTINELS, "SENTINEL_KWARGS": {"password": SECRET, "db": 3}}),
+    ("redis://svc/0", {**SENTINELS, "SENTINEL_KWARGS": {"passwrd": SECRET}}),
+    ("redis://svc/0", {**SENTINELS, "SENTINEL_KWARGS": SECRET}),
+]
+
+
+@pytest.mark.parametrize(("location", "options"), MISTAKES)
+def test_a_mistake_shows_no_secret_that_stands_beside_it(
+    location: Any, options: dict[str, Any]
+) -> None:
     with pytest.raises(ImproperlyConfigured) as caught:
-        RedisCache(URL, {"OPTIONS": {"SOCKET_TIMEOT": 1}})
-    report = TracebackException.from_exception(caught.value, capture_locals=True)
-    assert "self = <RedisCache>" in "".join(report.format())
+        RedisCache(location, {"OPTIONS": options})
+    assert SECRET not in shown_by(caught.value)
+    with pytest.raises(ConfigurationError) as plain:
+        Cache.from_config({"LOCATION": location, "OPTIONS": options})
+    assert SECRET not in shown_by(plain.value)
 
 
 def test_equal_entries_make_equal_client_configurations() -> None:

@@ -245,7 +245,7 @@ def test_urls_with_is_master(location: Any, read_only: bool, read_from: str) -> 
         (["redis://s/0", "redis://s/1?is_master=0"], "['LOCATION'][1]: has another db"),
         (["redis://s/0", "rediss://s/0?is_master=0"], "has another tls"),
         (["redis://s/0", f"redis://:{SECRET}@s/0?is_master=0"], "has another password"),
-        ("redis://s/0?sentinels=a:1", "?sentinels= of the URL: expected a list of (host, port)"),
+        ("redis://s/0?sentinels=a:1", "?sentinels= of the URL: expected in OPTIONS only"),
         ("redis://s/0?address_remap=a.b", "?address_remap= of the URL: expected"),
     ],
 )

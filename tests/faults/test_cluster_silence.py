@@ -486,7 +486,7 @@ def test_a_promotion_is_not_forgotten_for_the_word_of_those_who_have_not_heard_o
         if how == "watched":
             map.promoted(old, new)
         else:
-            map.moved(7, "127.0.0.1", 2, other)
+            map.moved(7, new)
         assert not map.learn(before, now + 0.5, 0.5)
         assert leader_at(map, 2)
         assert map.schedule.due_at < now + 3  # somebody looks again, soon

@@ -2,6 +2,7 @@
 
 They are the same in every run, so that no run is red by chance. With CACHEX_NEW_EXAMPLES=1 they are
 others each time: what such a run finds is written down with `@example`, and mended.
+`dev.py soak --full` sets CACHEX_FULL=1: what searches at random then does so for hours.
 """
 
 from __future__ import annotations
@@ -13,6 +14,18 @@ import pytest
 
 EVERY_DAY = 25
 THOROUGH = 100
+
+
+def how_many(everyday: int, full: int) -> int:
+    """Return how often something is tried: in every run, or in one that is started by hand."""
+    return full if os.environ.get("CACHEX_FULL") else everyday
+
+
+def tries(everyday: int, full: int) -> hypothesis.settings:
+    """Return settings for so many examples; in a full run they are others each time."""
+    return hypothesis.settings(
+        max_examples=how_many(everyday, full), derandomize=not how_many(0, full=1)
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -23,6 +23,8 @@ from cachex_client.codec import Codec
 from cachex_client.command import Command, Spec
 from cachex_client.errors import (
     AddressReused,
+    BadAddress,
+    BadRedirect,
     CacheIsReadOnly,
     ClientError,
     ClusterUnreachable,
@@ -30,13 +32,16 @@ from cachex_client.errors import (
     ConfigurationError,
     LockError,
     LockNotOwnedError,
+    RemapFailed,
+    ScanAborted,
     SentinelRefused,
+    SentinelsDisagree,
     SerializerError,
     SlotNotCovered,
     ValueTooLarge,
 )
 from cachex_client.executor import AsyncExecutor, Executor
-from cachex_client.keys import Keys
+from cachex_client.keys import Keys, escape_pattern
 from cachex_client.observer import ClientObserver, Operation, Origin, Sent
 from cachex_client.options import Candidate, ClientOptions, ReadFrom, RetryOptions
 from cachex_client.sentinel_map import SentinelMap
@@ -49,6 +54,8 @@ __version__ = "0.1.0"
 __all__ = [
     "AddressReused",
     "DEFAULT",
+    "BadAddress",
+    "BadRedirect",
     "AsyncCache",
     "AsyncCachePipeline",
     "AsyncClusterClient",
@@ -83,11 +90,14 @@ __all__ = [
     "ReadFrom",
     "ReadOnlyClient",
     "Redis",
+    "RemapFailed",
     "RetryOptions",
+    "ScanAborted",
     "Sent",
     "SentinelClient",
     "SentinelMap",
     "SentinelRefused",
+    "SentinelsDisagree",
     "SerializerError",
     "SlotNotCovered",
     "ValueTooLarge",
@@ -95,6 +105,7 @@ __all__ = [
     "TopologyView",
     "as_operation",
     "async_as_operation",
+    "escape_pattern",
     "live_clients",
     "observe",
     "unobserve",

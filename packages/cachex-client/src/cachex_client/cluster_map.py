@@ -8,21 +8,22 @@ from redis.exceptions import RedisError
 
 from cachex_client._audience import audience, tell
 from cachex_client._concurrency import monotonic
-from cachex_client._core.keyslot import SLOTS
-from cachex_client._core.topology import (
+from cachex_client._core.addresses import (
     NO_HOST,
     Address,
+    AddressRules,
     Remap,
-    Topology,
-    address_of,
-    from_slots_reply,
-    promotions,
-    related,
+    as_text,
+    whole_number,
 )
+from cachex_client._core.keyslot import SLOTS
+from cachex_client._core.redirects import STRANGERS, Redirect, read_redirect
+from cachex_client._core.topology import Topology, from_slots_reply, promotions, related
 from cachex_client._shared_map import SharedMap
-from cachex_client.errors import ConfigurationError
-from cachex_pool import Endpoint, parse_url
+from cachex_client.errors import BadRedirect, ConfigurationError
+from cachex_pool import Endpoint, PoolError, parse_url
 from cachex_pool.forks import register
+from cachex_pool.secrecy import keeps_secrets
 
 SILENT_FOR = 0.75
 """Seconds without a complaint after which nobody waits in vain: who does complains every 0.5 s."""
@@ -45,11 +46,18 @@ class ClusterMap(SharedMap):
     The newest topology, a frozen value swapped whole, and when to look for a newer one.
 
     Readers never wait: they take `topology` as it is. Seeds are kept for ever, so that a cluster
-    whose nodes were all replaced is found again.
+    whose nodes were all replaced is found again. `address_remap` turns an announced `(host, port)`
+    into one that can be reached; `allowed_hosts`, if given, are the names and networks that nodes
+    may name beside the `servers`, see `AllowedHosts`.
     """
 
+    @keeps_secrets()
     def __init__(
-        self, servers: Sequence[str | Endpoint], address_remap: Remap | None = None
+        self,
+        servers: Sequence[str | Endpoint],
+        address_remap: Remap | None = None,
+        *,
+        allowed_hosts: Sequence[str] | None = None,
     ) -> None:
         endpoints = tuple(map(endpoint_of, servers))
         if not endpoints:
@@ -61,7 +69,8 @@ class ClusterMap(SharedMap):
                 )
         super().__init__()
         self._pattern = endpoints[0]
-        self._remap = address_remap
+        hosts = [one.host for one in endpoints]
+        self._rules = AddressRules.of(address_remap, allowed_hosts, hosts)
         self._probed: dict[str, float] = {}
         self._silent: dict[Address, Silence] = {}
         self._news: dict[Address, tuple[Address, float]] = {}  # who leads: instead of whom, since
@@ -105,7 +114,7 @@ class ClusterMap(SharedMap):
         """Say whether a reply to CLUSTER SLOTS speaks of the cluster that is known."""
         try:
             view = self.read(slots, None, asked)
-        except (RedisError, ValueError):
+        except (RedisError, PoolError, ValueError):
             return False
         return self.topology is None or related(view, self.topology)
 
@@ -115,9 +124,10 @@ class ClusterMap(SharedMap):
             raise slots
         epoch = 0
         if isinstance(info, bytes):
-            told = dict(line.partition(":")[::2] for line in info.decode().split("\r\n") if line)
-            epoch = int(told.get("cluster_current_epoch", 0))
-        topology = from_slots_reply(slots, asked, epoch=epoch, remap=self._remap)
+            lines = as_text(info).split("\r\n")
+            told = dict(line.partition(":")[::2] for line in lines if line)
+            epoch = whole_number(told.get("cluster_current_epoch", 0))
+        topology = from_slots_reply(slots, asked, epoch=epoch, rules=self._rules)
         if topology.uncovered == SLOTS:
             raise ValueError(f"{asked} knows of no server that serves any slot")
         return topology
@@ -128,7 +138,8 @@ class ClusterMap(SharedMap):
             before = self.topology
             outdated = topology is not None and self._is_outdated(topology, now)
             changed = topology is not None and not outdated and not topology.same_as(before)
-            if changed:
+            strangers = 0 if self.topology is None else self.topology.strangers
+            if changed or (strangers and topology is not None and not outdated):
                 self.topology = topology
             self.schedule.finished(now, chance, changed=changed)
             if outdated:
@@ -137,9 +148,19 @@ class ClusterMap(SharedMap):
             self._tell_promotions(before)
         return changed
 
-    def moved(self, slot: int, host: str, port: int, by: Address) -> tuple[Address, Topology]:
-        """Learn of `MOVED slot host:port` that the node `by` replied."""
-        node = self.address(host, port, by)
+    def redirect(self, error: Exception, key: bytes | None, by: Address) -> Redirect:
+        """Return where a redirect of the node `by` leads; BadAddress or BadRedirect if nowhere."""
+        topology, host = self.topology, getattr(error, "host", None)
+        known = topology.nodes() if topology is not None and host in NO_HOST else ()
+        found = read_redirect(error, key, by, self._rules, known)
+        crowded = topology is not None and topology.strangers >= STRANGERS
+        if topology is not None and crowded and found.node not in topology.nodes():
+            why = f"the map does not have it, nor {STRANGERS} others that redirects led to"
+            raise BadRedirect(by, f"MOVED or ASK to {found.node}", why)
+        return found
+
+    def moved(self, slot: int, node: Address) -> Topology:
+        """Learn that a slot is another node's now."""
         with self._lock:
             before = self.topology
             if before is None:
@@ -148,7 +169,7 @@ class ClusterMap(SharedMap):
             self._note_news(before)
         if topology.shards is not before.shards:
             self._tell_promotions(before)
-        return node, topology
+        return topology
 
     def promoted(self, old: Address, new: Address) -> bool:
         """Learn that a replica leads its shard now; False if the map knew, or knows of neither."""
@@ -192,11 +213,6 @@ class ClusterMap(SharedMap):
         if audience.observers and self.topology is not None:
             for old, new in promotions(before, self.topology):
                 tell("promoted", self.name, old=str(old), new=str(new))
-
-    def address(self, host: str, port: int, by: Address) -> Address:
-        """Return the address a node meant in a redirect."""
-        known = () if host not in NO_HOST or self.topology is None else self.topology.nodes()
-        return address_of(host, port, by, self._remap, known)
 
     def want(self, now: float, chance: float) -> None:
         """Note a reason to look at the topology again."""

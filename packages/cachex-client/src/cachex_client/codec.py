@@ -5,24 +5,25 @@ What is written:
 1. A value whose type is exactly `int` is its decimal digits, so that INCR works on it.
 2. Anything else goes through the first serializer, then, from the `min_length` of the first
    compressor on and if that makes it shorter, through the first compressor.
-3. With a signing key, what a serializer that `executes` has written (pickle) gets a signature.
+3. With a signing key, it gets a signature that says where it is stored. The digits get none, of
+   numbers that INCR can hold; unless `signing_plain_integers` is off.
 
 What is read, in this order, so that formats can be changed while the cache is in use:
 
 1. `-` or nothing and then digits only are a whole number. No serializer here writes that for
    anything else; if one of your own does, `dumps` refuses rather than give back another value.
 2. The mark of a signature: it is checked and taken off. With a signing key, what has none is
-   refused here if only serializers that `executes` could read it.
+   refused here: nothing of it is decompressed, and no serializer sees it.
 3. What begins like the output of a configured compressor is decompressed, if that succeeds. What
    would become larger than `max_decompressed` is refused.
-4. The serializers are asked in turn, pickle first for what begins like a pickle. With a signing
-   key, one that `executes` sees only what is signed.
+4. The serializers are asked in turn, pickle first for what begins like a pickle.
 5. A decimal fraction that no serializer could read is a float, as INCRBYFLOAT writes it.
 """
 
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import repeat
 from pickle import dumps as pickle_dumps
 from pickle import loads as pickle_loads
 from typing import Any, TypeVar
@@ -55,6 +56,7 @@ from cachex_client.serializers import (
 )
 from cachex_client.signing import MARK, Signer
 from cachex_pool import ProtocolError
+from cachex_pool.secrecy import keeps_secrets
 
 N = TypeVar("N")
 
@@ -64,6 +66,11 @@ NEVER = -1  # the first byte of nothing
 DIGITS = frozenset(b"-0123456789")
 SPECIAL = re.compile(rb"[*?\[\\]")  # what means something in a glob pattern
 FRACTION = re.compile(rb"-?(\d+(\.\d+)?([eE][+-]?\d+)?|inf)|nan")
+LARGEST = 2**63  # what INCR cannot reach
+MEMBER = b"m"
+"""A member of a list, set or sorted set, as a part of its key."""
+FIELD = b"f"
+"""What comes before the name of a field of a hash or a stream, as a part of its key."""
 
 # None of these writes or accepts what begins with PICKLED, but MessagePack the empty map.
 OUR_SERIALIZERS = (PickleSerializer, JsonSerializer, MsgpackSerializer, OrjsonSerializer)
@@ -82,12 +89,23 @@ class Codec:
     """Turns values into bytes and back. Immutable, and safe to share.
 
     `serializers` and `compressors` are one or a list, each as `resolve_serializers` takes them;
-    the first of each writes, all of them read. `signing_key` makes pickles trustworthy on a server
-    that others can write to; `signing_fallbacks` are keys that are still accepted. No value is
-    decompressed to more than `max_decompressed` bytes, None for any number; what is larger is
-    stored as it is.
+    the first of each writes, all of them read. No value is decompressed to more than
+    `max_decompressed` bytes, None for any number; what is larger is stored as it is.
+
+    With `signing_key` values can be trusted on a server that others can write to: each is signed
+    for the key that it is stored under, and nothing else is read; `signing_fallbacks` are keys
+    whose signatures are still accepted. Whole numbers that the server can count with are not
+    signed; `signing_plain_integers=False` signs them too, and refuses plain ones, so that nothing
+    can be counted. `signing_binds_key=False` is for those who rename keys on the server: a value is
+    then valid under every key. `signing_accepts_unsigned=True` reads what was stored before there
+    was a signing key, and what anybody else wrote: for the time of a migration only.
+
+    `place` in the methods is the full key that a value is stored under, which only signatures
+    need, and `part` says what it is of that key: nothing for all of it, `MEMBER`, or `FIELD` and a
+    name. What was signed for no place is read without one, and nowhere else.
     """
 
+    @keeps_secrets()
     def __init__(
         self,
         serializers: Named | Sequence[Named] = "pickle",
@@ -95,11 +113,18 @@ class Codec:
         *,
         signing_key: str | bytes | None = None,
         signing_fallbacks: Sequence[str | bytes] = (),
+        signing_binds_key: bool = True,
+        signing_plain_integers: bool = True,
+        signing_accepts_unsigned: bool = False,
         max_decompressed: int | None = MAX_DECOMPRESSED,
     ) -> None:
+        self._signer: Signer | None = None
+        if signing_key is not None:
+            self._signer = Signer(signing_key, signing_fallbacks, binds_key=signing_binds_key)
+        self.plain_integers = signing_plain_integers or self._signer is None
+        self.accepts_unsigned = signing_accepts_unsigned or self._signer is None
         self.serializers = resolve_serializers(serializers)
         self.compressors = resolve_compressors(compressors)
-        self._signer = None if signing_key is None else Signer(signing_key, signing_fallbacks)
         self._max_decompressed = sys.maxsize if max_decompressed is None else max_decompressed
         if self._max_decompressed < 1:
             raise ConfigurationError(f"max_decompressed is at least 1, not {max_decompressed!r}")
@@ -107,35 +132,59 @@ class Codec:
         self._compress_from = (
             getattr(self.compressors[0], "min_length", 0) if self.compressors else sys.maxsize
         )
-        self._signs = self._signer is not None and _executes(writer)
-        self._protocol = None if self._signs else _plain_protocol(writer)
-        self._harmless = tuple(one for one in self.serializers if not _executes(one))
+        self._protocol = _plain_protocol(writer) if self._signer is None else None
         self._unpickle = self._fast_unpickle()
 
     def __repr__(self) -> str:
         signing = "" if self._signer is None else ", signing_key=..."
         return f"Codec({list(self.serializers)}, {list(self.compressors)}{signing})"
 
-    def dumps(self, value: Any) -> bytes:
+    @property
+    def signs(self) -> bool:
+        """Whether there is a signing key."""
+        return self._signer is not None
+
+    @property
+    def has_weak_key(self) -> bool:
+        """Whether a signing key is short, or of few different characters, and may be guessed."""
+        return self._signer is not None and self._signer.is_weak
+
+    @property
+    def binds_key(self) -> bool:
+        """Whether what is stored is signed for its key, and worth nothing under another one."""
+        return self._signer is not None and self._signer.binds_key
+
+    def dumps(self, value: Any, place: bytes = b"", part: bytes = b"") -> bytes:
         """Return what is to be stored for a value.
 
         Raises whatever the serializer raises on a value that it cannot handle, with a note that
         says what it can, and `CompressorError` if the compressor fails.
         """
-        if type(value) is int:
+        if type(value) is int and (self._signer is None or self._is_plain(value)):
             try:
                 return b"%d" % value
             except ValueError:  # more digits than Python turns into text
                 pass
         if self._protocol is None:
-            return self._finish(self._written(value))
+            return self._finish(self._written(value), place, part)
         payload = pickle_dumps(value, self._protocol)
         return payload if len(payload) < self._compress_from else self._finish(payload)
 
-    def dumps_many(self, values: Iterable[Any]) -> list[bytes]:
-        """Return what is to be stored for each of the values; raises as `dumps` does."""
+    def dumps_many(
+        self,
+        values: Iterable[Any],
+        places: Sequence[bytes] | bytes = b"",
+        part: bytes = b"",
+    ) -> list[bytes]:
+        """Return what is to be stored for each of the values, each in its own place.
+
+        `places` may also be one for all, as bytes. Raises as `dumps` does.
+        """
         protocol, limit = self._protocol, self._compress_from
         values = list(values)
+        if self._signer is not None:
+            each = [places] * len(values) if isinstance(places, bytes) else places
+            return [self.dumps(one, at, part) for one, at in zip(values, each, strict=True)]
         if protocol is None:
             return [self.dumps(value) for value in values]
         try:
@@ -152,6 +201,26 @@ class Codec:
             for payload in payloads
         ]
 
+    def refuse_counting(self, what: str, *, fractions: bool = False) -> None:
+        """Raise ConfigurationError if the sum that the server makes could not be read."""
+        if fractions and not self.accepts_unsigned:
+            raise ConfigurationError(
+                f"{what} leaves a number with a fraction and no signature, which a SIGNING_KEY"
+                " (signing_key) refuses"
+            )
+        if not self.plain_integers:
+            raise ConfigurationError(
+                f"{what} leaves a number without a signature, which SIGNING_PLAIN_INTEGERS=False"
+                " (signing_plain_integers) refuses"
+            )
+
+    def elements(self, values: Iterable[Any]) -> list[bytes]:
+        """Return what values look like where they are counted and not kept: without a signature."""
+        return [
+            b"%d" % one if type(one) is int else self._compressed(self._written(one))
+            for one in values
+        ]
+
     def pattern(self, match: str | bytes) -> bytes:
         """Return a glob pattern of what is stored: bytes as they are, text as it would be stored.
 
@@ -162,8 +231,8 @@ class Codec:
             return match
         if not isinstance(match, str):
             return self.dumps(match)
-        if self._signs or any(type(one) is not NoCompressor for one in self.compressors):
-            why = "signed" if self._signs else "compressed"
+        if self.signs or any(type(one) is not NoCompressor for one in self.compressors):
+            why = "signed" if self.signs else "compressed"
             raise ValueError(
                 f"match={match!r} finds no members that are {why}: read all of them and compare,"
                 " or give bytes, a pattern of what is stored"
@@ -174,33 +243,57 @@ class Codec:
             return stored.replace(b"\\", rb"\\")
         return SPECIAL.sub(rb"\\\g<0>", before) + text + SPECIAL.sub(rb"\\\g<0>", after)
 
-    def loads(self, stored: bytes) -> Any:
+    def loads(self, stored: bytes, place: bytes = b"", part: bytes = b"") -> Any:
         """Return the value of what is stored.
 
-        `SerializerError` if it cannot be read with these settings, or is signed by somebody else.
+        `SerializerError` if it cannot be read with these settings, or is not signed for its place.
         """
+        causes: list[Exception] | None = None
         try:
             if self._unpickle is not None and stored and stored[0] == PICKLED:
                 return self._unpickle(stored)
         except Exception as error:  # it may be something else that only looks like a pickle
             causes = [error]
-        else:
-            return self._loads(stored)
-        return self._loads(stored, causes)
+        try:
+            return self._loads(stored, place, part, causes)
+        except SerializerError as error:
+            failed = discreet(error)
+        del stored, causes  # nor does this frame show what was stored
+        try:
+            raise failed
+        finally:
+            del failed  # its traceback refers to this frame
+
+    def moved(self, stored: bytes, source: bytes, target: bytes, part: bytes = b"") -> bytes:
+        """Return what is stored in one place as it has to be in another: signed anew.
+
+        `SerializerError` if it is not signed for where it was.
+        """
+        if self._signer is None or not self._signer.binds_key:
+            return stored
+        if stored.startswith(MARK):
+            return self._signer.sign(self._signer.verify(stored, source, part), target, part)
+        if not (_is_whole_number(stored) and self._is_plain(self._whole_number(stored))):
+            self._payload_of(stored, source, part)
+        return stored
 
     def loads_found(
         self,
         names: Collection[N],
         found: Sequence[bytes | Exception | None],
         on_error: Callable[[N, Exception], None] | None = None,
+        places: Sequence[bytes] | None = None,
     ) -> dict[N, Any]:
         """Return the values of what is stored, by name, leaving out names with None.
 
-        A value that cannot be read, and an error in the place of one, is raised, or given to
-        `on_error` with its name if there is such.
+        `places` are where they are stored, in the order of the names. A value that cannot be read,
+        and an error in the place of one, is raised, or given to `on_error` with its name if there
+        is such.
         """
         if (wrong := wrong_list(found, len(names))) is not None:
             raise wrong
+        if self._signer is not None:
+            return self._loads_signed(names, found, on_error, places)
         loads = self._loads
         unpickle, first = (loads, NEVER) if self._unpickle is None else (self._unpickle, PICKLED)
         values: dict[N, Any] = {}
@@ -222,13 +315,25 @@ class Codec:
                     raise
                 on_error(name, error)
 
-    def loads_each(self, stored: Sequence[bytes | None]) -> list[Any]:
+    def loads_each(
+        self,
+        stored: Sequence[bytes | None],
+        place: bytes = b"",
+        parts: Sequence[bytes] | None = None,
+    ) -> list[Any]:
         """Return the value of each that is stored, None for None; raises as `loads_found` does.
 
-        A thousand whole numbers take 0.1 ms, one by one they would take 0.4 ms.
+        All are of one key; `parts` are their fields, as `dumps` takes them, None if they are its
+        members. A thousand whole numbers take 0.1 ms, one by one they would take 0.4 ms.
         """
         if (wrong := wrong_list(stored)) is not None:
             raise wrong
+        if self._signer is not None:
+            each = [MEMBER] * len(stored) if parts is None else parts
+            return [
+                None if one is None else self.loads(one, place, part)
+                for one, part in zip(stored, each, strict=True)
+            ]
         loads = self._loads
         unpickle, first = (loads, NEVER) if self._unpickle is None else (self._unpickle, PICKLED)
         values: list[Any] = []
@@ -247,6 +352,28 @@ class Codec:
                 causes = [error]
             add(self._read_again(one, causes))
 
+    def _loads_signed(
+        self,
+        names: Collection[N],
+        found: Sequence[bytes | Exception | None],
+        on_error: Callable[[N, Exception], None] | None,
+        places: Sequence[bytes] | None,
+    ) -> dict[N, Any]:
+        """Do as `loads_found` where each value has to be signed for its place."""
+        values: dict[N, Any] = {}
+        each: Iterable[bytes] = repeat(b"", len(names)) if places is None else places
+        for name, stored, place in zip(names, found, each, strict=True):
+            try:
+                if isinstance(stored, Exception):
+                    raise stored
+                if stored is not None:
+                    values[name] = self._loads(stored, place)
+            except Exception as error:
+                if on_error is None:
+                    raise
+                on_error(name, error)
+        return values
+
     def _read_again(self, stored: Any, causes: list[Exception]) -> Any:
         """Read what was not read because of an error, or raise that."""
         error = causes[0]
@@ -258,7 +385,7 @@ class Codec:
             if not isinstance(stored, bytes):
                 return self._loads(stored)  # which says what it is
             if self._unpickle is not None and stored[0] == PICKLED:
-                return self._loads(stored, causes)
+                return self._loads(stored, causes=causes)
             return self._loads(stored)
         finally:
             causes.clear()
@@ -274,9 +401,18 @@ class Codec:
                 error.add_note(f"{name} was given a value of type {given}. {holds}")
             raise
 
-    def _finish(self, payload: bytes) -> bytes:
+    def _is_plain(self, value: int) -> bool:
+        """Say whether a whole number is stored as its digits although there is a signing key."""
+        return self.plain_integers and -LARGEST <= value < LARGEST
+
+    def _finish(self, payload: bytes, place: bytes = b"", part: bytes = b"") -> bytes:
         """Check, compress and sign what the serializer has made of a value."""
-        if payload and payload[0] in DIGITS and _is_whole_number(payload):
+        payload = self._compressed(payload)
+        return payload if self._signer is None else self._signer.sign(payload, place, part)
+
+    def _compressed(self, payload: bytes) -> bytes:
+        """Check and compress what the serializer has made of a value."""
+        if self._signer is None and payload and payload[0] in DIGITS and _is_whole_number(payload):
             self._refuse_another_value(payload)
         if self._compress_from <= len(payload) <= self._max_decompressed:
             compressor = self.compressors[0]
@@ -287,9 +423,7 @@ class Codec:
                     f"{compressor!r} cannot compress {len(payload)} bytes"
                 ) from error
             if len(compressed) < len(payload) or getattr(compressor, "always", False):
-                payload = compressed
-        if self._signs and self._signer is not None:
-            return self._signer.sign(payload)
+                return compressed
         return payload
 
     def _refuse_another_value(self, payload: bytes) -> None:
@@ -301,21 +435,28 @@ class Codec:
                 " which is read as a number: let it write something else"
             )
 
-    def _loads(self, stored: bytes, causes: list[Exception] | None = None) -> Any:
+    def _loads(
+        self,
+        stored: bytes,
+        place: bytes = b"",
+        part: bytes = b"",
+        causes: list[Exception] | None = None,
+    ) -> Any:
         """Read what is stored; `causes` has the error of one who tried it as a pickle."""
         if not isinstance(stored, bytes):
             if causes is not None:
                 causes.clear()
             raise wrong_reply(stored, "a value")
         if stored and stored[0] in DIGITS and _is_whole_number(stored):
-            return self._whole_number(stored)
+            number = self._whole_number(stored)
+            if self.accepts_unsigned or self._is_plain(number):
+                return number
         unpickled = causes is not None
         causes = causes or []
         try:
-            payload, signed = self._verified(stored)
-            readers = self._readers(signed)
-            for data in self._decompressed(payload) if readers else ():
-                for serializer in readers:
+            payload = self._payload_of(stored, place, part)
+            for data in self._decompressed(payload):
+                for serializer in self.serializers:
                     if unpickled and data is stored and type(serializer) is PickleSerializer:
                         continue
                     try:
@@ -325,19 +466,21 @@ class Codec:
                             serializer, PickleSerializer
                         )
                         causes.insert(0 if likely else len(causes), error)
-            if FRACTION.fullmatch(payload):
+            if payload is stored and FRACTION.fullmatch(payload):
                 return float(payload)
-            raise self._unreadable(stored, signed, causes)
+            raise self._unreadable(stored, causes)
         finally:
             causes.clear()  # their tracebacks refer to this frame: no cycle keeps the value
 
-    def _verified(self, stored: bytes) -> tuple[bytes, bool]:
-        """Return what is stored without its signature, and whether it has one, which is checked."""
-        if not stored.startswith(MARK):
-            return stored, False
-        if self._signer is None:
-            raise SerializerError(f"{_shown(stored)} are signed, but no signing key is set")
-        return self._signer.verify(stored), True
+    def _payload_of(self, stored: bytes, place: bytes, part: bytes) -> bytes:
+        """Return what is stored without its signature, which is checked."""
+        if stored.startswith(MARK):
+            if self._signer is None:
+                raise SerializerError(f"{_shown(stored)} are signed, but no signing key is set")
+            return self._signer.verify(stored, place, part)
+        if self.accepts_unsigned:
+            return stored
+        raise SerializerError(f"{_shown(stored)} are not signed")
 
     def _decompressed(self, payload: bytes) -> Iterator[bytes]:
         """Yield what the payload may be when decompressed, and then the payload itself."""
@@ -364,13 +507,7 @@ class Codec:
             raise ValueTooLarge(len(payload), limit, type(compressor).__name__)
         return data
 
-    def _readers(self, signed: bool) -> tuple[Serializer, ...]:
-        """Return the serializers that may see a value, if it is signed or if it is not."""
-        return self.serializers if signed or self._signer is None else self._harmless
-
-    def _unreadable(self, stored: bytes, signed: bool, causes: list[Exception]) -> SerializerError:
-        if self._signer is not None and not signed and any(map(_executes, self.serializers)):
-            return SerializerError(f"{_shown(stored)} are not signed, or in no known format")
+    def _unreadable(self, stored: bytes, causes: list[Exception]) -> SerializerError:
         tried = ", ".join(type(one).__name__ for one in self.serializers)
         if not causes:
             return SerializerError(f"{_shown(stored)} cannot be read by {tried}")
@@ -378,7 +515,8 @@ class Codec:
         error = SerializerError(
             f"{_shown(stored)} cannot be read by {tried}: {type(cause).__name__}: {cause!s:.200}"
         )
-        error.__cause__ = cause
+        if not isinstance(cause, UnicodeError) and not hasattr(cause, "doc"):  # these keep the data
+            error.__cause__ = cause
         return error
 
     def _whole_number(self, stored: bytes) -> int:
@@ -401,15 +539,19 @@ class Codec:
         return None
 
 
+def discreet(error: SerializerError) -> SerializerError:
+    """Return an error without the frames it came from, which show what was stored."""
+    error.__traceback__ = error.__context__ = None
+    if error.__cause__ is not None:
+        error.__cause__.__traceback__ = error.__cause__.__context__ = None
+    return error
+
+
 def _plain_protocol(writer: Serializer) -> int | None:
     """Return the protocol of pickles that cannot be taken for anything else, if it writes such."""
     if type(writer) is not PickleSerializer or 0 <= writer.protocol < 2:
         return None
     return writer.protocol
-
-
-def _executes(serializer: Serializer) -> bool:
-    return getattr(serializer, "executes", False)
 
 
 def _is_whole_number(stored: bytes) -> bool:

@@ -5,20 +5,22 @@ to it; trouble with connections is an error of `cachex_pool`. The rest is here.
 """
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from redis import exceptions as redis_errors
 from redis.exceptions import LockError as RedisLockError
 from redis.exceptions import LockNotOwnedError as RedisLockNotOwnedError
 
-from cachex_pool import ConfigurationError, ConnectFailed
+from cachex_pool import ConfigurationError, ConnectFailed, PoolError
 from cachex_pool.errors import Portable
 
 if TYPE_CHECKING:
     from cachex_client.limits import RateLimit
 
 __all__ = [
+    "BadAddress",
+    "BadRedirect",
     "CacheIsReadOnly",
     "ClientError",
     "ClusterUnreachable",
@@ -27,10 +29,13 @@ __all__ = [
     "LockError",
     "LockNotOwnedError",
     "RateLimitExceeded",
+    "RemapFailed",
+    "ScanAborted",
     "SemaphoreError",
     "SemaphoreLostError",
     "SemaphoreTimeoutError",
     "SentinelRefused",
+    "SentinelsDisagree",
     "SerializerError",
     "SlotNotCovered",
     "ValueTooLarge",
@@ -127,8 +132,51 @@ class SentinelRefused(ClientError, redis_errors.ResponseError):
         self.cause = cause
 
 
+class SentinelsDisagree(ClientError, PoolError):
+    """More than half of a service's Sentinels would have to name the same primary, and do not.
+
+    `named` is how many Sentinels name each primary.
+    """
+
+    def __init__(self, service: str, named: Mapping[str, int]) -> None:
+        words = ", ".join(f"{count} name {node}" for node, count in named.items())
+        super().__init__(f"the Sentinels do not agree who leads {service!r}: {words}")
+        self.named = dict(named)
+
+
 class AddressReused(ClientError, ConnectFailed):
     """A server that does not belong to the cluster answers at the address of one of its nodes."""
+
+
+class BadAddress(ClientError, PoolError):
+    """A server named an address that is none, or that must not be connected to; see the text."""
+
+    def __init__(self, by: object, address: object, why: object) -> None:
+        super().__init__(f"{by} named the address {address!s}: {why}")
+
+
+class RemapFailed(BadAddress):
+    """ADDRESS_REMAP (`address_remap`) raised an error, or returned no host and port."""
+
+    def __init__(self, address: object, cause: Exception) -> None:
+        what = f"{type(cause).__name__}: {cause}"
+        PoolError.__init__(self, f"ADDRESS_REMAP cannot turn {address} into an address: {what}")
+        self.cause = cause
+
+
+class BadRedirect(ClientError, PoolError):
+    """A server redirected a command to where it cannot be followed; the command was not run."""
+
+    def __init__(self, by: object, redirect: object, why: object) -> None:
+        super().__init__(f"{by} replied {redirect}, which is not followed: {why}")
+
+
+class ScanAborted(ClientError, PoolError):
+    """A scan found no end: its server goes on with new cursors, or the time for it was up."""
+
+    def __init__(self, server: str, why: str, keys: int) -> None:
+        super().__init__(f"the scan of {server} was given up after {keys} keys: {why}")
+        self.keys = keys
 
 
 class SlotNotCovered(ClientError, redis_errors.ClusterDownError):

@@ -25,6 +25,15 @@ _TEXT = frozenset((str,))  # not what is derived from it, which may have a `__st
 MANY_VERSIONS = 1_000
 
 
+def escape_pattern(text: str) -> str:
+    """Return the glob pattern that matches a text and nothing else.
+
+    For what comes from elsewhere, as in `cache.delete_pattern(f"user:{escape_pattern(name)}:*")`:
+    there `*`, `?`, `[` and a backslash stand for themselves then.
+    """
+    return key_form.escape(text)
+
+
 @attrs.frozen
 class Search:
     """Which stored keys are meant: a glob pattern for SCAN, and which of its matches are own."""

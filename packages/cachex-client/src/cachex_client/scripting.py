@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from cachex_client._core.shapes import members
-from cachex_client.codec import Codec
+from cachex_client.codec import FIELD, MEMBER, Codec
 from cachex_client.command import as_is
 from cachex_client.commands import Scripted, script_of
 from cachex_client.keys import ERRORS, Key, Keys, Version
@@ -20,9 +20,17 @@ from cachex_client.keys import ERRORS, Key, Keys, Version
 
 @attrs.frozen(slots=True)
 class Encoded:
-    """An argument of a script that is sent as the cache would store it."""
+    """
+    An argument of a script that is sent as the cache would store it.
+
+    With a signing key it is signed for the place where the script stores it: `key`, the first of
+    the call if none is given, as a `member` of a list, set or sorted set there, or as a `field`.
+    """
 
     value: Any
+    key: Any = None
+    member: bool = False
+    field: str | None = None
 
 
 @attrs.frozen(slots=True)
@@ -32,6 +40,8 @@ class ScriptHelpers:
     keyspace: Keys
     codec: Codec
     version: Version | None = None
+    place: bytes = b""
+    """The full key for which values are signed unless another one is said: the call's first."""
 
     def make_key(self, key: Key, version: Version | None = None) -> bytes:
         """Return the full key, of the version of the call unless another one is given."""
@@ -41,21 +51,27 @@ class ScriptHelpers:
         """Return the full keys."""
         return self.keyspace.wire_many(keys, self.version)
 
-    def encode(self, value: Any) -> bytes:
-        """Return what the cache would store."""
-        return self.codec.dumps(value)
+    def encode(self, value: Any, place: bytes = b"", part: bytes = b"") -> bytes:
+        """Return what the cache would store under a full key, or as a part of it.
 
-    def encode_values(self, values: Iterable[Any]) -> list[Any]:
+        Only signatures need these: `part` is `cachex_client.codec.MEMBER` for a member of a list,
+        set or sorted set.
+        """
+        return self.codec.dumps(value, place or self.place, part)
+
+    def encode_values(self, values: Iterable[Any], place: bytes = b"") -> list[Any]:
         """Return what the cache would store for each value."""
-        return self.codec.dumps_many(values)
+        return self.codec.dumps_many(values, place or self.place)
 
-    def decode(self, stored: Any) -> Any:
+    def decode(self, stored: Any, place: bytes = b"", part: bytes = b"") -> Any:
         """Return the value of what a script found; a number or None of its own as it is."""
-        return self.codec.loads(stored) if isinstance(stored, bytes) else stored
+        if not isinstance(stored, bytes):
+            return stored
+        return self.codec.loads(stored, place or self.place, part)
 
-    def decode_values(self, values: Iterable[Any]) -> list[Any]:
+    def decode_values(self, values: Iterable[Any], place: bytes = b"") -> list[Any]:
         """Return the value of each."""
-        return [self.decode(stored) for stored in values]
+        return [self.decode(stored, place) for stored in values]
 
     def as_sent(self, words: Iterable[Any]) -> tuple[bytes, ...]:
         """Return keys or arguments as bytes; TypeError for what is no text, bytes or number."""
@@ -70,8 +86,9 @@ class ScriptHelpers:
         post_hook: "PostHook | None",
     ) -> Scripted[Any]:
         """Return one run of a script, as `eval_script` describes it."""
-        wires, words = (pre_hook or encoded_pre)(self, keys, args)
-        parse = as_is if post_hook is None else partial(post_hook, self)
+        helpers = attrs.evolve(self, place=self.make_key(keys[0])) if keys else self
+        wires, words = (pre_hook or encoded_pre)(helpers, keys, args)
+        parse = as_is if post_hook is None else partial(post_hook, helpers)
         return Scripted(script_of(script), self.as_sent(wires), self.as_sent(words), parse)
 
 
@@ -88,7 +105,7 @@ def encoded_pre(
     helpers: ScriptHelpers, keys: Sequence[Any], args: Sequence[Any]
 ) -> tuple[Sequence[Any], Sequence[Any]]:
     """Make full keys, and encode the arguments that are wrapped in `Encoded`: the rule itself."""
-    words = [helpers.encode(one.value) if isinstance(one, Encoded) else one for one in args]
+    words = [_encoded(helpers, one) if isinstance(one, Encoded) else one for one in args]
     return helpers.make_keys(keys), words
 
 
@@ -114,6 +131,14 @@ def decode_single_post(helpers: ScriptHelpers, reply: Any) -> Any:
 def decode_list_post(helpers: ScriptHelpers, reply: Any) -> list[Any]:
     """Return the values that a script found, none of them if it found nothing."""
     return [] if reply is None else helpers.decode_values(members(reply))
+
+
+def _encoded(helpers: ScriptHelpers, one: Encoded) -> bytes:
+    place = b"" if one.key is None else helpers.make_key(one.key)
+    part = MEMBER if one.member else b""
+    if one.field is not None:
+        part = FIELD + _word(one.field)
+    return helpers.encode(one.value, place, part)
 
 
 def _word(word: Any) -> bytes:

@@ -12,8 +12,8 @@ from redis.retry import Retry
 from cachex_client._audience import tell
 from cachex_client._background import BackgroundWork
 from cachex_client._concurrency import Ear, Listeners, monotonic, sleep
+from cachex_client._core.addresses import Address, AddressRules, Remap
 from cachex_client._core.sentinel import Opinion
-from cachex_client._core.topology import Address, Remap
 from cachex_client._shared_map import SharedMap
 from cachex_client.errors import ConfigurationError
 from cachex_client.options import ClientOptions
@@ -50,7 +50,10 @@ class SentinelMap(SharedMap):
     `sentinels` where the Sentinels are and how to log in to them. While the map is in use, one
     thread for each Sentinel listens for what it announces; where that fails, failing calls
     and a poll every ten seconds find out. `ask_within` are the seconds a Sentinel may take to
-    answer, None for a client's `connect_timeout`.
+    answer, None for a client's `connect_timeout`: a majority of the Sentinels decides, and fewer
+    only if all others have failed by then. `address_remap` turns an announced `(host, port)` into
+    one that can be reached; `allowed_hosts`, if given, are the names and networks that Sentinels
+    may name beside their own hosts, see `AllowedHosts`.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class SentinelMap(SharedMap):
         pattern: Endpoint | None = None,
         *,
         address_remap: Remap | None = None,
+        allowed_hosts: Sequence[str] | None = None,
         listen: bool = True,
         ask_within: float | None = None,
     ) -> None:
@@ -70,7 +74,8 @@ class SentinelMap(SharedMap):
         super().__init__()
         self.service = service
         self.sentinels = tuple(sentinels)
-        self.remap = address_remap
+        hosts = [one.host for one in sentinels]
+        self.rules = AddressRules.of(address_remap, allowed_hosts, hosts)
         self.ask_within = ask_within
         self.opinion: Opinion | None = None
         self._pattern = pattern or Endpoint()

@@ -4,8 +4,8 @@ A serializer is anything with `dumps(value) -> bytes` and `loads(data) -> value`
 never reach one: `Codec` sends them as decimals. `loads` may raise anything on bytes that it cannot
 read. One that says in `holds` what it can write has that added to the errors of its `dumps`.
 
-A serializer that runs code found in the data says so with `executes = True`; `Codec` signs what it
-writes if it has a key, and then shows it nothing unsigned.
+A serializer that runs code found in the data says so with `executes = True`: `check --deploy` warns
+of one whose values are not signed.
 """
 
 import json

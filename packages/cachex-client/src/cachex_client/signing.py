@@ -1,4 +1,4 @@
-"""Values that nobody without the key can have written."""
+"""Values that nobody without the key can have written, nor taken from under another key."""
 
 import hmac
 from collections.abc import Sequence
@@ -10,34 +10,70 @@ MARK = b"\xc1\x01"
 DIGEST = "sha256"
 DIGEST_SIZE = 32
 PURPOSE = b"cachex_client.signing"
+BOUND = PURPOSE + b".bound"
+ENOUGH = 16  # characters of a key
+DIFFERENT = 5  # of them
+OVERHEAD = len(MARK) + DIGEST_SIZE
 
 
 class Signer:
     """Puts a mark and an HMAC-SHA256 before bytes, and checks and takes off both.
 
     The first key signs, all of them verify: put a new one first, and drop the old one when what it
-    signed has expired. A signature does not say under which key of the cache a value was stored.
+    signed has expired. With `binds_key` the signature says where a value is stored, too: `place` is
+    the full key of the cache, `part` what is inside of it, such as the field of a hash. There it is
+    accepted, and nowhere else.
     """
 
-    def __init__(self, key: str | bytes, fallbacks: Sequence[str | bytes] = ()) -> None:
-        self._keys = [_derived(secret) for secret in (key, *fallbacks)]
+    def __init__(
+        self, key: str | bytes, fallbacks: Sequence[str | bytes] = (), *, binds_key: bool = True
+    ) -> None:
+        purpose = BOUND if binds_key else PURPOSE  # what is signed one way means nothing the other
+        self._secrets = [_Secret(secret, purpose) for secret in (key, *fallbacks)]
+        self.binds_key = binds_key
+        self.is_weak = any(one.is_weak for one in self._secrets)
 
-    def sign(self, payload: bytes) -> bytes:
-        return MARK + hmac.digest(self._keys[0], payload, DIGEST) + payload
+    def sign(self, payload: bytes, place: bytes = b"", part: bytes = b"") -> bytes:
+        """Return the payload with its signature."""
+        return MARK + self._secrets[0].mac(self._message(payload, place, part)) + payload
 
-    def verify(self, signed: bytes) -> bytes:
-        """Return what was signed; `SerializerError` if none of the keys has signed it."""
-        start = len(MARK) + DIGEST_SIZE
-        given, payload = signed[len(MARK) : start], signed[start:]
-        for key in self._keys:
-            if hmac.compare_digest(hmac.digest(key, payload, DIGEST), given):
-                return payload
-        raise SerializerError(f"the signature of a value of {len(signed)} bytes does not match")
+    def verify(self, signed: bytes, place: bytes = b"", part: bytes = b"") -> bytes:
+        """Return what was signed; `SerializerError` if none of the keys has signed it for there."""
+        payload, size = signed[OVERHEAD:], len(signed)
+        message, given = self._message(payload, place, part), signed[len(MARK) : OVERHEAD]
+        matches = [hmac.compare_digest(one.mac(message), given) for one in self._secrets]
+        if any(matches):
+            return payload
+        del signed, payload, message, given  # so that no traceback shows them
+        here = " for this key" if self.binds_key else ""
+        raise SerializerError(f"the signature of a value of {size} bytes does not match{here}")
+
+    def _message(self, payload: bytes, place: bytes, part: bytes) -> bytes:
+        if not self.binds_key:
+            return payload
+        sizes = len(place).to_bytes(8, "big") + len(part).to_bytes(8, "big")
+        return sizes + place + part + payload
 
 
-def _derived(secret: str | bytes) -> bytes:
-    """Make a key for this purpose alone, as the secret may serve others too."""
-    if not secret:
-        raise ConfigurationError("a signing key must not be empty")
-    secret = secret.encode() if isinstance(secret, str) else secret
-    return hmac.digest(secret, PURPOSE, DIGEST)
+class _Secret:
+    """A key for this purpose alone, as the one given may serve others too; it shows nothing."""
+
+    __slots__ = ("_raw", "is_weak")
+
+    def __init__(self, given: str | bytes, purpose: bytes) -> None:
+        usable = isinstance(given, str | bytes) and len(given) > 0
+        self._raw = hmac.digest(_encoded(given), purpose, DIGEST) if usable else b""
+        self.is_weak = not usable or len(given) < ENOUGH or len(set(given)) < DIFFERENT
+        del given
+        if not usable:
+            raise ConfigurationError("a signing key is text or bytes, and not empty")
+
+    def __repr__(self) -> str:
+        return "<signing key>"
+
+    def mac(self, message: bytes) -> bytes:
+        return hmac.digest(self._raw, message, DIGEST)
+
+
+def _encoded(secret: str | bytes) -> bytes:
+    return secret.encode() if isinstance(secret, str) else secret

@@ -60,7 +60,14 @@ TITLES: Mapping[str, str] = {
     " version: some keys are the same",
     "W019": '`CLEAR="database"`, and another entry shares the database: `clear()` empties both',
     "W014": "with `--deploy`: unsigned pickles on a server that others may reach",
-    "W015": "with `--deploy`: TLS that does not look whom it talks to",
+    "W015": "with `--deploy`: TLS that does not look whom it talks to, or is older than 1.2",
+    "W020": "with `--deploy`: `SIGNING_ACCEPT_UNSIGNED`, so that signatures protect nothing",
+    "W021": "with `--deploy`: servers are spoken to with TLS, and their Sentinels without",
+    "W022": "with `--deploy`: TLS with some servers of an entry, and none with others",
+    "W023": "with `--deploy`: a password goes to another host in plain",
+    "W024": "with `--deploy`: a `SIGNING_KEY` that can be guessed",
+    "W025": "with `--deploy`: two entries share a database, and the `KEY_PREFIX` of one begins with"
+    " that of the other and a colon",
 }
 """All checks, for the reference: id and what it finds."""
 
@@ -79,7 +86,11 @@ def check_caches(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
 
 def check_deployed_caches(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """Return what is fine while developing, but not where others can reach servers."""
-    return [message for one in _readable() for message in _alone(*one, DEPLOYED)]
+    configs = _readable()
+    found = [message for one in configs for message in _alone(*one, DEPLOYED)]
+    return found + [
+        message for one, other in combinations(configs, 2) for message in _nested(one, other)
+    ]
 
 
 def messages_about(alias: str) -> list[CheckMessage]:
@@ -112,8 +123,8 @@ def _readable() -> list[tuple[str, CacheConfig]]:
     for alias, entry in _entries():
         try:
             found.append((alias, _read(alias, entry)))
-        except ImproperlyConfigured:
-            continue  # E001
+        except Exception:  # E001
+            continue
     return found
 
 
@@ -123,6 +134,9 @@ def _invalid() -> Iterator[CheckMessage]:
             _read(alias, entry)
         except ImproperlyConfigured as error:
             yield Error(str(error), obj=alias, id="django_cachex.E001")
+        except Exception as error:  # of a class or function that the entry names
+            text = f"CACHES[{alias!r}] cannot be read: {type(error).__name__}: {error}"
+            yield Error(text, obj=alias, id="django_cachex.E001")
 
 
 def _alone(alias: str, config: CacheConfig, checks: Sequence[Check]) -> list[CheckMessage]:
@@ -262,21 +276,72 @@ def _pickles(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
     if not _can_read(config.codec, pickle.dumps(PROBE)):
         return
     for one in config.client.servers:
-        if not (one.password or one.credentials or one.path or _is_here(one.host)):
+        if _is_elsewhere(one, config):
+            guarded = one.password or one.credentials
+            who = "whoever else can" if guarded else "it has no password, and whoever can"
             yield _warn(
                 alias,
                 "W014",
-                "values are unsigned pickles on a server without a password: whoever can write to"
-                " it can run code here.",
-                "Set a password, and SIGNING_KEY=True; or SERIALIZER='json'.",
+                f"values are unsigned pickles on a server elsewhere: {who} write to it can run code"
+                " here.",
+                "Set SIGNING_KEY=True, or SERIALIZER='json'; and a password.",
             )
             return
 
 
+def _signing(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    codec = config.codec
+    if codec.signs and codec.accepts_unsigned:
+        text = "SIGNING_ACCEPT_UNSIGNED is set: what anybody writes is read without a signature."
+        yield _warn(alias, "W020", text, "Take it out once the old values have expired.")
+    if codec.has_weak_key:
+        text = "a SIGNING_KEY has fewer than 16 characters, or hardly any that differ."
+        yield _warn(alias, "W024", text, "Use True for SECRET_KEY, or 32 random characters.")
+
+
 def _tls(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
-    if any(_is_blind(one) for one in config.client.servers):
-        text = "SSL_CERT_REQS is 'none': whoever stands in between can pass for the server."
-        yield _warn(alias, "W015", text, "Name the authority that signed it in SSL_CA_CERTS.")
+    servers, sentinels = _endpoints(config)
+    for what, endpoints in (("its servers", servers), ("its Sentinels", sentinels)):
+        found = [one for each in endpoints if each.tls is not None for one in each.tls.weaknesses()]
+        if found:
+            text = f"with {what}, {' and '.join(dict.fromkeys(found))}: whoever stands in between"
+            hint = "Name the authority that signed the certificate in SSL_CA_CERTS."
+            yield _warn(alias, "W015", f"{text} can pass for them, or read along.", hint)
+
+
+def _plain(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    service, (servers, sentinels) = config.client.service, _endpoints(config)
+    encrypted = [one for one in servers if one.tls is not None]
+    if encrypted and any(one.tls is None for one in sentinels):
+        text = "its servers are spoken to with TLS, and its Sentinels, which name them, without."
+        yield _warn(alias, "W021", text, "SENTINEL_KWARGS={'SSL': True}.")
+    if encrypted and len(encrypted) < len(servers):
+        text = "some URLs of LOCATION are rediss://, and others are not: reads go to either."
+        yield _warn(alias, "W022", text, "Use rediss:// for all.")
+    for one in (*servers, *sentinels):
+        told = one.password or one.credentials
+        if told and one.tls is None and _is_elsewhere(one, config):
+            if service is not None and one in servers:
+                where = f"the servers of {service.name!r}"
+            else:
+                where = f"{one.host}:{one.port}"
+            text = f"a password and all values go to {where} in plain."
+            yield _warn(alias, "W023", text, "Use rediss://, or a tunnel on this host.")
+            return
+
+
+def _endpoints(config: CacheConfig) -> tuple[Sequence[Endpoint], Sequence[Endpoint]]:
+    """Return how servers are connected to, and Sentinels if there are such."""
+    service = config.client.service
+    return config.client.servers, () if service is None else service.sentinels
+
+
+def _is_elsewhere(endpoint: Endpoint, config: CacheConfig) -> bool:
+    """Say whether a server is on another host; those of a service are where its Sentinels are."""
+    service = config.client.service
+    if service is not None and endpoint in config.client.servers:
+        return not all(_is_here(one.host) for one in service.sentinels)
+    return endpoint.path is None and not _is_here(endpoint.host)
 
 
 def _is_here(host: str) -> bool:
@@ -284,10 +349,6 @@ def _is_here(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _is_blind(endpoint: Endpoint) -> bool:
-    return endpoint.tls is not None and endpoint.tls.verify == "none"
 
 
 CHECKS: Sequence[Check] = (
@@ -302,7 +363,7 @@ CHECKS: Sequence[Check] = (
     _threads,
     _listing,
 )
-DEPLOYED: Sequence[Check] = (_pickles, _tls)
+DEPLOYED: Sequence[Check] = (_pickles, _signing, _tls, _plain)
 
 
 # -- two entries
@@ -362,6 +423,21 @@ def _overlapping(
             obj=f"{first}, {second}",
             id="django_cachex.W018",
         )
+
+
+def _nested(one: tuple[str, CacheConfig], other: tuple[str, CacheConfig]) -> Iterator[CheckMessage]:
+    (first, a), (second, b) = one, other
+    shorter, longer = sorted((a.key_prefix, b.key_prefix), key=len)
+    if not (shorter and longer.startswith(f"{shorter}:") and _same_database(a, b)):
+        return
+    yield Warning(
+        f"CACHES[{first!r}] and CACHES[{second!r}] share a database, and the KEY_PREFIX {longer!r}"
+        f" begins like {shorter!r}: a user of the server who may use the keys {shorter}:* has those"
+        " of the other, too.",
+        hint="Let no KEY_PREFIX begin with another one and a colon, or use two databases.",
+        obj=f"{first}, {second}",
+        id="django_cachex.W025",
+    )
 
 
 def _same_database(a: CacheConfig, b: CacheConfig) -> bool:

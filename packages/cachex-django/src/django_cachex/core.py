@@ -5,10 +5,12 @@ from datetime import timedelta
 from typing import Any, NoReturn, Self, TypeAlias
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import cached_property
 
 from cachex_client import AsyncCache, Cache, Codec, Redis
 from cachex_client.keys import Keys
+from cachex_pool.secrecy import keeps_secrets
 from django_cachex import registry
 from django_cachex.client import DefaultClient
 from django_cachex.failures import Failures
@@ -60,6 +62,7 @@ class CacheCore(BaseCache):
     version = _PartOfKeys()
     key_func = _PartOfKeys()
 
+    @keeps_secrets(ImproperlyConfigured)
     def __init__(self, location: Any, params: dict[str, Any]) -> None:
         self._shared: Shared = registry.shared_by(location, params)
         super().__init__(params)

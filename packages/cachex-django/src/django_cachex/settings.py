@@ -17,6 +17,7 @@ from cachex_client import ConfigurationError
 from cachex_client.config import entry
 from cachex_client.config.given import Options
 from cachex_client.config.options import BY_NAME, every_option
+from cachex_pool.secrecy import keeps_secrets
 from django_cachex.classes import chosen
 from django_cachex.valkey_settings import compress_as_django_valkey_does
 
@@ -50,6 +51,7 @@ class CacheConfig(entry.CacheConfig):
     logger: str = DEFAULT_LOGGER
 
 
+@keeps_secrets(ImproperlyConfigured)
 def read_config(alias: str, location: Any, params: Mapping[str, Any]) -> CacheConfig:
     """
     Read what Django hands to a cache backend: LOCATION, and the rest of the entry.
@@ -59,7 +61,7 @@ def read_config(alias: str, location: Any, params: Mapping[str, Any]) -> CacheCo
     try:
         return _read(alias, location, params)
     except ConfigurationError as error:
-        raise ImproperlyConfigured(str(error)) from None  # what led to it may hold secrets
+        raise ImproperlyConfigured(str(error)) from None
 
 
 def _read(alias: str, location: Any, params: Mapping[str, Any]) -> CacheConfig:

@@ -1,6 +1,6 @@
 """What the cache objects of one CACHES entry have in common."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -101,10 +101,15 @@ class _CacheWithClient(Cache):
 class _Verbatim(Codec):
     """Stores bytes as they are."""
 
-    def dumps(self, value: Any) -> bytes:
+    def dumps(self, value: Any, place: bytes = b"", part: bytes = b"") -> bytes:
         return bytes(value)
 
-    def dumps_many(self, values: Iterable[Any]) -> list[bytes]:
+    def dumps_many(
+        self,
+        values: Iterable[Any],
+        places: Sequence[bytes] | bytes = b"",
+        part: bytes = b"",
+    ) -> list[bytes]:
         return list(values)
 
 

@@ -13,12 +13,14 @@ from redis.credentials import CredentialProvider
 from cachex_pool._certificates import UNUSABLE, Reloading, system_authorities
 from cachex_pool.checks import made_of, one_of, whole
 from cachex_pool.errors import ConfigurationError
+from cachex_pool.secrecy import keeps_secrets
 
 Credentials = CredentialProvider | Callable[[], tuple[str | None, str]]
 """Who says user name and password anew at every connect: redis-py's provider, or a function."""
 
 _TCP = {"redis": False, "valkey": False, "rediss": True, "valkeys": True}
 _SPECIAL = "host:port is followed by /db; special characters of a password are percent-encoded"
+_OLD = tuple(version for version in ssl.TLSVersion if version.name in ("SSLv3", "TLSv1", "TLSv1_1"))
 _VERIFY = {
     "required": ssl.CERT_REQUIRED,
     "optional": ssl.CERT_OPTIONAL,
@@ -64,6 +66,24 @@ class Tls:
             return self._loaded.current(self._files, self._build)
         except UNUSABLE as error:
             raise ConfigurationError(f"TLS settings {self}: {error}") from error
+
+    def weaknesses(self) -> list[str]:
+        """Return what lets others pass for the server, or listen; in words, empty if nothing."""
+        context = self.context
+        if context is None:
+            verify, names, oldest = _VERIFY[self.verify], self.check_hostname, self.min_version
+        else:
+            verify, names = context.verify_mode, context.check_hostname
+            oldest = context.minimum_version
+        found = []
+        if verify == ssl.CERT_NONE:
+            found.append("the server's certificate is not checked")
+        elif not names:
+            found.append("the certificate may be anybody's: its host name is not checked")
+        old = oldest in (ssl.TLSVersion.MINIMUM_SUPPORTED, *_OLD) and oldest is not None
+        if old:
+            found.append("TLS below 1.2 is spoken")
+        return found
 
     def _files(self) -> tuple[str, ...]:
         named = (self.ca_certs, self.ca_path, self.certfile, self.keyfile)
@@ -115,7 +135,7 @@ class Endpoint:
     port: int = attrs.field(default=6379, validator=whole(0, 65535))
     path: str | None = None
     db: int = attrs.field(default=0, validator=whole(0))
-    username: str | None = None
+    username: str | None = attrs.field(default=None, repr=False)  # redis://password@host is common
     password: str | None = attrs.field(default=None, repr=False)
     credentials: Credentials | None = attrs.field(default=None, repr=False)
     tls: Tls | None = attrs.field(default=None, validator=made_of(Tls, or_none=True))
@@ -172,6 +192,12 @@ class Endpoint:
         return self.login()
 
 
+# A setting that is refused, and those beside it, are in no traceback.
+Endpoint.__init__ = keeps_secrets()(Endpoint.__init__)  # type: ignore[method-assign]
+Tls.__init__ = keeps_secrets()(Tls.__init__)  # type: ignore[method-assign]
+
+
+@keeps_secrets()
 def parse_url(url: str) -> tuple[Endpoint, dict[str, str]]:
     """
     Read `redis://[[user]:password@]host[:port][/db][?option=value]` and its kin.
@@ -192,6 +218,8 @@ def parse_url(url: str) -> tuple[Endpoint, dict[str, str]]:
         known = "redis://, rediss://, valkey://, valkeys:// or unix://"
         given = f", not with {scheme + '://'!r}" if "://" in url else ""
         raise ConfigurationError(f"a server URL starts with {known}{given}")
+    if not url.strip().lower().startswith(f"{scheme}://"):
+        raise ConfigurationError(f"a server URL has two slashes after {scheme}: ({_SPECIAL})")
     if "#" in url:
         raise ConfigurationError(f"a server URL has no # in it ({_SPECIAL})")
     if not all("=" in option for option in parts.query.split("&") if option):

@@ -176,13 +176,28 @@ _BY_CODE: dict[str, type[Exception]] = {
 }
 
 
+def printable(text: str) -> str:
+    """
+    Return a text of others as it may be shown on a terminal or written to a log.
+
+    Whatever is not printable (line ends, escape sequences, marks that turn the writing direction,
+    halves of characters) is written as a backslash and its code.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
 def reply_error(message: str) -> Exception:
     """
     Turn an error reply into redis-py's exception for it.
 
     The RESP error prefix ("WRONGTYPE", "ERR", ...) is kept in `code`. As in redis-py,
-    the text loses the prefix where an own class stands for it.
+    the text loses the prefix where an own class stands for it. What is not printable is escaped.
     """
+    message = printable(message)
     code, _, rest = message.partition(" ")
     kind = _BY_CODE.get(code)
     error: Any

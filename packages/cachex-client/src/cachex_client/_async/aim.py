@@ -23,7 +23,8 @@ class Aim:
     asking: bool = False
     pause: bool = False
     patient: bool = False  # the server turned the command away for now, and is waited for
-    redirects: int = 0
+    redirects: int = 0  # that the call has followed so far
+    redirected: bool = False  # the last of them led here
     fixed: bool = False  # this server or none
     tried: tuple[AsyncLink, ...] = ()
     heir_of: AsyncLink | None = None  # the silent primary whose replica is asked in its stead

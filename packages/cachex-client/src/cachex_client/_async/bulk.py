@@ -14,6 +14,7 @@ from cachex_client._audience import audience, tell
 from cachex_client._concurrency import AsyncPacer
 from cachex_client._core.increment import increment
 from cachex_client._core.slices import SLICE, slices
+from cachex_client.codec import discreet
 from cachex_client.command import Command, on_primary
 from cachex_client.errors import SerializerError
 from cachex_client.keys import Version
@@ -42,13 +43,18 @@ class AsyncBulkVerbs(AsyncVerbs):
         names = keys if isinstance(keys, list) else list(keys)
         if not names:
             return {}
-        if len(names) > AsyncPacer.HUGE:
-            return await self._get_very_many(list(names), version, on_error)
-        wires = self.keyspace.wire_many(names, version)
-        if audience.observers:
-            return await self._get_many_told(names, wires, on_error)
-        found = await self.client.get_many(wires)
-        return self._load_all(names, wires, found, on_error)
+        found: Sequence[Any] = ()
+        try:
+            if len(names) > AsyncPacer.HUGE:
+                return await self._get_very_many(list(names), version, on_error)
+            wires = self.keyspace.wire_many(names, version)
+            if audience.observers:
+                return await self._get_many_told(names, wires, on_error)
+            found = await self.client.get_many(wires)
+            return self._load_all(names, wires, found, on_error)
+        except SerializerError as error:
+            del found
+            raise discreet(error)  # noqa: B904  without what led to it
 
     async def _get_very_many(
         self, names: list[K], version: Version | None, on_error: OnError | None
@@ -138,7 +144,7 @@ class AsyncBulkVerbs(AsyncVerbs):
             finally:
                 del error
 
-        return self.codec.loads_found(names, found, failed)
+        return self.codec.loads_found(names, found, failed, wires)
 
     async def set_many(
         self,
@@ -161,7 +167,7 @@ class AsyncBulkVerbs(AsyncVerbs):
             replies = await self._set_very_many(values, px, version)
         else:
             wires = self.keyspace.wire_many(values, version)
-            stored = self.codec.dumps_many(values.values())
+            stored = self.codec.dumps_many(values.values(), wires)
             wanted = commands.set_each(wires, stored, px)
             replies = await self._many("set_many", wanted)
         written = replies.count(True)
@@ -188,7 +194,7 @@ class AsyncBulkVerbs(AsyncVerbs):
         for part in slices(len(values)):
             some = list(islice(left, part.stop - part.start))  # raises if the mapping has changed
             wires[part] = self.keyspace.wire_many([name for name, _ in some], version)
-            stored[part] = self.codec.dumps_many([value for _, value in some])
+            stored[part] = self.codec.dumps_many([value for _, value in some], wires[part])
             packed[part] = commands.set_each(wires[part], stored[part], px).packed
             await pacer.pause()
         wanted = attrs.evolve(
@@ -294,6 +300,7 @@ class AsyncBulkVerbs(AsyncVerbs):
 
         Each as `incr` does it.
         """
+        self.codec.refuse_counting("incr_many")
         names = list(deltas)
         huge = len(names) > AsyncPacer.HUGE
         if huge:

@@ -13,10 +13,11 @@ from cachex_client._async.counters import AsyncCounterVerbs
 from cachex_client._async.expiry import AsyncExpiryVerbs
 from cachex_client._async.flights import async_flights
 from cachex_client._async.keyspace import AsyncKeyspaceVerbs
+from cachex_client._async.renames import AsyncRenameVerbs
 from cachex_client._async.scans import AsyncScanVerbs
-from cachex_client._async.structures import AsyncStructureVerbs
 from cachex_client._audience import audience, tell
 from cachex_client._concurrency import monotonic
+from cachex_client.codec import discreet
 from cachex_client.command import Command, on_primary
 from cachex_client.defaults import async_value_of
 from cachex_client.errors import SerializerError
@@ -34,8 +35,8 @@ class AsyncCache(
     AsyncExpiryVerbs,
     AsyncKeyspaceVerbs,
     AsyncPipelineVerbs,
+    AsyncRenameVerbs,
     AsyncScanVerbs,
-    AsyncStructureVerbs,
     AsyncConfigured,
 ):
     """Keeps values under keys on the servers of a client.
@@ -51,29 +52,32 @@ class AsyncCache(
 
     async def get(self, key: Key, default: Any = None, version: Version | None = None) -> Any:
         """Return a value, or `default` if there is none; a stored None is a value."""
-        command = commands.get(self.keyspace.wire(key, version))
+        wire = self.keyspace.wire(key, version)
+        command = commands.get(wire)
         if audience.observers:
             command.origin = self._origins["get"]
             if audience.counters:
-                return await self._get_counted("get", command, default)
+                return await self._get_counted("get", wire, command, default)
         stored = await self.client.execute(command)
         try:
-            return default if stored is None else self.codec.loads(stored)
+            return default if stored is None else self.codec.loads(stored, wire)
         except SerializerError as error:
-            error.at(command.key)
+            del stored  # no traceback shows it
+            error.at(wire)
             raise
 
     async def _get_counted(
-        self, operation: str, command: Command[bytes | None], default: Any
+        self, operation: str, wire: bytes, command: Command[bytes | None], default: Any
     ) -> Any:
         """Do as `get`, and tell observers what came of it."""
         try:
             stored = await self.client.execute(command)
-            value = default if stored is None else self.codec.loads(stored)
+            value = default if stored is None else self.codec.loads(stored, wire)
         except Exception as error:
             tell("looked_up", self.name, operation, 0, 0, 1)
             if isinstance(error, SerializerError):
-                error.at(command.key)
+                del stored  # no traceback shows it
+                error.at(wire)
             raise
         if stored is None:
             tell("looked_up", self.name, operation, 0, 1, 0)
@@ -99,7 +103,7 @@ class AsyncCache(
         wire, px = self.keyspace.wire(key, version), self._px(timeout)
         if px == 0:
             return await self._store_nothing(wire, nx=nx, xx=xx)
-        command = commands.set(wire, self.codec.dumps(value), px=px, nx=nx, xx=xx)
+        command = commands.set(wire, self.codec.dumps(value, wire), px=px, nx=nx, xx=xx)
         if audience.observers:
             command.origin = self._origins["add" if nx else "set"]
         stored: bool = await self.client.execute(command)
@@ -126,13 +130,17 @@ class AsyncCache(
         and all get a copy of what he got; if that fails, he gets the error and the next one tries.
         Another process may find nothing too: then all get what was stored first.
         """
-        if audience.observers:
-            return await self._whole("get_or_set", self._get_or_set, key, default, timeout, version)
-        return await self._get_or_set(key, default, timeout, version)
+        try:
+            if audience.observers:
+                work = self._get_or_set
+                return await self._whole("get_or_set", work, key, default, timeout, version)
+            return await self._get_or_set(key, default, timeout, version)
+        except SerializerError as error:
+            raise discreet(error)  # noqa: B904  without what led to it
 
     def _loads(self, wire: bytes, stored: bytes) -> Any:
         try:
-            return self.codec.loads(stored)
+            return self.codec.loads(stored, wire)
         except SerializerError as error:
             error.at(wire)
             raise
@@ -143,7 +151,7 @@ class AsyncCache(
         since = monotonic()
         wire, px = self.keyspace.wire(key, version), self._px(timeout)
         if audience.counters:
-            value = await self._get_counted("get_or_set", commands.get(wire), NOTHING)
+            value = await self._get_counted("get_or_set", wire, commands.get(wire), NOTHING)
         else:
             stored = await self.client.execute(commands.get(wire))
             value = NOTHING if stored is None else self._loads(wire, stored)
@@ -156,7 +164,7 @@ class AsyncCache(
 
         async def make() -> bytes:
             value = await async_value_of(default)
-            stored = self.codec.dumps(value)
+            stored = self.codec.dumps(value, wire)
             if px == 0:
                 first = await look()
             elif await self.client.execute(commands.set(wire, stored, px=px, nx=True)):
@@ -173,7 +181,7 @@ class AsyncCache(
         if not callable(default):
             stored = await make()
             return made[0] if made else self._loads(wire, stored)
-        stored = await async_flights.bring(self.client, wire, since, look, make)
+        stored = await async_flights.bring(self.client, (wire, self.codec), since, look, make)
         return made[0] if made else self._loads(wire, stored)
 
     async def delete(self, key: Key, version: Version | None = None) -> bool:

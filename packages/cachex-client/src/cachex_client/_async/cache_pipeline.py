@@ -62,6 +62,7 @@ class AsyncCachePipeline(QueuedVerbs):
         if len(queued) > AsyncPacer.HUGE:
             return await self._read_slices(queued, replies, raise_on_error)
         results = list(map(self._read, queued, replies))
+        del replies  # no traceback shows them
         return self._settled(results, queued, raise_on_error)
 
     async def _commands_of(self, queued: list[Queued]) -> list[Command[Any]]:

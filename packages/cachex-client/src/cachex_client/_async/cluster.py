@@ -18,22 +18,23 @@ from cachex_client._async.cluster_links import AsyncClusterLinks
 from cachex_client._async.cluster_scan import async_scan_cluster
 from cachex_client._audience import audience
 from cachex_client._concurrency import last_write, monotonic
+from cachex_client._core.addresses import Address, Remap
 from cachex_client._core.health import in_order
 from cachex_client._core.keyslot import slot_of
 from cachex_client._core.multikey import one_slot
 from cachex_client._core.retry import Verdict
-from cachex_client._core.topology import Address, Remap
 from cachex_client._core.wrong_replies import as_reply_to
 from cachex_client._links import AsyncLink
 from cachex_client._live import born
 from cachex_client._telling import announced, settle
 from cachex_client.cluster_map import ClusterMap
 from cachex_client.command import Command, Spec, as_is
-from cachex_client.errors import AddressReused, SlotNotCovered
+from cachex_client.errors import AddressReused, BadAddress, BadRedirect, SlotNotCovered
 from cachex_client.observer import Origin
 from cachex_client.options import ClientOptions
 from cachex_client.view import NodeView, TopologyView, node_view
 from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, ProtocolError, pack
+from cachex_pool.secrecy import keeps_secrets
 
 T = TypeVar("T")
 
@@ -52,12 +53,14 @@ class AsyncClusterClient(AsyncClusterBulk):
     `servers` are URLs or `Endpoint`s of any nodes, asked for the map at first use; what they say of
     credentials, TLS and database holds for all nodes. Commands on many keys are split by server
     and written to all of them before any answer is read; a server that is down costs its
-    own keys only. `address_remap` turns an announced `(host, port)` into one that can be reached.
+    own keys only. `address_remap` turns an announced `(host, port)` into one that can be reached;
+    `allowed_hosts` are the names and networks that nodes may announce, None for any.
     Clients that are given the same `map` share what they know of the cluster.
     """
 
     clustered = True
 
+    @keeps_secrets()
     def __init__(
         self,
         servers: Sequence[str | Endpoint],
@@ -65,10 +68,11 @@ class AsyncClusterClient(AsyncClusterBulk):
         *,
         observers: Sequence[PoolObserver] = (),
         address_remap: Remap | None = None,
+        allowed_hosts: Sequence[str] | None = None,
         map: ClusterMap | None = None,
     ) -> None:
         super().__init__(options or ClientOptions(read_from="primary"))
-        self.map = map or ClusterMap(servers, address_remap)
+        self.map = map or ClusterMap(servers, address_remap, allowed_hosts=allowed_hosts)
         self.address = self.map.endpoint(self.map.seeds[0], read_only=False)
         self._observers = tuple(observers)
         self._connect_with(self._open_links)
@@ -226,17 +230,24 @@ class AsyncClusterClient(AsyncClusterBulk):
     def _nobody(self, command: Command[Any]) -> Exception:
         return SlotNotCovered(self.map.name, None if command.key is None else slot_of(command.key))
 
+    def _verified(self, error: Exception, key: bytes | None, aim: Aim) -> Exception:
+        try:
+            self.map.redirect(error, key, self._links.address_of(aim.link))
+        except (BadAddress, BadRedirect) as bad:
+            return bad
+        return error
+
     async def _redirected(
-        self, error: AskError, aim: Aim, deadline: float, *, moved: bool
+        self, error: AskError, key: bytes | None, aim: Aim, deadline: float
     ) -> AsyncLink | None:
         links = self._links
         tables = await links.mapped(deadline)
-        by = Address(aim.link.endpoint.host, aim.link.endpoint.port)
-        if not moved:
-            return links.link(self.map.address(error.host, error.port, by))
-        if aim.heir_of is not None and tables.primaries[error.slot_id] is aim.link:
+        redirect = self.map.redirect(error, key, links.address_of(aim.link))
+        if redirect.slot is None:
+            return links.guest(redirect.node)
+        if aim.heir_of is not None and tables.primaries[redirect.slot] is aim.link:
             return aim.link  # it was promoted after it said so: others of that write took longer
-        link = links.follow(error.slot_id, error.host, error.port, by)
+        link = links.follow(redirect.slot, redirect.node)
         links.want()
         if link is aim.link:  # a name that stands for another server by now
             link.pool.retire("moved")
@@ -249,15 +260,22 @@ class AsyncClusterClient(AsyncClusterBulk):
         """Learn the map, if it is not known."""
         await self._links.mapped(monotonic() + self._timeout)
 
-    async def redirected(self, error: MovedError) -> None:
-        """Learn from a redirect that came on a leased connection."""
+    async def redirected(self, error: MovedError, key: bytes | None) -> None:
+        """
+        Learn from a redirect that a command on `key` met on a leased connection.
+
+        Raises BadAddress or BadRedirect if it leads nowhere; then the map is looked at again.
+        """
         links = self._links
         tables = await links.mapped(monotonic() + self._timeout)
-        owner = tables.primaries[error.slot_id]
-        seed = self.map.seeds[0]
-        by = seed if owner is None else Address(owner.endpoint.host, owner.endpoint.port)
-        links.follow(error.slot_id, error.host, error.port, by)
-        links.want()
+        owner = None if key is None else tables.primaries[slot_of(key)]
+        by = self.map.seeds[0] if owner is None else links.address_of(owner)
+        try:
+            redirect = self.map.redirect(error, key, by)
+            if redirect.slot is not None:
+                links.follow(redirect.slot, redirect.node)
+        finally:
+            links.want()
 
     async def refreshed(self) -> None:
         """Look at the topology again, if it is time to."""
@@ -286,22 +304,20 @@ class AsyncClusterClient(AsyncClusterBulk):
     ) -> None:
         if verdict.blame or verdict.demoted or verdict.patient:
             self._links.want()
-        if isinstance(error, AddressReused):  # as often as it is tried, it is refused
+        # As often as it is tried, it is refused; unless the map says something else by now.
+        if isinstance(error, AddressReused | BadAddress | BadRedirect):
             await self._links.refreshed(min(deadline, monotonic() + REFRESHED_WITHIN))
 
     def _promoted(self, command: Command[Any], aim: Aim) -> None:
         """Note that a replica answered in its primary's stead: it leads the shard now."""
         if command.key is None or not (command.spec.write or not self._links.reads_replicas):
             return  # a read that a replica may answer proves nothing
-        endpoint = aim.link.endpoint
-        by = Address(endpoint.host, endpoint.port)
-        self._links.follow(slot_of(command.key), endpoint.host, endpoint.port, by)
+        self._links.follow(slot_of(command.key), self._links.address_of(aim.link))
         self._links.want()
 
     def _led_astray(self, command: Command[Any], by: AsyncLink) -> None:
         if command.key is not None:
-            sender = Address(by.endpoint.host, by.endpoint.port)
-            self._links.follow(slot_of(command.key), sender.host, sender.port, sender)
+            self._links.follow(slot_of(command.key), self._links.address_of(by))
 
     async def _unmasked(
         self, error: Exception, command: Command[Any], aim: Aim, deadline: float

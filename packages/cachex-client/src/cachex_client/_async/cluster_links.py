@@ -20,9 +20,10 @@ from cachex_client._concurrency import (
     async_spawn,
     monotonic,
 )
+from cachex_client._core.addresses import Address
 from cachex_client._core.keyslot import SLOTS
+from cachex_client._core.redirects import STRANGERS
 from cachex_client._core.topology import (
-    Address,
     Topology,
     is_current,
     related,
@@ -145,11 +146,24 @@ class AsyncClusterLinks:
                 link.pool.retire("no longer primary", sever=True)
         return self.tables
 
-    def follow(self, slot: int, host: str, port: int, by: Address) -> AsyncLink:
+    def guest(self, node: Address) -> AsyncLink:
+        """Return the link to a server that may be in no map; of those there are only so many."""
+        topology = self.map.topology
+        if node not in self.links and topology is not None:
+            with self._lock:
+                staying = {*topology.nodes(), *self.map.seeds}
+                guests = [one for one in self.links if one not in staying]
+                crowded = len(guests) >= STRANGERS
+                leaving = [self.links.pop(one) for one in guests if crowded]
+            for link in leaving:
+                link.leave()
+        return self.link(node)
+
+    def follow(self, slot: int, node: Address) -> AsyncLink:
         """Learn of a MOVED; return the server it names."""
         with self._lock:
             before = self.map.topology
-            node, topology = self.map.moved(slot, host, port, by)
+            topology = self.map.moved(slot, node)
             link = self.link(node)
             tables = self.tables
             alone = before is not None and topology.shards is before.shards

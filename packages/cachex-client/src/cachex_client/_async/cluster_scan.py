@@ -17,8 +17,9 @@ from cachex_client._concurrency import async_sleep, monotonic
 from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.migration import Holdings, Walk, read_own_line, to_walk, walked
 from cachex_client._core.retry import is_rejection
+from cachex_client._core.scans import ScanProgress
 from cachex_client._links import AsyncLink, async_exchange_all
-from cachex_client.errors import SlotNotCovered
+from cachex_client.errors import ScanAborted, SlotNotCovered
 from cachex_client.observer import Origin
 from cachex_pool import PoolError, pack
 
@@ -31,9 +32,11 @@ async def async_scan_cluster(
     """
     Yield batches of keys from every primary until none can have been missed.
 
-    Raises SlotNotCovered if for `options.timeout` seconds some slots have no server.
+    Raises SlotNotCovered if for `options.timeout` seconds some slots have no server, and
+    ScanAborted if there is no end.
     """
     walks: list[Walk[AsyncLink]] = []
+    progress = ScanProgress(client.options.scan_timeout)
     patience = monotonic() + client.options.timeout
     while True:
         now = await _holdings(client)
@@ -51,7 +54,7 @@ async def async_scan_cluster(
             started = monotonic()
             try:
                 before = (await _ask([link]))[link]
-                async for keys in client.scan_one(link, pattern, count, origin):
+                async for keys in client.scan_one(link, pattern, count, origin, progress):
                     yield keys
                     patience = monotonic() + client.options.timeout
                 ended = monotonic()
@@ -60,7 +63,7 @@ async def async_scan_cluster(
             except (RedisError, KeyError) as error:  # KeyError: it is no primary any more
                 if not isinstance(error, PoolError | KeyError) and not is_rejection(error):
                     raise
-                if monotonic() > patience:
+                if isinstance(error, ScanAborted) or monotonic() > patience:
                     raise
                 await client.refreshed()
                 await async_sleep(PAUSE)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from cachex_client._background import BackgroundWork
 from cachex_client._concurrency import async_ask_all, async_sleep, monotonic
+from cachex_client._core.addresses import Address
 from cachex_client._core.migration import read_own_line
-from cachex_client._core.topology import Address
 from cachex_client._links import AsyncLink
 from cachex_pool import PoolError, logger, pack
 

@@ -11,6 +11,7 @@ from cachex_client._async.sentinel import AsyncSentinelClient
 from cachex_client._async.verbs import AsyncVerbs
 from cachex_client.config.entry import ClientConfig, read_config
 from cachex_client.config.topologies import CLUSTER, SENTINEL
+from cachex_pool.secrecy import keeps_secrets
 
 AsyncClient: TypeAlias = AsyncDefaultClient | AsyncClusterClient
 C = TypeVar("C", bound="AsyncConfigured")
@@ -20,6 +21,7 @@ class AsyncConfigured(AsyncVerbs):
     """Caches that are told everything by a configuration."""
 
     @classmethod
+    @keeps_secrets()
     def from_config(
         cls: type[C],
         entry: Mapping[str, Any],
@@ -45,6 +47,7 @@ class AsyncConfigured(AsyncVerbs):
         return cls(client, config.keys(), config.codec, config.timeout, name=name)
 
     @classmethod
+    @keeps_secrets()
     def from_url(cls: type[C], url: str | Sequence[str], *, name: str = "", **beside: Any) -> C:
         """
         Make a cache, and a client of its own, from a URL, or several: the primary, then replicas.

@@ -13,7 +13,8 @@ from cachex_client._async.scripting import async_run
 from cachex_client._async.semaphore import AsyncSemaphore
 from cachex_client._async.verbs import AsyncVerbs
 from cachex_client._core import throttle
-from cachex_client.errors import RateLimitExceeded
+from cachex_client.codec import discreet
+from cachex_client.errors import RateLimitExceeded, SerializerError
 from cachex_client.keys import Key, Version
 from cachex_client.limits import RateLimit
 from cachex_client.scripting import PostHook, PreHook, ScriptHelpers
@@ -141,4 +142,7 @@ class AsyncCoordinationVerbs(AsyncVerbs):
         """
         helpers = ScriptHelpers(self.keyspace, self.codec, version)
         call = helpers.call(script, keys, args, pre_hook, post_hook)
-        return await async_run(self.client, call, self._origins["eval_script"])
+        try:
+            return await async_run(self.client, call, self._origins["eval_script"])
+        except SerializerError as error:
+            raise discreet(error.at(helpers.place or None))  # noqa: B904  without what led to it

@@ -8,7 +8,9 @@ from cachex_client._async.verbs import AsyncVerbs
 from cachex_client._audience import audience, tell
 from cachex_client._core.increment import increment, whole
 from cachex_client._core.shapes import stored as as_stored
+from cachex_client.codec import discreet
 from cachex_client.command import on_primary
+from cachex_client.errors import SerializerError
 from cachex_client.keys import Key, Version
 
 MISSING = -2  # what a server says of a key that is not there
@@ -27,6 +29,7 @@ class AsyncCounterVerbs(AsyncVerbs):
         value is no whole number, or the sum none of 64 bits. Never sent twice, so that a lost
         connection does not count twice.
         """
+        self.codec.refuse_counting("incr")
         wire = self.keyspace.wire(key, version)
         if create:
             total: int | None = await self._run("incr", commands.incrby(wire, whole(delta)))
@@ -71,7 +74,12 @@ class AsyncCounterVerbs(AsyncVerbs):
         if target == source:  # a `delta` of 0, or a key function that leaves versions out
             return new
         px = None if left < 0 else max(1, left)
-        await self.client.execute(commands.set(target, stored, px=px))
+        try:
+            command = commands.set(target, self.codec.moved(stored, source, target), px=px)
+        except SerializerError as error:
+            del stored
+            raise discreet(error.at(source))  # noqa: B904  without what led to it
+        await self.client.execute(command)
         await self.client.execute(commands.unlink(source))
         if audience.counters:
             tell("wrote", self.name, "incr_version", 1)

@@ -26,6 +26,7 @@ from cachex_client.errors import ConfigurationError
 from cachex_client.options import ClientOptions
 from cachex_client.view import TopologyView, node_view
 from cachex_pool import AsyncPool, Endpoint, PoolError, PoolObserver, ProtocolError, pack
+from cachex_pool.secrecy import keeps_secrets
 
 T = TypeVar("T")
 
@@ -62,6 +63,7 @@ class AsyncDefaultClient(AsyncEngine[AsyncLinks]):
     any number of event loops, each with connections of its own.
     """
 
+    @keeps_secrets()
     def __init__(
         self,
         servers: Sequence[str | Endpoint],

@@ -20,6 +20,7 @@ from cachex_client._async.rounds import AsyncRounds
 from cachex_client._audience import audience
 from cachex_client._concurrency import AsyncClosable, AsyncPacer, async_sleep, monotonic
 from cachex_client._core.batches import MAX_COMMANDS, is_in_vain
+from cachex_client._core.scans import ScanProgress
 from cachex_client._core.series import Series
 from cachex_client._core.slices import SLICE, Parts, Sliced, slices
 from cachex_client._core.transaction import transaction_of
@@ -28,6 +29,7 @@ from cachex_client._links import AsyncLink
 from cachex_client._telling import announced, settle
 from cachex_client._watch import UNWATCHED, Watch
 from cachex_client.command import Command, Spec, on_primary
+from cachex_client.errors import ScanAborted
 from cachex_client.observer import Origin
 from cachex_client.options import ClientOptions
 from cachex_pool import AsyncPooledConnection, PoolClosed, PoolError, PoolStats
@@ -172,17 +174,20 @@ class AsyncEngine(AsyncRounds[C]):
         Yield the keys that match a glob pattern, batch by batch, from every primary.
 
         As SCAN promises: a key that is there throughout comes at least once. Each step has a
-        deadline of its own; `count` is SCAN's hint. `origin` is for observers.
+        deadline of its own, and `options.scan_timeout` limits all of them together; `count` is
+        SCAN's hint. `origin` is for observers. Raises ScanAborted if there is no end.
         """
         patience = monotonic() + self._timeout
+        progress = ScanProgress(self.options.scan_timeout)
         while True:
             (link,) = await self.primaries(monotonic() + self._timeout)
             try:
-                async for keys in self.scan_one(link, pattern, count, origin):
+                async for keys in self.scan_one(link, pattern, count, origin, progress):
                     yield keys
                     patience = monotonic() + self._timeout
-            except PoolError:
-                if not self.follows or monotonic() > patience:
+            except PoolError as error:
+                over = isinstance(error, ScanAborted) or monotonic() > patience
+                if over or not self.follows:
                     raise
                 await self.refreshed()
                 await async_sleep(PAUSE)
@@ -192,15 +197,23 @@ class AsyncEngine(AsyncRounds[C]):
                 return
 
     async def scan_one(
-        self, link: AsyncLink, pattern: bytes, count: int, origin: Origin | None = None
+        self,
+        link: AsyncLink,
+        pattern: bytes,
+        count: int,
+        origin: Origin | None,
+        progress: ScanProgress,
     ) -> AsyncIterator[list[bytes]]:
         """Walk over the keys of one server."""
         cursor = b"0"
+        progress.begin(link.name)
         while True:
             step = build.scan(cursor, match=pattern, count=count)
             step.origin = origin
-            deadline = monotonic() + self._timeout
+            started = monotonic()
+            deadline = started + self._timeout
             cursor, keys = await self._conclude(step, (step,), Aim(link, fixed=True), deadline)
+            progress.step(cursor, len(keys), monotonic() - started)
             yield keys
             if cursor == b"0":
                 return

@@ -62,8 +62,8 @@ class AsyncBacking(Protocol):
     async def ready(self) -> None:
         """Find out which servers there are, if that is not known."""
 
-    async def redirected(self, error: MovedError) -> None:
-        """Learn from a redirect that came on a leased connection."""
+    async def redirected(self, error: MovedError, key: bytes | None) -> None:
+        """Learn from a redirect that a command on `key` met on a leased connection."""
 
     def primary_pool(self) -> AsyncPool:
         """Return the pool of the primary (for the running event loop)."""

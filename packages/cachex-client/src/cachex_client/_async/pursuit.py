@@ -11,9 +11,9 @@ from redis.exceptions import AskError, MovedError
 from cachex_client._async.aim import ASKING, Aim, first_cause
 from cachex_client._async.topology import AsyncTopology
 from cachex_client._concurrency import AsyncClosable, async_sleep, last_write, monotonic
+from cachex_client._core.redirects import REDIRECTS, is_redirect
 from cachex_client._core.retry import (
     ON_THE_MOVE,
-    REDIRECTS,
     Verdict,
     judge,
     may_repeat,
@@ -71,6 +71,8 @@ class AsyncPursuit(AsyncTopology[C]):
                 sent.link = aim.link
                 sent.bytes_out += len(data)
             reply = failed or await self._send(command, data, aim, deadline)
+            if is_redirect(reply):
+                reply = self._verified(reply, command.key, aim)
             if not isinstance(reply, Exception):
                 aim.link.health.succeeded()
                 if attempt > 1:
@@ -133,7 +135,7 @@ class AsyncPursuit(AsyncTopology[C]):
         """
         error = await self._unmasked(error, command, aim, deadline)
         if isinstance(error, AskError):
-            return await self._after_redirect(error, aim, attempt, deadline)
+            return await self._after_redirect(error, command.key, aim, attempt, deadline)
         verdict = judge(error, command.spec)
         now = monotonic()
         waits = verdict.patient and aim.link.health.rejected(now, self._timeout)
@@ -149,17 +151,18 @@ class AsyncPursuit(AsyncTopology[C]):
         if isinstance(error, PoolClosed) and aim.link.left and not aim.fixed:
             # the map changed meanwhile, and may do so again
             more = may_repeat(ON_THE_MOVE, attempt, self.options.retry.attempts)
-            return await self._route(command.spec, command.key, now, deadline) if more else None
+            return await self._route_on(command, aim, now, deadline) if more else None
         if not verdict.again:
             return None
         at_once = verdict.at_once and attempt == 1
         if aim.fixed or (at_once and self._irreplaceable(aim.link)):
             if not (verdict.here and more):
                 return None
-            return attrs.evolve(aim, pause=not at_once, patient=waits)
-        if not (aim.asking or verdict.passing):  # nobody else has a slot that is on the move
+            return attrs.evolve(aim, pause=not at_once, patient=waits, redirected=False)
+        # Nobody else has a slot that is on the move.
+        if verdict.others and not (aim.asking or verdict.passing):
             tried = (*aim.tried, aim.link)
-            following = await self._route(command.spec, command.key, now, deadline, tried)
+            following = await self._route_on(command, aim, now, deadline, tried)
             if following is not None:
                 following.tried = tried
                 following.cause = aim.cause or error
@@ -173,22 +176,40 @@ class AsyncPursuit(AsyncTopology[C]):
             following = Aim(aim.moved_by, pause=True, patient=waits)
             following.redirects, following.cause = aim.redirects, aim.cause or error
             return following
-        following = await self._route(command.spec, command.key, now, deadline)
+        following = await self._route_on(command, aim, now, deadline)
         if following is not None:
             following.pause, following.patient = not at_once, waits
         return following
 
+    async def _route_on(
+        self,
+        command: Command[Any],
+        aim: Aim,
+        now: float,
+        deadline: float,
+        tried: Sequence[AsyncLink] = (),
+    ) -> Aim | None:
+        """Do as `_route` after a failure at `aim`: what the call has spent stays spent."""
+        following = await self._route(command.spec, command.key, now, deadline, tried)
+        if following is not None:
+            following.redirects = aim.redirects
+        return following
+
     async def _after_redirect(
-        self, error: AskError, aim: Aim, attempt: int, deadline: float
+        self, error: AskError, key: bytes | None, aim: Aim, attempt: int, deadline: float
     ) -> Aim | None:
         moved = isinstance(error, MovedError)  # which is an AskError too
-        link = await self._redirected(error, aim, deadline, moved=moved)
+        link = await self._redirected(error, key, aim, deadline)
         if link is None or aim.fixed or aim.redirects >= REDIRECTS:
             return None
         if moved and link is aim.heir_of:  # not promoted yet
             again = aim.patient or attempt < self.options.retry.attempts
-            return Aim(link, pause=True, patient=aim.patient, cause=aim.cause) if again else None
-        following = Aim(link, asking=not moved, redirects=aim.redirects + 1)
+            if not again:
+                return None
+            following = Aim(link, pause=True, patient=aim.patient, cause=aim.cause)
+            following.redirects = aim.redirects
+            return following
+        following = Aim(link, asking=not moved, redirects=aim.redirects + 1, redirected=True)
         following.moved_by = aim.link if moved and link is not aim.link else None
         following.pause = following.redirects > PATIENT
         return following
@@ -205,7 +226,7 @@ class AsyncPursuit(AsyncTopology[C]):
         now = monotonic()
         if now >= deadline:
             return False
-        for link in {aim.link for aim in aims if aim.pause and not (aim.redirects or aim.patient)}:
+        for link in {aim.link for aim in aims if aim.pause and not (aim.redirected or aim.patient)}:
             if not link.budget.take(now, link.pool.state.uses):
                 return False
         for link in {aim.link for aim in aims if aim.pause and aim.patient}:

@@ -7,8 +7,8 @@ from typing import Any
 from cachex_client._async.default import AsyncDefaultClient
 from cachex_client._async.sentinel_links import AsyncSentinelLinks
 from cachex_client._concurrency import monotonic
+from cachex_client._core.addresses import Address
 from cachex_client._core.retry import Verdict
-from cachex_client._core.topology import Address
 from cachex_client._links import AsyncLink
 from cachex_client.options import ClientOptions
 from cachex_client.sentinel_map import SentinelMap

@@ -1,7 +1,8 @@
 # tools/unasync.py writes the sync twin of this file.
 """The servers of a service that Sentinels watch, and asking around who leads it."""
 
-from collections.abc import Callable, Sequence, Set
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from random import random
 from typing import Any
@@ -17,18 +18,22 @@ from cachex_client._concurrency import (
     async_spawn,
     monotonic,
 )
+from cachex_client._core.addresses import Address
 from cachex_client._core.sentinel import (
     Opinion,
+    Role,
     agree,
-    believed,
+    claims,
+    decision,
     majority,
     opinion,
+    read_role,
+    to_ask,
     without_refused,
 )
-from cachex_client._core.topology import Address
 from cachex_client._links import AsyncLink
 from cachex_client._telling import tell_refreshed
-from cachex_client.errors import SentinelRefused
+from cachex_client.errors import BadAddress, SentinelRefused, SentinelsDisagree
 from cachex_client.options import ClientOptions
 from cachex_client.sentinel_map import SentinelMap
 from cachex_pool import PoolObserver, logger, pack, pack_many
@@ -37,10 +42,10 @@ from cachex_pool.forks import StateLock
 log = logger("cachex_client")
 
 ROLE = pack(("ROLE",))
-GRACE = 0.03
-"""Seconds that who is slow to answer is waited for once another has answered."""
-LATER_GRACE = 0.1
-"""The same when who leads is known already."""
+GRACE = 0.1
+"""Seconds that slow Sentinels are waited for once most name the same primary, if one is known."""
+ASK_AGAIN = 0.1
+"""Seconds until Sentinels that disagree are asked again, while nothing is known."""
 ROLE_TIMEOUT = 0.3
 ROLE_GRACE = 0.05
 STEP = 0.005
@@ -179,15 +184,21 @@ class AsyncSentinelLinks:
             link.leave()
 
     async def _first(self) -> tuple[Opinion | None, Sequence[Exception]]:
-        found, _, errors = await self._look(BackgroundWork(self))
-        return found, errors
+        """Look for the first time; Sentinels that disagree, as for moments they may, look again."""
+        until = monotonic() + self._question_time
+        while True:
+            found, _, errors = await self._look(BackgroundWork(self))
+            differ = any(isinstance(one, SentinelsDisagree) for one in errors)
+            if found is not None or not differ or monotonic() + ASK_AGAIN >= until:
+                return found, errors
+            await async_sleep(ASK_AGAIN)
 
     async def check(self, background: BackgroundWork) -> None:
         """
         Look who leads now, and have the map say so.
 
         The Sentinels publish a new primary only some time after it was promoted, so all servers
-        are asked as well, and `_core.sentinel.believed` decides.
+        are asked as well, and `_core.sentinel.decision` decides.
         """
         found, led, errors, started = None, True, list[Exception](), monotonic()
         trigger, self.map.trigger = self.map.trigger, "timer"
@@ -207,52 +218,70 @@ class AsyncSentinelLinks:
         """Return whom to follow, whether the known primary leads, and what went wrong."""
         now = self.map.opinion
         told, errors = await self._ask_sentinels(background)
-        named = [] if told is None else [told.primary, *([told.heir] if told.heir else ())]
-        asked = list(named)
-        for one in (now, told if now is None else None):
-            if one is not None:
-                asked += [one.primary, *one.replicas, *one.unwell]
         # Whoever is named anew has to be heard, however far away he is.
         news = told is not None and now is not None and told.primary != now.primary
         grace = None if news else ROLE_GRACE
-        waited_for = {*named, *([now.primary] if now is not None and now.ahead else ())}
-        roles = await self._roles(tuple(dict.fromkeys(asked)), told, waited_for, grace, background)
-        found = believed(told, now, roles, len(self._sentinels))
-        if told is not None and roles.get(told.primary, 0) is None:
+        asked = to_ask(told, now)
+        awaited = self._awaited(told, now) & {*asked}
+        roles = await self._roles(asked, told, awaited, grace, background)
+        if more := [*claims(told, roles), *self._new_ones(told, now, roles)]:
+            later = ROLE_GRACE if now is None else None  # callers wait for the first look
+            roles |= await self._roles(more, told, set(more), later, background)
+        found = decision(told, now, roles, len(self._sentinels))
+        if told is not None and told.primary in roles and not roles[told.primary].leads:
             errors.append(LookupError(f"{told.primary}, which the Sentinels name, is a replica"))
-        led = now is not None and roles.get(now.primary) is not None
+        led = now is not None and now.primary in roles and roles[now.primary].leads
         if told is not None and told.heir is not None:
             led = False  # or not for long
         return found, led, errors
+
+    def _awaited(self, told: Opinion | None, now: Opinion | None) -> set[Address]:
+        """Return whose ROLE decides."""
+        if told is None:
+            return set()
+        awaited = {told.primary, *([told.heir] if told.heir is not None else ())}
+        if now is None:
+            awaited |= {*told.replicas}
+        elif now.ahead:
+            awaited.add(now.primary)
+        return awaited
+
+    def _new_ones(
+        self, told: Opinion | None, now: Opinion | None, roles: Mapping[Address, Role]
+    ) -> list[Address]:
+        """Return replicas that are not used yet and have not said in time that they follow."""
+        if told is None or now is None or told.primary not in roles:
+            return []
+        return [node for node in told.replicas if node not in roles and node not in now.replicas]
 
     async def _roles(
         self,
         nodes: Sequence[Address],
         told: Opinion | None,
-        waited_for: Set[Address],
+        awaited: Set[Address],
         grace: float | None,
         background: BackgroundWork,
-    ) -> dict[Address, int | None]:
-        """Ask servers for their ROLE: the offset of one that leads, None for one that follows."""
+    ) -> dict[Address, Role]:
+        """Ask servers for their ROLE; those that do not say it in time are left out."""
         deadline = monotonic() + ROLE_TIMEOUT
 
         def ask(node: Address) -> Callable[[], Any]:
-            async def one() -> tuple[Address, int | None]:
+            async def one() -> tuple[Address, Role]:
                 link = self._link(node)
                 with background.on(link):
                     reply = await link.call(ROLE, deadline)
-                if not isinstance(reply, list):
-                    raise LookupError(f"{node} does not tell its role: {reply}")
-                return node, int(reply[1]) if bytes(reply[0]) == b"master" else None
+                return node, read_role(reply, node, self.map.rules)
 
             return one
 
         work = [ask(node) for node in nodes]
 
         def enough(answers: list[Any]) -> bool:
-            leads = (node for node, offset in answers if offset is not None)
             heard = {node for node, _ in answers}
-            return told is not None and told.primary in leads and waited_for <= heard
+            leads = told is not None and any(
+                node == told.primary and role.leads for node, role in answers
+            )
+            return awaited <= heard and (leads or told is None or told.primary not in awaited)
 
         answers = await async_ask_all(work, enough, ROLE_TIMEOUT, grace)
         return dict(one for _, one in answers if isinstance(one, tuple))
@@ -270,41 +299,37 @@ class AsyncSentinelLinks:
     async def _ask_sentinels(
         self, background: BackgroundWork
     ) -> tuple[Opinion | None, list[Exception]]:
-        """Ask all Sentinels side by side; one that is dead or slow is not waited for."""
+        """Ask all Sentinels side by side, and wait for most of them, or until the others failed."""
         name = self.map.service
-        question = pack_many(
-            (
-                ("SENTINEL", "MASTER", name),
-                ("SENTINEL", "REPLICAS", name),
-                ("SENTINEL", "SENTINELS", name),
-            )
-        )
+        question = pack_many((("SENTINEL", "MASTER", name), ("SENTINEL", "REPLICAS", name)))
         seconds = self._question_time
         deadline = monotonic() + seconds
 
         def ask(link: AsyncLink) -> Callable[[], Any]:
             async def one() -> Opinion:
                 with background.on(link):
-                    replies = await link.exchange(question, 3, deadline)
-                if isinstance(replies[0], Exception):
-                    raise SentinelRefused(link.name, name, replies[0])
-                primary, replicas, others = without_refused(replies)
-                told = opinion(primary, replicas, others, self.map.remap)
-                if told is None:
-                    raise SentinelRefused(link.name, name, ValueError("it makes no sense"))
-                return told
+                    primary, replicas = await link.exchange(question, 2, deadline)
+                if isinstance(primary, Exception):
+                    raise SentinelRefused(link.name, name, primary)
+                by = Address(link.endpoint.host, link.endpoint.port)
+                try:
+                    return opinion(primary, without_refused(replicas), by, self.map.rules)
+                except (ValueError, BadAddress) as error:
+                    raise SentinelRefused(link.name, name, error) from None
 
             return one
 
         work = [ask(link) for link in self._sentinels]
-        enough: int | Callable[[list[Any]], bool] = partial(agree, sentinels=len(work))
-        grace = GRACE
-        if self.map.known():  # nobody waits for this, and one of them may be promoting somebody
-            enough, grace = len(work), LATER_GRACE
-        answers = await async_ask_all(work, enough, seconds, grace)
+        agreed = partial(agree, sentinels=len(work))
+        # Once one is known nobody waits for this, and one of them may be promoting another.
+        enough = len(work) if self.map.known() else agreed
+        answers = await async_ask_all(work, enough, seconds, GRACE, nearly=agreed)
         told = [one for _, one in answers if isinstance(one, Opinion)]
         errors = [one for _, one in answers if isinstance(one, Exception)]
         answered = bool(told) or any(isinstance(one, SentinelRefused) for one in errors)
         now = monotonic()
         self.map.heard(now, now - deadline + seconds, random(), answered=answered)
-        return majority(told), errors
+        found = majority(told, len(work) - len(told))
+        if told and found is None:
+            errors.append(SentinelsDisagree(name, Counter(str(one.primary) for one in told)))
+        return found, errors

@@ -226,12 +226,13 @@ class AsyncShardedPubSub(AsyncRedisPyPubSub):
         try:
             raw = await listener.parse_response(block=False, timeout=seconds)
         except exceptions.MovedError as error:
-            for channel, one in list(self._placed.items()):
-                slot = slot_of(self._encoded(channel))
-                if one is listener and slot == error.slot_id:
-                    self._unplace(channel)
             self._again_at = monotonic() + AT_ONCE
-            await self._backing.redirected(error)
+            for channel, one in list(self._placed.items()):
+                name = self._encoded(channel)
+                if one is listener and slot_of(name) == error.slot_id:
+                    self._unplace(channel)
+                    with contextlib.suppress(*LOST):  # the map is looked at again
+                        await self._backing.redirected(error, name)
             return None
         except exceptions.ResponseError as error:
             if getattr(error, "code", "") not in PASSING:

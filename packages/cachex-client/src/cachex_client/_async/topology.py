@@ -71,8 +71,12 @@ class AsyncTopology(AsyncLinked[C]):
 
     # -- what a failure teaches
 
+    def _verified(self, error: Exception, key: bytes | None, aim: Aim) -> Exception:
+        """Return a redirect that can be followed as it is; else a PoolError that says why not."""
+        return error
+
     async def _redirected(
-        self, error: AskError, aim: Aim, deadline: float, *, moved: bool
+        self, error: AskError, key: bytes | None, aim: Aim, deadline: float
     ) -> AsyncLink | None:
         """Learn from a redirect; return the server it names. None: there are no redirects here."""
         return None
@@ -102,8 +106,12 @@ class AsyncTopology(AsyncLinked[C]):
     ) -> None:
         """Learn from a failure of a server."""
 
-    async def redirected(self, error: MovedError) -> None:
-        """Learn from a redirect that came on a leased connection."""
+    async def redirected(self, error: MovedError, key: bytes | None) -> None:
+        """
+        Learn from a redirect that a command on `key` met on a leased connection.
+
+        Raises BadAddress or BadRedirect if it leads nowhere; then the map is looked at again.
+        """
 
     async def refreshed(self) -> None:
         """Look at the topology again, if there is one to look at."""

@@ -20,13 +20,17 @@ Enough: TypeAlias = int | Callable[[list[Any]], bool]
 
 
 def ask_all(
-    work: Sequence[Callable[[], T]], enough: Enough, seconds: float, grace: float | None = None
+    work: Sequence[Callable[[], T]],
+    enough: Enough,
+    seconds: float,
+    grace: float | None = None,
+    nearly: Enough = 1,
 ) -> list[tuple[int, T | Exception]]:
     """
     Do all of it side by side; return what came, each with its position, as soon as it is `enough`.
 
     What raised is there as its exception; what is not done after `seconds`, or `grace` seconds
-    after the first that worked, is left out, and what it brings later is dropped. Where no
+    after there was `nearly` enough, is left out, and what it brings later is dropped. Where no
     thread can be started, as in exit handlers since Python 3.12, it is done here, one by one.
     """
     came: queue.SimpleQueue[tuple[int, T | Exception]] = queue.SimpleQueue()
@@ -50,8 +54,8 @@ def ask_all(
             answers.append(came.get(timeout=max(0.0, until - monotonic())))
         except queue.Empty:
             break
-        if grace is not None and _worked(answers):
-            until = min(until, monotonic() + grace)
+        if grace is not None and _are_enough(answers, nearly):
+            until, grace = min(until, monotonic() + grace), None
     return answers
 
 
@@ -60,6 +64,7 @@ async def async_ask_all(
     enough: Enough,
     seconds: float,
     grace: float | None = None,
+    nearly: Enough = 1,
 ) -> list[tuple[int, T | Exception]]:
     """Do as `ask_all`, in tasks; those that are not done in time are cancelled."""
     tasks = {asyncio.ensure_future(one()): position for position, one in enumerate(work)}
@@ -79,8 +84,8 @@ async def async_ask_all(
                 if error is not None and not isinstance(error, Exception):
                     raise error
                 answers.append((tasks[task], task.result() if error is None else error))
-            if grace is not None and _worked(answers):
-                until = min(until, monotonic() + grace)
+            if grace is not None and _are_enough(answers, nearly):
+                until, grace = min(until, monotonic() + grace), None
     finally:
         for task in waiting:
             task.cancel()

@@ -10,7 +10,7 @@ import attrs
 
 from cachex_client.command import Spec
 from cachex_client.error_codes import Action, row_of
-from cachex_client.errors import AddressReused
+from cachex_client.errors import AddressReused, BadAddress, BadRedirect
 from cachex_client.options import RetryOptions
 from cachex_pool import (
     AuthenticationFailed,
@@ -34,6 +34,7 @@ class Verdict:
     `again` on any node, `here` on the same one; `at_once` without a pause; `blame` the node,
     so that others are asked first for a while; `demoted`: it is no primary any more; `passing`:
     what is in the way will not last, and no other node can help: more attempts are worth it;
+    `others` may help;
     `patient`: it turned the command away for now, so that it is asked until the deadline.
     """
 
@@ -43,6 +44,7 @@ class Verdict:
     blame: bool = True
     demoted: bool = False
     passing: bool = False
+    others: bool = True
     patient: bool = False
 
 
@@ -54,14 +56,13 @@ ELSEWHERE = Verdict(again=True, here=False)
 CROWDED = Verdict(again=True, here=False, blame=False)
 DEMOTED = Verdict(again=True, demoted=True, blame=False)
 REPLACED = Verdict(again=True, passing=True)
+MISLED = Verdict(again=True, others=False)
 ON_THE_MOVE = Verdict(again=True, blame=False, passing=True)
 TURNED_AWAY = Verdict(again=True, patient=True)
 SUSPENDED = Verdict(again=True, blame=False, passing=True, patient=True)
 
 PERSEVERANCE = 4
 """So many times as often is something sent again that only a slot on the move is in the way of."""
-REDIRECTS = 8
-"""How often one command follows MOVED and ASK."""
 
 _OF_ITS_CONNECTION = frozenset(("WAIT", "WAITAOF"))
 """Commands that ask about the writes of their connection: elsewhere the answer would be wrong."""
@@ -94,6 +95,8 @@ def judge(error: Exception, spec: Spec) -> Verdict:
         return CROWDED
     if isinstance(error, AddressReused):  # until the map says where the node is now
         return REPLACED
+    if isinstance(error, BadAddress | BadRedirect):
+        return MISLED
     if isinstance(error, NodeUnavailable | AuthenticationFailed | HandshakeRefused):
         return ELSEWHERE
     if error.written and not spec.idempotent:

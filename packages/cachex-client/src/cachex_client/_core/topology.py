@@ -1,26 +1,23 @@
 """Which server holds which slot. A frozen picture; a new one replaces it whole."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import attrs
 
+from cachex_client._core.addresses import (
+    MALFORMED,
+    NO_HOST,
+    Address,
+    AddressRules,
+    as_text,
+    whole_number,
+)
 from cachex_client._core.keyslot import SLOTS
 
-
-@attrs.frozen(slots=True, order=True, cache_hash=True)
-class Address:
-    """Where a server listens."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-Remap: TypeAlias = Callable[[str, int], tuple[str, int]]
-"""Turns the address that a server announces into the one that reaches it (NAT, tunnels)."""
+MAX_NODES = 10_000
+"""So many nodes a cluster may have; Redis and Valkey say that 1,000 is the practical limit."""
+PLAIN = AddressRules()
 
 
 @attrs.frozen(slots=True)
@@ -43,12 +40,14 @@ class Topology:
 
     `owners` has one entry per slot, an index into `shards` or -1 for a slot nobody holds. `ids` are
     the node ids, as far as they were told: an address may be another node's some day, an id is not.
+    `strangers` counts the nodes that only redirects have named.
     """
 
     shards: tuple[Shard, ...]
     owners: tuple[int, ...]
     epoch: int = 0
     ids: Mapping[Address, str] = attrs.field(factory=dict)
+    strangers: int = 0
 
     @property
     def uncovered(self) -> int:
@@ -85,23 +84,22 @@ class Topology:
         """
         Return the topology after `MOVED slot node`.
 
-        If the node is a replica of a shard there was a failover: it leads the whole shard now.
-        If that is not the slot's own, the slot alone moved, to a shard we know or to a new one.
+        If the node is a replica of the slot's own shard there was a failover: it leads the whole
+        shard now. If not, the slot alone moved, to a shard we know or to a new one: what a node
+        says of its own slots is no news of another shard.
         """
         at, shards = self.owners[slot], self.shards
         if at >= 0 and shards[at].primary == node:
             return self
+        strangers = self.strangers
         to = next((i for i, one in enumerate(shards) if one.primary == node), None)
+        if to is None and at >= 0 and node in shards[at].replicas:
+            led = shards[at].led_by(node)
+            return attrs.evolve(self, shards=(*shards[:at], led, *shards[at + 1 :]))
         if to is None:
-            to = next((i for i, one in enumerate(shards) if node in one.replicas), None)
-            if to is not None:
-                shards = (*shards[:to], shards[to].led_by(node), *shards[to + 1 :])
-            else:
-                to, shards = len(shards), (*shards, Shard(node))
-        if at == to:
-            return attrs.evolve(self, shards=shards)
+            to, shards, strangers = len(shards), (*shards, Shard(node)), strangers + 1
         owners = (*self.owners[:slot], to, *self.owners[slot + 1 :])
-        return attrs.evolve(self, shards=shards, owners=owners)
+        return attrs.evolve(self, shards=shards, owners=owners, strangers=strangers)
 
 
 def promotions(before: Topology | None, after: Topology) -> list[tuple[Address, Address]]:
@@ -113,7 +111,7 @@ def promotions(before: Topology | None, after: Topology) -> list[tuple[Address, 
 
 
 def from_slots_reply(
-    reply: Sequence[Any], asked: Address, *, epoch: int = 0, remap: Remap | None = None
+    reply: Sequence[Any], asked: Address, *, epoch: int = 0, rules: AddressRules = PLAIN
 ) -> Topology:
     """
     Read the reply of CLUSTER SLOTS that `asked` gave.
@@ -121,27 +119,32 @@ def from_slots_reply(
     Hosts may be missing. `?` is a node without a name of its own: it is reached by the IP that the
     reply has beside. An empty host, or none, stands for the host that was asked, as in MOVED,
     unless several nodes with one port would be the same then: these are reached by their IPs, too.
-    Raises ValueError for anything that is not such a reply.
+    Raises ValueError for anything that is not such a reply, or speaks of more than MAX_NODES, and
+    BadAddress for an address that is none or that the rules refuse: who names one is not believed
+    in the rest either.
     """
     owners = [-1] * SLOTS
-    shards: dict[Address, list[Address]] = {}
+    shards: dict[Address, dict[Address, None]] = {}
     order: dict[Address, int] = {}
     ids: dict[Address, set[str]] = {}
+    covered = 0
     try:
         crowded = _crowded_ports(reply)
         for first, last, *members in reply:
-            primary, *replicas = nodes = [
-                address_of(_host_of(one, crowded), one[1], asked, remap) for one in members
-            ]
+            start, end = whole_number(first), whole_number(last) + 1
+            covered += end - start
+            if not 0 <= start < end <= SLOTS or covered > SLOTS:
+                raise ValueError(f"slots {start} to {end - 1}, {covered} in all")
+            nodes = [rules.read(_host_of(one, crowded), one[1], asked) for one in members]
+            primary, *replicas = nodes
             for node, one in zip(nodes, members, strict=True):
                 ids.setdefault(node, set()).add(node_id(one[2]) if len(one) > 2 else "")
+            if len(ids) > MAX_NODES:
+                raise ValueError(f"more than {MAX_NODES} nodes")
             at = order.setdefault(primary, len(order))
-            known = shards.setdefault(primary, [])
-            known += [node for node in replicas if node not in known]
-            if not 0 <= first <= last < SLOTS:
-                raise ValueError(f"slots {first} to {last}")
-            owners[first : last + 1] = [at] * (last + 1 - first)
-    except (TypeError, ValueError, IndexError, AttributeError) as error:
+            shards.setdefault(primary, {}).update(dict.fromkeys(replicas))
+            owners[start:end] = [at] * (end - start)
+    except MALFORMED as error:
         raise ValueError(f"not a reply to CLUSTER SLOTS: {error}") from None
     return Topology(
         tuple(Shard(primary, tuple(replicas)) for primary, replicas in shards.items()),
@@ -163,56 +166,24 @@ def _crowded_ports(reply: Sequence[Any]) -> set[int]:
     ids: dict[int, set[str]] = {}
     for _, _, *members in reply:
         for one in members:
-            if _text(one[0]) in NO_HOST and len(one) > 2:
-                ids.setdefault(int(one[1]), set()).add(node_id(one[2]))
+            if as_text(one[0]) in NO_HOST and len(one) > 2:
+                ids.setdefault(whole_number(one[1]), set()).add(node_id(one[2]))
     return {port for port, several in ids.items() if len(several) > 1}
 
 
-def _host_of(member: Sequence[Any], crowded: Collection[int]) -> str | None:
+def _host_of(member: Sequence[Any], crowded: Collection[int]) -> Any:
     """Return the host by which to reach a node, None for the host that was asked."""
-    host = _text(member[0])
+    host = as_text(member[0])
     if host not in NO_HOST:
         return host
-    if host != "?" and int(member[1]) not in crowded:
+    if host != "?" and whole_number(member[1]) not in crowded:
         return None
     more = member[3] if len(member) > 3 else ()
     if not isinstance(more, dict):  # RESP2 has it flat
         pairs = iter(more or ())
         more = dict(zip(pairs, pairs, strict=False))
-    ip = next((_text(value) for name, value in more.items() if _text(name) == "ip"), None)
+    ip = next((as_text(value) for name, value in more.items() if as_text(name) == "ip"), None)
     return None if ip in NO_HOST else ip
-
-
-def _text(told: Any) -> str | None:
-    return told.decode() if isinstance(told, bytes) else told
-
-
-NO_HOST = (None, "", "?")
-
-
-def address_of(
-    host: Any,
-    port: Any,
-    asked: Address,
-    remap: Remap | None = None,
-    known: Collection[Address] = (),
-) -> Address:
-    """
-    Read an address from a reply of `asked`, and remap it.
-
-    Where a host is missing it is that of the only node that is `known` to have the port, or else
-    the host that was asked.
-    """
-    text = _text(host)
-    if text in NO_HOST:
-        text = asked.host
-        if remap is None:
-            found = Address(text, int(port) or asked.port)
-            same = [one for one in known if one.port == found.port]
-            return same[0] if len(same) == 1 else found
-    if remap is not None:
-        text, port = remap(text, int(port))
-    return Address(str(text), int(port))
 
 
 def agreed(views: Iterable[Topology], current: Topology | None) -> Topology | None:

@@ -13,10 +13,11 @@ from cachex_client._sync.counters import CounterVerbs
 from cachex_client._sync.expiry import ExpiryVerbs
 from cachex_client._sync.flights import flights
 from cachex_client._sync.keyspace import KeyspaceVerbs
+from cachex_client._sync.renames import RenameVerbs
 from cachex_client._sync.scans import ScanVerbs
-from cachex_client._sync.structures import StructureVerbs
 from cachex_client._audience import audience, tell
 from cachex_client._concurrency import monotonic
+from cachex_client.codec import discreet
 from cachex_client.command import Command, on_primary
 from cachex_client.defaults import value_of
 from cachex_client.errors import SerializerError
@@ -34,8 +35,8 @@ class Cache(
     ExpiryVerbs,
     KeyspaceVerbs,
     PipelineVerbs,
+    RenameVerbs,
     ScanVerbs,
-    StructureVerbs,
     Configured,
 ):
     """Keeps values under keys on the servers of a client.
@@ -51,29 +52,32 @@ class Cache(
 
     def get(self, key: Key, default: Any = None, version: Version | None = None) -> Any:
         """Return a value, or `default` if there is none; a stored None is a value."""
-        command = commands.get(self.keyspace.wire(key, version))
+        wire = self.keyspace.wire(key, version)
+        command = commands.get(wire)
         if audience.observers:
             command.origin = self._origins["get"]
             if audience.counters:
-                return self._get_counted("get", command, default)
+                return self._get_counted("get", wire, command, default)
         stored = self.client.execute(command)
         try:
-            return default if stored is None else self.codec.loads(stored)
+            return default if stored is None else self.codec.loads(stored, wire)
         except SerializerError as error:
-            error.at(command.key)
+            del stored  # no traceback shows it
+            error.at(wire)
             raise
 
     def _get_counted(
-        self, operation: str, command: Command[bytes | None], default: Any
+        self, operation: str, wire: bytes, command: Command[bytes | None], default: Any
     ) -> Any:
         """Do as `get`, and tell observers what came of it."""
         try:
             stored = self.client.execute(command)
-            value = default if stored is None else self.codec.loads(stored)
+            value = default if stored is None else self.codec.loads(stored, wire)
         except Exception as error:
             tell("looked_up", self.name, operation, 0, 0, 1)
             if isinstance(error, SerializerError):
-                error.at(command.key)
+                del stored  # no traceback shows it
+                error.at(wire)
             raise
         if stored is None:
             tell("looked_up", self.name, operation, 0, 1, 0)
@@ -99,7 +103,7 @@ class Cache(
         wire, px = self.keyspace.wire(key, version), self._px(timeout)
         if px == 0:
             return self._store_nothing(wire, nx=nx, xx=xx)
-        command = commands.set(wire, self.codec.dumps(value), px=px, nx=nx, xx=xx)
+        command = commands.set(wire, self.codec.dumps(value, wire), px=px, nx=nx, xx=xx)
         if audience.observers:
             command.origin = self._origins["add" if nx else "set"]
         stored: bool = self.client.execute(command)
@@ -126,13 +130,17 @@ class Cache(
         and all get a copy of what he got; if that fails, he gets the error and the next one tries.
         Another process may find nothing too: then all get what was stored first.
         """
-        if audience.observers:
-            return self._whole("get_or_set", self._get_or_set, key, default, timeout, version)
-        return self._get_or_set(key, default, timeout, version)
+        try:
+            if audience.observers:
+                work = self._get_or_set
+                return self._whole("get_or_set", work, key, default, timeout, version)
+            return self._get_or_set(key, default, timeout, version)
+        except SerializerError as error:
+            raise discreet(error)  # noqa: B904  without what led to it
 
     def _loads(self, wire: bytes, stored: bytes) -> Any:
         try:
-            return self.codec.loads(stored)
+            return self.codec.loads(stored, wire)
         except SerializerError as error:
             error.at(wire)
             raise
@@ -143,7 +151,7 @@ class Cache(
         since = monotonic()
         wire, px = self.keyspace.wire(key, version), self._px(timeout)
         if audience.counters:
-            value = self._get_counted("get_or_set", commands.get(wire), NOTHING)
+            value = self._get_counted("get_or_set", wire, commands.get(wire), NOTHING)
         else:
             stored = self.client.execute(commands.get(wire))
             value = NOTHING if stored is None else self._loads(wire, stored)
@@ -156,7 +164,7 @@ class Cache(
 
         def make() -> bytes:
             value = value_of(default)
-            stored = self.codec.dumps(value)
+            stored = self.codec.dumps(value, wire)
             if px == 0:
                 first = look()
             elif self.client.execute(commands.set(wire, stored, px=px, nx=True)):
@@ -173,7 +181,7 @@ class Cache(
         if not callable(default):
             stored = make()
             return made[0] if made else self._loads(wire, stored)
-        stored = flights.bring(self.client, wire, since, look, make)
+        stored = flights.bring(self.client, (wire, self.codec), since, look, make)
         return made[0] if made else self._loads(wire, stored)
 
     def delete(self, key: Key, version: Version | None = None) -> bool:

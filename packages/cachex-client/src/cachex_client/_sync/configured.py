@@ -11,6 +11,7 @@ from cachex_client._sync.sentinel import SentinelClient
 from cachex_client._sync.verbs import Verbs
 from cachex_client.config.entry import ClientConfig, read_config
 from cachex_client.config.topologies import CLUSTER, SENTINEL
+from cachex_pool.secrecy import keeps_secrets
 
 Client: TypeAlias = DefaultClient | ClusterClient
 C = TypeVar("C", bound="Configured")
@@ -20,6 +21,7 @@ class Configured(Verbs):
     """Caches that are told everything by a configuration."""
 
     @classmethod
+    @keeps_secrets()
     def from_config(
         cls: type[C],
         entry: Mapping[str, Any],
@@ -45,6 +47,7 @@ class Configured(Verbs):
         return cls(client, config.keys(), config.codec, config.timeout, name=name)
 
     @classmethod
+    @keeps_secrets()
     def from_url(cls: type[C], url: str | Sequence[str], *, name: str = "", **beside: Any) -> C:
         """
         Make a cache, and a client of its own, from a URL, or several: the primary, then replicas.

@@ -13,7 +13,8 @@ from cachex_client._sync.scripting import run
 from cachex_client._sync.semaphore import Semaphore
 from cachex_client._sync.verbs import Verbs
 from cachex_client._core import throttle
-from cachex_client.errors import RateLimitExceeded
+from cachex_client.codec import discreet
+from cachex_client.errors import RateLimitExceeded, SerializerError
 from cachex_client.keys import Key, Version
 from cachex_client.limits import RateLimit
 from cachex_client.scripting import PostHook, PreHook, ScriptHelpers
@@ -141,4 +142,7 @@ class CoordinationVerbs(Verbs):
         """
         helpers = ScriptHelpers(self.keyspace, self.codec, version)
         call = helpers.call(script, keys, args, pre_hook, post_hook)
-        return run(self.client, call, self._origins["eval_script"])
+        try:
+            return run(self.client, call, self._origins["eval_script"])
+        except SerializerError as error:
+            raise discreet(error.at(helpers.place or None))  # noqa: B904  without what led to it

@@ -62,8 +62,8 @@ class Backing(Protocol):
     def ready(self) -> None:
         """Find out which servers there are, if that is not known."""
 
-    def redirected(self, error: MovedError) -> None:
-        """Learn from a redirect that came on a leased connection."""
+    def redirected(self, error: MovedError, key: bytes | None) -> None:
+        """Learn from a redirect that a command on `key` met on a leased connection."""
 
     def primary_pool(self) -> Pool:
         """Return the pool of the primary (for the running event loop)."""

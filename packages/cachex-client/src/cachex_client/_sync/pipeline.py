@@ -11,7 +11,7 @@ from redis.exceptions import MovedError, NoScriptError, PubSubError, ResponseErr
 
 from cachex_client._concurrency import monotonic
 from cachex_client._core.everywhere import EVERYWHERE
-from cachex_client._core.retry import REDIRECTS
+from cachex_client._core.redirects import REDIRECTS
 from cachex_client._core.routes import Way, route_of, wait_of
 from cachex_client._core.scripting import as_text, with_texts
 from cachex_client._core.transaction import Refusal, settle
@@ -217,7 +217,7 @@ class Pipeline(redis.client.Pipeline):
             stack = self.command_stack
             self.reset()
             self.command_stack = stack
-            self._owner.backing.redirected(reply)
+            self._owner.backing.redirected(reply, command.key)
             reply = self._call(command)
         return reply
 

@@ -20,6 +20,7 @@ from cachex_client._core.batches import (
     strictest,
     unsent,
 )
+from cachex_client._core.redirects import is_redirect
 from cachex_client._core.retry import Verdict, is_rejection, note_attempts
 from cachex_client._links import exchange_all
 from cachex_client._watch import UNWATCHED, Watch, watch_over
@@ -146,6 +147,8 @@ class Rounds(Pursuit[C]):
         last: tuple[Any, Any, Any] = (None, None, None)  # error, spec, what came of it
         for position, reply in zip(positions, replies, strict=True):
             command = errand.commands[position]
+            if is_redirect(reply):
+                reply = errand.results[position] = self._verified(reply, command.key, aim)
             if not isinstance(reply, Exception):
                 if aim.heir_of is not None:
                     self._promoted(command, aim)

@@ -1,15 +1,18 @@
 # Written by tools/unasync.py from _async/scans.py: edit that file instead.
 """Going through large hashes, sets and sorted sets in steps."""
 
-from collections.abc import Iterator, Callable
+from collections.abc import Iterator, Callable, Sized
 from typing import Any, TypeVar
 
 from cachex_client._sync.verbs import Verbs
+from cachex_client._concurrency import monotonic
+from cachex_client._core.scans import ScanProgress
+from cachex_client.codec import MEMBER, discreet
 from cachex_client.command import Command
 from cachex_client.errors import SerializerError
 from cachex_client.keys import Key, Version
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Sized)
 
 
 class ScanVerbs(Verbs):
@@ -17,7 +20,7 @@ class ScanVerbs(Verbs):
 
     Each step is a round trip and looks at about `count` members; `match` is a glob pattern, which
     for members is read as `sscan` does. What comes or goes meanwhile may or may not be seen, and
-    something may come twice. The primary answers.
+    something may come twice. The primary answers. Raises ScanAborted if the server finds no end.
     """
 
     def hscan_iter(
@@ -41,14 +44,15 @@ class ScanVerbs(Verbs):
         version: Version | None = None,
     ) -> Iterator[Any]:
         """Yield the members of a set; `match` as in `sscan`. Redis: SSCAN."""
+        wire = self.keyspace.wire(key, version)
         steps = self._walk("sscan_iter", self.commands._sscan, key, match, count, version)
         for found in steps:
             for member in found:
                 try:
-                    value = self.codec.loads(member)
+                    value = self.codec.loads(member, wire, MEMBER)
                 except SerializerError as error:
-                    error.at(self.keyspace.wire(key, version))
-                    raise
+                    del member, found
+                    raise discreet(error.at(wire))  # noqa: B904  without what led to it
                 yield value
 
     def zscan_iter(
@@ -77,9 +81,12 @@ class ScanVerbs(Verbs):
         version: Version | None,
     ) -> Iterator[T]:
         """Yield what each step finds, until the cursor is back where it began."""
-        cursor = 0
+        cursor, progress = 0, ScanProgress(self.client.options.scan_timeout)
+        progress.begin(self.name)
         while True:
+            started = monotonic()
             cursor, found = self._run(operation, step(key, cursor, match, count, version))
+            progress.step(cursor, len(found), monotonic() - started)
             yield found
             if cursor == 0:
                 return

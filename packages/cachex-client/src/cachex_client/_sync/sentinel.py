@@ -7,8 +7,8 @@ from typing import Any
 from cachex_client._sync.default import DefaultClient
 from cachex_client._sync.sentinel_links import SentinelLinks
 from cachex_client._concurrency import monotonic
+from cachex_client._core.addresses import Address
 from cachex_client._core.retry import Verdict
-from cachex_client._core.topology import Address
 from cachex_client._links import Link
 from cachex_client.options import ClientOptions
 from cachex_client.sentinel_map import SentinelMap

@@ -11,7 +11,7 @@ from cachex_client._audience import all_asleep, audience
 from cachex_client._concurrency import Pacer
 from cachex_client._core.routes import wait_of
 from cachex_client._telling import Origins, together
-from cachex_client.codec import Codec
+from cachex_client.codec import Codec, discreet
 from cachex_client.command import Command
 from cachex_client.errors import SerializerError
 from cachex_client.executor import Executor
@@ -81,8 +81,7 @@ class Verbs:
                 return self.client.execute(command, timeout=deadline)
             return self.client.execute(command)
         except SerializerError as error:
-            error.at(command.key)
-            raise
+            raise discreet(error.at(command.key))  # noqa: B904  without what led to it
 
     def _whole(self, operation: str, work: Any, *arguments: Any) -> Any:
         """Do what takes several calls, and tell observers of it as one."""

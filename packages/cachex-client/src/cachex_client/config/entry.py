@@ -22,6 +22,7 @@ from cachex_client.options import ClientOptions
 from cachex_client.sentinel_map import SentinelMap
 from cachex_client.serializers import PickleSerializer
 from cachex_pool import Endpoint, PoolOptions
+from cachex_pool.secrecy import keeps_secrets
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +31,7 @@ class ClientConfig:
     What the connections of a cache are made from.
 
     `servers` are the primary and its replicas; with `service`, how to log in to its servers; in a
-    cluster, the nodes to ask first.
+    cluster, the nodes to ask first. `allowed_hosts` are those that servers may name, None for any.
     """
 
     topology: Topology
@@ -38,6 +39,7 @@ class ClientConfig:
     options: ClientOptions
     service: Service | None = None
     address_remap: Any = None
+    allowed_hosts: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -54,12 +56,13 @@ class ClientConfig:
             self.service.sentinels,
             self.servers[0],
             address_remap=self.address_remap,
+            allowed_hosts=self.allowed_hosts,
             ask_within=self.service.ask_within,
         )
 
     def cluster_map(self) -> ClusterMap:
         """Make the map of the cluster."""
-        return ClusterMap(self.servers, self.address_remap)
+        return ClusterMap(self.servers, self.address_remap, allowed_hosts=self.allowed_hosts)
 
 
 @attrs.frozen(kw_only=True)
@@ -98,6 +101,7 @@ class CacheConfig:
         return self.clear == "database"
 
 
+@keeps_secrets()
 def read_config(
     entry: Mapping[str, Any], *, secret_keys: Sequence[str | bytes] = (), where: str = "config"
 ) -> CacheConfig:
@@ -157,6 +161,7 @@ def read_entry(
             options=_client_options(groups, f"{where}['OPTIONS']"),
             service=service,
             address_remap=groups["topology"].get("address_remap"),
+            allowed_hosts=groups["topology"].get("allowed_hosts"),
         ),
         codec=_codec(cache, options, secret_keys),
         **beside,
@@ -198,6 +203,7 @@ def _codec(cache: dict[str, Any], options: Options, secret_keys: Sequence[str | 
         cache.pop("compressors", ()),
         signing_key=keys[0],
         signing_fallbacks=keys[1:],
+        **{name: cache.pop(name) for name in _ABOUT_SIGNING if name in cache},
         max_decompressed=cache.pop("max_decompressed", MAX_DECOMPRESSED),
     )
 
@@ -232,6 +238,7 @@ def _prefix(value: Any) -> str:
     return value
 
 
+_ABOUT_SIGNING = ("signing_binds_key", "signing_plain_integers", "signing_accepts_unsigned")
 _ABOUT_KEYS = ("reverse_key_function", "clear", "other_prefixes")
 _ANYTHING = readers.ANYTHING
 _BESIDE_OPTIONS = {

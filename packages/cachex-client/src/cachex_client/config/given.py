@@ -104,6 +104,12 @@ def find(name: Any, where: str) -> Option:
     return BY_NAME[known]
 
 
+def is_like(name: str) -> bool:
+    """Say whether a name is that of an option, or looks like one."""
+    upper = name.upper()
+    return upper in BY_NAME or upper in REFUSED or bool(nearest(upper, BY_NAME))
+
+
 def nearest(name: Any, known: Any) -> str:
     """Ask whether one of the known names was meant, if one looks like it."""
     near = get_close_matches(str(name), list(known), n=1, cutoff=0.6)

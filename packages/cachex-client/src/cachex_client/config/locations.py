@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from cachex_client.config import readers
-from cachex_client.config.given import Given, Options, kind_of, read, refuse
+from cachex_client.config.given import Given, Options, find, is_like, kind_of, read, refuse
 from cachex_client.config.topologies import REPLICATED, SENTINEL, Topology
 from cachex_pool import ConfigurationError, Endpoint, Tls, parse_url
 
@@ -27,7 +27,20 @@ class Server:
     is_master: bool = True
 
 
-_OPTIONS_ONLY = ("cache.client_class", "cache.connection_factory", "topology.")
+_OPTIONS_ONLY = (
+    "cache.client_class",
+    "cache.compressors",
+    "cache.connection_factory",
+    "cache.logger",
+    "cache.reverse_key_function",
+    "cache.serializers",
+    "cache.signing_",
+    "endpoint.credentials",
+    "topology.",
+)
+"""What a URL must not say: it is often text from elsewhere; this is code, or decides on trust."""
+
+_LESS = {"none": 0, "optional": 1, "required": 2}
 
 
 def parse(location: Any, where: str, options: Options, topology: Topology) -> list[Server]:
@@ -48,17 +61,47 @@ def parse(location: Any, where: str, options: Options, topology: Topology) -> li
             endpoint = attrs.evolve(endpoint, host=_service(url, place), port=0)
             is_master = _is_master(query, place)
         for name, value in query.items():
-            given = read(name, value, f"{place}, ?{name}= of the URL")
-            if given.option.reader is readers.MAPPING or given.option.goes.startswith(
-                _OPTIONS_ONLY
-            ):
-                refuse(given.where, "expected in OPTIONS only")
+            given = _from_query(name, value, place)
+            if wrong := _weaker(given, options):
+                refuse(given.where, wrong)
             earlier = seen.setdefault(given.option.name, given)
             if earlier.value != given.value:
                 refuse(given.where, f"contradicts {earlier.where}: it holds for all servers")
             options.overrule(given)
         servers.append(Server(endpoint, _set_by_url(endpoint, url), place, is_master))
     return servers
+
+
+def _from_query(name: str, value: str, place: str) -> Given:
+    """Read an option of a query, unless only OPTIONS may say it; nothing is imported for it."""
+    # What does not look like a name of an option may be a secret.
+    where = f"{place}, ?{name}= of the URL" if is_like(name) else f"{place}, an option of the URL"
+    option = find(name, where)
+    path = option.goes == "client.read_from" and "." in value
+    if option.reader is readers.MAPPING or option.goes.startswith(_OPTIONS_ONLY) or path:
+        refuse(where, "expected in OPTIONS only")
+    return read(name, value, where)
+
+
+def _weaker(given: Given, options: Options) -> str:
+    """Say why a URL may not say this of TLS: OPTIONS asks for more, or for something else."""
+    goes = given.option.goes
+    said = {one.option.goes: one for one in options.given.values() if not one.is_none}
+    said = {name: one for name, one in said.items() if name.startswith("tls.")}
+    if not goes.startswith("tls.") or not said:
+        return ""
+    if "tls.context" in said:
+        return f"{said['tls.context'].where} decides on TLS"
+    if goes in said and goes not in ("tls.verify", "tls.check_hostname"):
+        other = said[goes].value != given.value
+        return f"is another than {said[goes].where}, and OPTIONS decides on TLS" if other else ""
+    if goes == "tls.verify":
+        asked = said[goes].value if goes in said else "required"
+        weaker = _LESS[given.value] < _LESS[asked]
+    else:
+        weaker = goes == "tls.check_hostname" and not given.value
+        weaker = weaker and (goes not in said or said[goes].value)
+    return "weakens TLS, of which OPTIONS says more: expected there only" if weaker else ""
 
 
 def one_way_in(made: tuple[Endpoint, ...], servers: list[Server], *, hosts: bool) -> None:

@@ -57,6 +57,14 @@ _CLIENT = Topic(
             "Seconds for which a thread or task that wrote reads from the primary; 0 for never.",
         ),
         option(
+            "SCAN_TIMEOUT",
+            "client.scan_timeout",
+            read.SECONDS,
+            "3600",
+            "Seconds that the steps of one keys(), iter_keys(), delete_pattern(), clear(),"
+            " hscan_iter() and the like may take together.",
+        ),
+        option(
             "RETRY",
             "client.retry",
             read.RETRY,
@@ -94,6 +102,16 @@ _TOPOLOGY = Topic(
             "",
             "Path or function that turns an announced (host, port) into one that can be reached;"
             " SentinelClient and ClusterClient only.",
+            of=(SENTINEL, CLUSTER),
+        ),
+        option(
+            "ALLOWED_HOSTS",
+            "topology.allowed_hosts",
+            read.ALLOWED_HOSTS,
+            "any",
+            "The hosts that Sentinels and nodes may name, beside those configured here: names,"
+            " domains such as '.example.com', addresses and networks such as '10.0.0.0/8'. Checked"
+            " before anything is sent there; SentinelClient and ClusterClient only.",
             of=(SENTINEL, CLUSTER),
         ),
     ),
@@ -313,6 +331,30 @@ _VALUES = Topic(
             "Sign what is stored, refuse what is not signed: a key, a list of keys of which the"
             " first signs, or True for SECRET_KEY and its fallbacks.",
             secret=True,
+        ),
+        option(
+            "SIGNING_BINDS_KEY",
+            "cache.signing_binds_key",
+            read.FLAG,
+            "True",
+            "Whether a value is signed for the key it is stored under, so that it is worth nothing"
+            " under another one. False is for those who rename keys on the server.",
+        ),
+        option(
+            "SIGNING_PLAIN_INTEGERS",
+            "cache.signing_plain_integers",
+            read.FLAG,
+            "True",
+            "Whether whole numbers are stored and read without a signature, so that incr() can add"
+            " to them. False signs them, and refuses to count.",
+        ),
+        option(
+            "SIGNING_ACCEPT_UNSIGNED",
+            "cache.signing_accepts_unsigned",
+            read.FLAG,
+            "False",
+            "Read what has no signature, too, while values from before there was a SIGNING_KEY are"
+            " still stored. Whoever can write to the server can then run code with pickle.",
         ),
         option(
             "REVERSE_KEY_FUNCTION",

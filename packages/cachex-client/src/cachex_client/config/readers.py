@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from cachex_client._core.addresses import AllowedHosts
 from cachex_client.config import peers
 from cachex_client.errors import ConfigurationError
 from cachex_client.options import RetryOptions
@@ -57,7 +58,7 @@ def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError
     number = value if isinstance(value, int) else float(value)
-    if not 0 <= number < float("inf"):
+    if not 0 <= number <= sys.maxsize:
         raise ValueError
     return number
 
@@ -172,6 +173,16 @@ def _prefixes(value: Any) -> tuple[str, ...]:
 
 
 PREFIXES = Reader("a list of str", _prefixes)
+
+
+def _allowed_hosts(value: Any) -> tuple[str, ...]:
+    try:
+        return AllowedHosts(_prefixes(value)).allowed
+    except ConfigurationError as error:
+        raise Unreadable(str(error)) from None
+
+
+ALLOWED_HOSTS = Reader("a list of host names and networks", _allowed_hosts)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

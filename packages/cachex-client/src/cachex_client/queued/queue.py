@@ -6,6 +6,7 @@ from typing import Any, Self, TypeAlias
 import attrs
 
 from cachex_client._core.wrong_replies import as_reply_to
+from cachex_client.codec import discreet
 from cachex_client.command import Command
 from cachex_client.errors import SerializerError
 from cachex_client.structures import CacheCommands
@@ -72,6 +73,6 @@ class Queue:
                 return self.instead(queued.verb, reply, queued.arguments)
         except Exception as error:
             if isinstance(error, SerializerError):
-                error.at(queued.command.key)
+                discreet(error.at(queued.command.key))
             return Failed(error)
         return Failed(reply)

@@ -32,9 +32,10 @@ class GeoCommands(Terms):
         """
         exclusive(nx=nx, xx=xx)
         options = [word for word, wanted in (("NX", nx), ("XX", xx), ("CH", ch)) if wanted]
-        stored = self._stored(mapping)
+        wire = self.keyspace.wire(key, version)
+        stored = self._stored(wire, mapping)
         places = ((*at, member) for at, member in zip(mapping.values(), stored, strict=True))
-        return build.geoadd(self.keyspace.wire(key, version), places, options)
+        return build.geoadd(wire, places, options)
 
     def geodist(
         self,
@@ -48,21 +49,23 @@ class GeoCommands(Terms):
 
         Redis: GEODIST.
         """
-        one, other = self.codec.dumps_many((member1, member2))
-        return build.geodist(self.keyspace.wire(key, version), one, other, unit)
+        wire = self.keyspace.wire(key, version)
+        one, other = self._stored(wire, (member1, member2))
+        return build.geodist(wire, one, other, unit)
 
     def geopos(
         self, key: Key, *members: Any, version: Version | None = None
     ) -> Command[list[tuple[float, float] | None]]:
         """Return (longitude, latitude) of each member, None for a missing one. Redis: GEOPOS."""
-        return build.geopos(self.keyspace.wire(key, version), self._stored(members))
+        wire = self.keyspace.wire(key, version)
+        return build.geopos(wire, self._stored(wire, members))
 
     def geohash(
         self, key: Key, *members: Any, version: Version | None = None
     ) -> Command[list[str | None]]:
         """Return the Geohash of each member, None for a missing one. Redis: GEOHASH."""
         wire = self.keyspace.wire(key, version)
-        command = build.geohash(wire, self._stored(members))
+        command = build.geohash(wire, self._stored(wire, members))
         return command.then(lambda found: [_text_or_none(one) for one in found])
 
     def geosearch(
@@ -92,13 +95,14 @@ class GeoCommands(Terms):
         a number, its (longitude, latitude). ValueError if the area is said in no way, or in two.
         Redis: GEOSEARCH.
         """
+        wire = self.keyspace.wire(key, version)
         words = self._search(
-            member, longitude, latitude, radius, width, height, unit, sort, count, any
+            wire, member, longitude, latitude, radius, width, height, unit, sort, count, any
         )
         extras = (("WITHDIST", withdist), ("WITHHASH", withhash), ("WITHCOORD", withcoord))
         wanted = [word for word, on in extras if on]
-        command = build.geosearch(self.keyspace.wire(key, version), [*words, *wanted])
-        return command.then(self._found(wanted) if wanted else self._values)
+        command = build.geosearch(wire, [*words, *wanted])
+        return command.then(self._found(wire, wanted) if wanted else self._members(wire))
 
     def geosearchstore(
         self,
@@ -125,15 +129,17 @@ class GeoCommands(Terms):
         With `storedist` their scores are the distances. In a cluster both keys have to be in one
         slot. Never sent twice. Redis: GEOSEARCHSTORE.
         """
-        words = self._search(
-            member, longitude, latitude, radius, width, height, unit, sort, count, any
-        )
         target = self.keyspace.wire(dest, version if version_dst is None else version_dst)
         source = self.keyspace.wire(src, version if version_src is None else version_src)
+        place = self._one_place("geosearchstore", source, target)
+        words = self._search(
+            place, member, longitude, latitude, radius, width, height, unit, sort, count, any
+        )
         return build.geosearchstore(target, source, [*words, *(["STOREDIST"] * storedist)])
 
     def _search(
         self,
+        wire: bytes,
         member: Any,
         longitude: float | None,
         latitude: float | None,
@@ -150,7 +156,7 @@ class GeoCommands(Terms):
             at = (repr(float(one)).encode() for one in (longitude, latitude))
             centre = ("FROMLONLAT", *at)
         elif member is not None and longitude is latitude is None:
-            centre = ("FROMMEMBER", self.codec.dumps(member))
+            centre = ("FROMMEMBER", self._stored_member(wire, member))
         else:
             raise ValueError("the centre is a member, or a longitude and a latitude")
         box = None if width is None or height is None else (width, height)
@@ -165,11 +171,11 @@ class GeoCommands(Terms):
             raise ValueError("any needs a count")
         return words
 
-    def _found(self, wanted: list[str]) -> Any:
+    def _found(self, wire: bytes, wanted: list[str]) -> Any:
         """Return a function that reads members with what was asked for beside them."""
 
         def read(reply: Any) -> list[tuple[Any, ...]]:
-            loads = self.codec.loads
+            loads = self._member(wire)
             return [(loads(member), *told) for member, told in places(reply, wanted)]
 
         return read

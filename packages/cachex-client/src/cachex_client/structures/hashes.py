@@ -1,9 +1,11 @@
 """Hashes: fields and values under one key."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
+from cachex_client.codec import FIELD
 from cachex_client.command import Command, on_primary
 from cachex_client.commands import hashes as build
 from cachex_client.keys import Key, Version
@@ -35,15 +37,16 @@ class HashCommands(Terms):
         One `field` and its `value`, a `mapping` of them, `items` as a flat list of fields and
         values, or all of these. Redis: HSET.
         """
-        values = self._fields(field, value, mapping, items)
-        return build.hset(self.keyspace.wire(key, version), values)
+        wire = self.keyspace.wire(key, version)
+        return build.hset(wire, self._fields(wire, field, value, mapping, items))
 
     def hmset(
         self, key: Key, mapping: Mapping[Field, Any], version: Version | None = None
     ) -> Command[bool]:
         """Store fields of a hash and return True; `hset` says how many are new. Redis: HSET."""
-        values = self._fields(None, None, mapping, None)
-        return build.hset(self.keyspace.wire(key, version), values).then(lambda new: True)
+        wire = self.keyspace.wire(key, version)
+        values = self._fields(wire, None, None, mapping, None)
+        return build.hset(wire, values).then(lambda new: True)
 
     def hsetnx(
         self, key: Key, field: Field, value: Any, version: Version | None = None
@@ -52,20 +55,27 @@ class HashCommands(Terms):
 
         Never sent twice. Redis: HSETNX.
         """
-        wire = self.keyspace.wire(key, version)
-        return build.hsetnx(wire, name(field), self.codec.dumps(value))
+        wire, its = self.keyspace.wire(key, version), name(field)
+        return build.hsetnx(wire, its, self.codec.dumps(value, wire, FIELD + its))
 
     def hget(self, key: Key, field: Field, version: Version | None = None) -> Command[Any]:
         """Return the value of a field, None if there is none. Redis: HGET."""
-        return build.hget(self.keyspace.wire(key, version), name(field)).then(self._value)
+        wire, its = self.keyspace.wire(key, version), name(field)
+
+        def read(stored: bytes | None) -> Any:
+            return None if stored is None else self.codec.loads(stored, wire, FIELD + its)
+
+        return build.hget(wire, its).then(read)
 
     def hgetall(self, key: Key, version: Version | None = None) -> Command[dict[str, Any]]:
         """Return all fields of a hash and their values. Redis: HGETALL."""
-        return build.hgetall(self.keyspace.wire(key, version)).then(self._mapping)
+        wire = self.keyspace.wire(key, version)
+        return build.hgetall(wire).then(partial(self._mapping, wire))
 
     def hmget(self, key: Key, *fields: Field, version: Version | None = None) -> Command[list[Any]]:
         """Return the values of fields in their order, None where there is none. Redis: HMGET."""
-        return build.hmget(self.keyspace.wire(key, version), names(fields)).then(self._values)
+        wire, wanted = self.keyspace.wire(key, version), names(fields)
+        return build.hmget(wire, wanted).then(partial(self._values_of, wire, wanted))
 
     def hdel(self, key: Key, *fields: Field, version: Version | None = None) -> Command[int]:
         """Remove fields and return how many there were. Redis: HDEL."""
@@ -80,8 +90,11 @@ class HashCommands(Terms):
         return build.hkeys(self.keyspace.wire(key, version)).then(texts)
 
     def hvals(self, key: Key, version: Version | None = None) -> Command[list[Any]]:
-        """Return the values of all fields of a hash. Redis: HVALS."""
-        return build.hvals(self.keyspace.wire(key, version)).then(self._values)
+        """Return the values of all fields of a hash. Redis: HVALS, with signatures HGETALL."""
+        wire = self.keyspace.wire(key, version)
+        if not self.codec.signs:
+            return build.hvals(wire).then(self.codec.loads_each)
+        return build.hgetall(wire).then(lambda found: list(self._mapping(wire, found).values()))
 
     def hexists(self, key: Key, field: Field, version: Version | None = None) -> Command[bool]:
         """Return whether a hash has a field. Redis: HEXISTS."""
@@ -94,6 +107,7 @@ class HashCommands(Terms):
 
         Never sent twice. ResponseError if the field holds something else. Redis: HINCRBY.
         """
+        self.codec.refuse_counting("hincrby")
         return build.hincrby(self.keyspace.wire(key, version), name(field), amount)
 
     def hincrbyfloat(
@@ -104,6 +118,7 @@ class HashCommands(Terms):
         Never sent twice. ResponseError if the field holds something else: a float that `hset`
         stored is serialized, and thus no number to the server. Redis: HINCRBYFLOAT.
         """
+        self.codec.refuse_counting("hincrbyfloat", fractions=True)
         return build.hincrbyfloat(self.keyspace.wire(key, version), name(field), amount)
 
     def hscan(
@@ -122,7 +137,7 @@ class HashCommands(Terms):
         pattern = None if match is None else name(match)
         wire = self.keyspace.wire(key, version)
         command = on_primary(build.hscan(wire, cursor, match=pattern, count=count))
-        return command.then(lambda page: (page[0], self._mapping(page[1])))
+        return command.then(lambda page: (page[0], self._mapping(wire, page[1])))
 
     # Fields that end: Valkey 9 and Redis 7.4 or 8, and a ResponseError with others
 
@@ -255,9 +270,9 @@ class HashCommands(Terms):
         twice. Redis: HSETEX.
         """
         exclusive(fnx=fnx, fxx=fxx)
-        values = self._fields(field, value, mapping, items)
-        px = None if keepttl else self._px(timeout)
         wire = self.keyspace.wire(key, version)
+        values = self._fields(wire, field, value, mapping, items)
+        px = None if keepttl else self._px(timeout)
         return build.hsetex(wire, values, px=px, fnx=fnx, fxx=fxx, keepttl=keepttl)
 
     def hgetex(
@@ -274,34 +289,43 @@ class HashCommands(Terms):
         """
         exclusive(timeout=timeout is not None, persist=persist)
         px = None if timeout is None else milliseconds(timeout)
-        wire = self.keyspace.wire(key, version)
-        return build.hgetex(wire, names(fields), px=px, persist=persist).then(self._values)
+        wire, wanted = self.keyspace.wire(key, version), names(fields)
+        command = build.hgetex(wire, wanted, px=px, persist=persist)
+        return command.then(partial(self._values_of, wire, wanted))
 
     def _fields(
         self,
+        wire: bytes,
         field: Any,
         value: Any,
         mapping: Mapping[Any, Any] | None,
         items: Iterable[Any] | None,
     ) -> dict[bytes, bytes]:
-        dumps = self.codec.dumps
-        values: dict[bytes, bytes] = {}
+        given: list[tuple[Any, Any]] = []
         if field is not None:
-            values[name(field)] = dumps(value)
+            given.append((field, value))
         if mapping:
-            values |= {name(one): dumps(its) for one, its in mapping.items()}
+            given += mapping.items()
         if items:
             words = list(items)
             if len(words) % 2:
                 raise ValueError(f"items are fields and values in turn, not {len(words)} words")
-            values |= {
-                name(one): dumps(its) for one, its in zip(words[::2], words[1::2], strict=True)
-            }
-        return needed(values, "field and its value")
+            given += zip(words[::2], words[1::2], strict=True)
+        dumps = self.codec.dumps
+        sent = [(name(one), its) for one, its in needed(given, "field and its value")]
+        return {its_name: dumps(its, wire, FIELD + its_name) for its_name, its in sent}
 
-    def _mapping(self, stored: Mapping[bytes, bytes]) -> dict[str, Any]:
-        values = self.codec.loads_each(list(stored.values()))
-        return dict(zip(texts(stored), values, strict=True))
+    def _values_of(
+        self, wire: bytes, fields: Sequence[bytes], stored: Sequence[bytes | None]
+    ) -> list[Any]:
+        """Read the values of fields, in their order."""
+        parts = [FIELD + one for one in fields] if self.codec.signs else None
+        return self.codec.loads_each(stored, wire, parts)
+
+    def _mapping(self, wire: bytes, stored: Mapping[bytes, bytes]) -> dict[str, Any]:
+        fields = texts(stored)
+        values = self._values_of(wire, list(stored), list(stored.values()))
+        return dict(zip(fields, values, strict=True))
 
 
 def _ends(reply: list[int]) -> list[int | None]:

@@ -6,7 +6,7 @@ from typing import Any
 from cachex_client.command import Command
 from cachex_client.commands import bits as build
 from cachex_client.keys import Key, Version
-from cachex_client.structures.terms import Terms, several
+from cachex_client.structures.terms import Terms, needed, several
 
 
 class HyperLogLogCommands(Terms):
@@ -14,7 +14,9 @@ class HyperLogLogCommands(Terms):
 
     def pfadd(self, key: Key, *values: Any, version: Version | None = None) -> Command[bool]:
         """Count values; return whether the estimate may have changed. Redis: PFADD."""
-        return build.pfadd(self.keyspace.wire(key, version), self._stored(values, "value"))
+        return build.pfadd(
+            self.keyspace.wire(key, version), self.codec.elements(needed(values, "value"))
+        )
 
     def pfcount(
         self, keys: Key | Iterable[Key], *more: Key, version: Version | None = None

@@ -29,7 +29,8 @@ class KeyCommands(Terms):
         It ends when it would have. If there is no such key, the server's ResponseError. In a
         cluster both have to be in one slot. Never sent twice. Redis: RENAME.
         """
-        return build.rename(*self._two(src, dst, version, version_src, version_dst))
+        source, target = self._two(src, dst, version, version_src, version_dst)
+        return build.rename(self._one_place("rename in a pipeline", source, target), target)
 
     def renamenx(
         self,
@@ -43,7 +44,8 @@ class KeyCommands(Terms):
 
         Otherwise as `rename`. Never sent twice. Redis: RENAMENX.
         """
-        return build.renamenx(*self._two(src, dst, version, version_src, version_dst))
+        source, target = self._two(src, dst, version, version_src, version_dst)
+        return build.renamenx(self._one_place("renamenx in a pipeline", source, target), target)
 
     def type(self, key: Key, version: Version | None = None) -> Command[str | None]:
         """Return `"string"`, `"hash"`, `"list"`, `"set"`, `"zset"` or `"stream"`, None if missing.

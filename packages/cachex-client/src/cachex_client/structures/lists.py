@@ -17,14 +17,16 @@ class ListCommands(Terms):
 
         Never sent twice. Redis: LPUSH.
         """
-        return build.lpush(self.keyspace.wire(key, version), self._stored(values, "value"))
+        wire = self.keyspace.wire(key, version)
+        return build.lpush(wire, self._stored(wire, values, "value"))
 
     def rpush(self, key: Key, *values: Any, version: Version | None = None) -> Command[int]:
         """Put values at the end, one after the other; return how long the list is then.
 
         Never sent twice. Redis: RPUSH.
         """
-        return build.rpush(self.keyspace.wire(key, version), self._stored(values, "value"))
+        wire = self.keyspace.wire(key, version)
+        return build.rpush(wire, self._stored(wire, values, "value"))
 
     def lpop(
         self, key: Key, count: int | None = None, version: Version | None = None
@@ -34,7 +36,7 @@ class ListCommands(Terms):
         Never sent twice. Redis: LPOP.
         """
         wire = self.keyspace.wire(key, version)
-        return build.lpop(wire, count).then(self._value_or_values)
+        return build.lpop(wire, count).then(self._member_or_members(wire))
 
     def rpop(
         self, key: Key, count: int | None = None, version: Version | None = None
@@ -44,17 +46,19 @@ class ListCommands(Terms):
         The last one comes first. Never sent twice. Redis: RPOP.
         """
         wire = self.keyspace.wire(key, version)
-        return build.rpop(wire, count).then(self._value_or_values)
+        return build.rpop(wire, count).then(self._member_or_members(wire))
 
     def lrange(
         self, key: Key, start: int, end: int, version: Version | None = None
     ) -> Command[list[Any]]:
         """Return the values from `start` to `end`, both included. Redis: LRANGE."""
-        return build.lrange(self.keyspace.wire(key, version), start, end).then(self._values)
+        wire = self.keyspace.wire(key, version)
+        return build.lrange(wire, start, end).then(self._members(wire))
 
     def lindex(self, key: Key, index: int, version: Version | None = None) -> Command[Any]:
         """Return a value by its index, None if there is none. Redis: LINDEX."""
-        return build.lindex(self.keyspace.wire(key, version), index).then(self._value)
+        wire = self.keyspace.wire(key, version)
+        return build.lindex(wire, index).then(self._member(wire))
 
     def llen(self, key: Key, version: Version | None = None) -> Command[int]:
         """Return how long a list is, 0 if there is no such key. Redis: LLEN."""
@@ -74,7 +78,8 @@ class ListCommands(Terms):
         `count` is how many to find, 0 for all; `rank` which one to begin with, from the end if
         negative; `maxlen` how many values to look at. Redis: LPOS.
         """
-        wire, stored = self.keyspace.wire(key, version), self.codec.dumps(value)
+        wire = self.keyspace.wire(key, version)
+        stored = self._stored_member(wire, value)
         return build.lpos(wire, stored, rank=rank, count=count, maxlen=maxlen)
 
     def lmove(
@@ -93,7 +98,8 @@ class ListCommands(Terms):
         twice. Redis: LMOVE.
         """
         source, target = self._two(src, dst, version, version_src, version_dst)
-        return build.lmove(source, target, wherefrom, whereto).then(self._value)
+        place = self._one_place("lmove", source, target)
+        return build.lmove(source, target, wherefrom, whereto).then(self._member(place))
 
     def lrem(
         self, key: Key, count: int, value: Any, version: Version | None = None
@@ -102,7 +108,8 @@ class ListCommands(Terms):
 
         From the end if `count` is negative, everywhere if it is 0. Never sent twice. Redis: LREM.
         """
-        return build.lrem(self.keyspace.wire(key, version), count, self.codec.dumps(value))
+        wire = self.keyspace.wire(key, version)
+        return build.lrem(wire, count, self._stored_member(wire, value))
 
     def ltrim(
         self, key: Key, start: int, end: int, version: Version | None = None
@@ -120,7 +127,8 @@ class ListCommands(Terms):
 
         Redis: LSET.
         """
-        return build.lset(self.keyspace.wire(key, version), index, self.codec.dumps(value))
+        wire = self.keyspace.wire(key, version)
+        return build.lset(wire, index, self._stored_member(wire, value))
 
     def linsert(
         self, key: Key, where: str, pivot: Any, value: Any, version: Version | None = None
@@ -130,8 +138,9 @@ class ListCommands(Terms):
         -1 if the other one is not there, 0 if there is no such key. Never sent twice.
         Redis: LINSERT.
         """
-        dumps = self.codec.dumps
-        return build.linsert(self.keyspace.wire(key, version), where, dumps(pivot), dumps(value))
+        wire = self.keyspace.wire(key, version)
+        one, other = self._stored(wire, (pivot, value))
+        return build.linsert(wire, where, one, other)
 
     def blpop(
         self,
@@ -179,7 +188,9 @@ class ListCommands(Terms):
         Redis: BLMOVE.
         """
         source, target = self._two(src, dst, version, version_src, version_dst)
-        return build.blmove(source, target, timeout, wherefrom, whereto).then(self._value)
+        place = self._one_place("blmove", source, target)
+        command = build.blmove(source, target, timeout, wherefrom, whereto)
+        return command.then(self._member(place))
 
     def _popped(self, names: Sequence[Key], wires: Sequence[bytes]) -> Any:
         """Return a function that gives the caller's key back instead of the stored one."""
@@ -187,7 +198,8 @@ class ListCommands(Terms):
         def read(found: tuple[bytes, bytes] | None) -> tuple[Key, Any] | None:
             if found is None:
                 return None
-            return asked_for(names, wires, found[0]), self.codec.loads(found[1])
+            its_key, stored = found
+            return asked_for(names, wires, its_key), self._member(its_key)(stored)
 
         return read
 

@@ -14,26 +14,30 @@ class SetCommands(Terms):
 
     def sadd(self, key: Key, *members: Any, version: Version | None = None) -> Command[int]:
         """Add members and return how many of them are new. Redis: SADD."""
-        return build.sadd(self.keyspace.wire(key, version), self._stored(members))
+        wire = self.keyspace.wire(key, version)
+        return build.sadd(wire, self._stored(wire, members))
 
     def srem(self, key: Key, *members: Any, version: Version | None = None) -> Command[int]:
         """Remove members and return how many there were. Redis: SREM."""
-        return build.srem(self.keyspace.wire(key, version), self._stored(members))
+        wire = self.keyspace.wire(key, version)
+        return build.srem(wire, self._stored(wire, members))
 
     def smembers(self, key: Key, version: Version | None = None) -> Command[set[Any]]:
         """Return all members of a set. Redis: SMEMBERS."""
-        return build.smembers(self.keyspace.wire(key, version)).then(self._set)
+        wire = self.keyspace.wire(key, version)
+        return build.smembers(wire).then(self._set(wire))
 
     def sismember(self, key: Key, member: Any, version: Version | None = None) -> Command[bool]:
         """Return whether a set has a member. Redis: SISMEMBER."""
-        return build.sismember(self.keyspace.wire(key, version), self.codec.dumps(member))
+        wire = self.keyspace.wire(key, version)
+        return build.sismember(wire, self._stored_member(wire, member))
 
     def smismember(
         self, key: Key, *members: Any, version: Version | None = None
     ) -> Command[list[bool]]:
         """Return of each member whether a set has it. Redis: SMISMEMBER."""
         wire = self.keyspace.wire(key, version)
-        return build.smismember(wire, self._stored(members))
+        return build.smismember(wire, self._stored(wire, members))
 
     def scard(self, key: Key, version: Version | None = None) -> Command[int]:
         """Return how many members a set has, 0 if there is no such key. Redis: SCARD."""
@@ -47,7 +51,9 @@ class SetCommands(Terms):
         Never sent twice. Redis: SPOP.
         """
         wire = self.keyspace.wire(key, version)
-        return build.spop(wire, count).then(self._value if count is None else self._set)
+        return build.spop(wire, count).then(
+            self._member(wire) if count is None else self._set(wire)
+        )
 
     def srandmember(
         self, key: Key, count: int | None = None, version: Version | None = None
@@ -57,7 +63,7 @@ class SetCommands(Terms):
         If `count` is negative a member may come more than once. Redis: SRANDMEMBER.
         """
         wire = self.keyspace.wire(key, version)
-        return build.srandmember(wire, count).then(self._value_or_values)
+        return build.srandmember(wire, count).then(self._member_or_members(wire))
 
     def smove(
         self,
@@ -73,7 +79,8 @@ class SetCommands(Terms):
         In a cluster both keys have to be in one slot. Never sent twice. Redis: SMOVE.
         """
         source, target = self._two(src, dst, version, version_src, version_dst)
-        return build.smove(source, target, self.codec.dumps(member))
+        place = self._one_place("smove", source, target)
+        return build.smove(source, target, self._stored_member(place, member))
 
     def sdiff(
         self, keys: Key | Iterable[Key], *more: Key, version: Version | None = None
@@ -83,19 +90,22 @@ class SetCommands(Terms):
         Keys come one by one or as a collection; in a cluster they have to be in one slot.
         Redis: SDIFF.
         """
-        return build.sdiff(self._wires(*several(keys, more, version))).then(self._set)
+        wires = self._wires(*several(keys, more, version))
+        return build.sdiff(wires).then(self._set(self._one_place("sdiff", *wires)))
 
     def sinter(
         self, keys: Key | Iterable[Key], *more: Key, version: Version | None = None
     ) -> Command[set[Any]]:
         """Return the members that all sets have; keys as in `sdiff`. Redis: SINTER."""
-        return build.sinter(self._wires(*several(keys, more, version))).then(self._set)
+        wires = self._wires(*several(keys, more, version))
+        return build.sinter(wires).then(self._set(self._one_place("sinter", *wires)))
 
     def sunion(
         self, keys: Key | Iterable[Key], *more: Key, version: Version | None = None
     ) -> Command[set[Any]]:
         """Return the members that any of the sets has; keys as in `sdiff`. Redis: SUNION."""
-        return build.sunion(self._wires(*several(keys, more, version))).then(self._set)
+        wires = self._wires(*several(keys, more, version))
+        return build.sunion(wires).then(self._set(self._one_place("sunion", *wires)))
 
     def sdiffstore(
         self,
@@ -112,6 +122,7 @@ class SetCommands(Terms):
         one slot. Never sent twice. Redis: SDIFFSTORE.
         """
         target, wires = self._store(dest, keys, more, version, version_dest, version_keys)
+        self._one_place("sdiffstore", target, *wires)
         return build.sdiffstore(target, wires)
 
     def sinterstore(
@@ -125,6 +136,7 @@ class SetCommands(Terms):
     ) -> Command[int]:
         """Store what `sinter` returns under `dest`; else as `sdiffstore`. Redis: SINTERSTORE."""
         target, wires = self._store(dest, keys, more, version, version_dest, version_keys)
+        self._one_place("sinterstore", target, *wires)
         return build.sinterstore(target, wires)
 
     def sunionstore(
@@ -138,6 +150,7 @@ class SetCommands(Terms):
     ) -> Command[int]:
         """Store what `sunion` returns under `dest`; else as `sdiffstore`. Redis: SUNIONSTORE."""
         target, wires = self._store(dest, keys, more, version, version_dest, version_keys)
+        self._one_place("sunionstore", target, *wires)
         return build.sunionstore(target, wires)
 
     def sscan(
@@ -154,8 +167,9 @@ class SetCommands(Terms):
         stored. `count` is how many to look at, about. The primary answers, as a cursor means
         nothing to another server. Redis: SSCAN.
         """
+        read = self._set(self.keyspace.wire(key, version))
         command = self._sscan(key, cursor, match, count, version)
-        return command.then(lambda page: (page[0], self._set(page[1])))
+        return command.then(lambda page: (page[0], read(page[1])))
 
     def _sscan(
         self,

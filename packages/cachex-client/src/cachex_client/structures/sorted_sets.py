@@ -1,12 +1,14 @@
 """Sorted sets: different values under one key, in the order of their scores."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from cachex_client.command import Command, on_primary
 from cachex_client.commands import sorted_sets as build
 from cachex_client.keys import Key, Version
 from cachex_client.structures.terms import Terms, exclusive, score
+
+Scored: TypeAlias = Callable[[Sequence[tuple[bytes, float]]], list[tuple[Any, float]]]
 
 
 class SortedSetCommands(Terms):
@@ -37,9 +39,9 @@ class SortedSetCommands(Terms):
         exclusive(nx=nx, gt=gt, lt=lt)
         given = (("NX", nx), ("XX", xx), ("GT", gt), ("LT", lt), ("CH", ch))
         options = [word for word, wanted in given if wanted]
-        stored = self._stored(mapping)
-        pairs = zip(map(score, mapping.values()), stored, strict=True)
-        return build.zadd(self.keyspace.wire(key, version), pairs, options)
+        wire = self.keyspace.wire(key, version)
+        pairs = zip(map(score, mapping.values()), self._stored(wire, mapping), strict=True)
+        return build.zadd(wire, pairs, options)
 
     def zcard(self, key: Key, version: Version | None = None) -> Command[int]:
         """Return how many members there are, 0 if there is no such key. Redis: ZCARD."""
@@ -63,7 +65,7 @@ class SortedSetCommands(Terms):
         Never sent twice. Redis: ZINCRBY.
         """
         wire = self.keyspace.wire(key, version)
-        return build.zincrby(wire, score(amount), self.codec.dumps(member))
+        return build.zincrby(wire, score(amount), self._stored_member(wire, member))
 
     def zpopmax(
         self, key: Key, count: int | None = None, version: Version | None = None
@@ -73,7 +75,7 @@ class SortedSetCommands(Terms):
         With `count` a list of so many, highest first. Never sent twice. Redis: ZPOPMAX.
         """
         wire = self.keyspace.wire(key, version)
-        command = build.zpopmax(wire, 1 if count is None else count).then(self._scored)
+        command = build.zpopmax(wire, 1 if count is None else count).then(self._scored(wire))
         return command.then(_first) if count is None else command
 
     def zpopmin(
@@ -84,7 +86,7 @@ class SortedSetCommands(Terms):
         With `count` a list of so many, lowest first. Never sent twice. Redis: ZPOPMIN.
         """
         wire = self.keyspace.wire(key, version)
-        command = build.zpopmin(wire, 1 if count is None else count).then(self._scored)
+        command = build.zpopmin(wire, 1 if count is None else count).then(self._scored(wire))
         return command.then(_first) if count is None else command
 
     def zrange(
@@ -102,7 +104,7 @@ class SortedSetCommands(Terms):
         """
         wire = self.keyspace.wire(key, version)
         command = build.zrange(wire, start, end, withscores=withscores)
-        return command.then(self._scored if withscores else self._values)
+        return command.then(self._scored(wire) if withscores else self._members(wire))
 
     def zrevrange(
         self,
@@ -119,7 +121,7 @@ class SortedSetCommands(Terms):
         """
         wire = self.keyspace.wire(key, version)
         command = build.zrevrange(wire, start, end, withscores=withscores)
-        return command.then(self._scored if withscores else self._values)
+        return command.then(self._scored(wire) if withscores else self._members(wire))
 
     def zrangebyscore(
         self,
@@ -140,7 +142,7 @@ class SortedSetCommands(Terms):
         wire, limit = self.keyspace.wire(key, version), _limit(start, num)
         low, high = score(min_score), score(max_score)
         command = build.zrangebyscore(wire, low, high, withscores=withscores, limit=limit)
-        return command.then(self._scored if withscores else self._values)
+        return command.then(self._scored(wire) if withscores else self._members(wire))
 
     def zrevrangebyscore(
         self,
@@ -160,14 +162,15 @@ class SortedSetCommands(Terms):
         wire, limit = self.keyspace.wire(key, version), _limit(start, num)
         low, high = score(min_score), score(max_score)
         command = build.zrevrangebyscore(wire, high, low, withscores=withscores, limit=limit)
-        return command.then(self._scored if withscores else self._values)
+        return command.then(self._scored(wire) if withscores else self._members(wire))
 
     def zrank(self, key: Key, member: Any, version: Version | None = None) -> Command[int | None]:
         """Return the rank of a member, None if it is not there; 0 is the lowest score.
 
         Redis: ZRANK.
         """
-        return build.zrank(self.keyspace.wire(key, version), self.codec.dumps(member))
+        wire = self.keyspace.wire(key, version)
+        return build.zrank(wire, self._stored_member(wire, member))
 
     def zrevrank(
         self, key: Key, member: Any, version: Version | None = None
@@ -176,23 +179,27 @@ class SortedSetCommands(Terms):
 
         Redis: ZREVRANK.
         """
-        return build.zrevrank(self.keyspace.wire(key, version), self.codec.dumps(member))
+        wire = self.keyspace.wire(key, version)
+        return build.zrevrank(wire, self._stored_member(wire, member))
 
     def zscore(
         self, key: Key, member: Any, version: Version | None = None
     ) -> Command[float | None]:
         """Return the score of a member, None if it is not there. Redis: ZSCORE."""
-        return build.zscore(self.keyspace.wire(key, version), self.codec.dumps(member))
+        wire = self.keyspace.wire(key, version)
+        return build.zscore(wire, self._stored_member(wire, member))
 
     def zmscore(
         self, key: Key, *members: Any, version: Version | None = None
     ) -> Command[list[float | None]]:
         """Return the scores of members, None for each that is not there. Redis: ZMSCORE."""
-        return build.zmscore(self.keyspace.wire(key, version), self._stored(members))
+        wire = self.keyspace.wire(key, version)
+        return build.zmscore(wire, self._stored(wire, members))
 
     def zrem(self, key: Key, *members: Any, version: Version | None = None) -> Command[int]:
         """Remove members and return how many there were. Redis: ZREM."""
-        return build.zrem(self.keyspace.wire(key, version), self._stored(members))
+        wire = self.keyspace.wire(key, version)
+        return build.zrem(wire, self._stored(wire, members))
 
     def zremrangebyscore(
         self,
@@ -233,11 +240,17 @@ class SortedSetCommands(Terms):
         pattern = None if match is None else self.codec.pattern(match)
         wire = self.keyspace.wire(key, version)
         command = on_primary(build.zscan(wire, cursor, match=pattern, count=count))
-        return command.then(lambda page: (page[0], self._scored(page[1])))
+        read = self._scored(wire)
+        return command.then(lambda page: (page[0], read(page[1])))
 
-    def _scored(self, pairs: Sequence[tuple[bytes, float]]) -> list[tuple[Any, float]]:
-        members = self.codec.loads_each([member for member, _ in pairs])
-        return [(member, its) for member, (_, its) in zip(members, pairs, strict=True)]
+    def _scored(self, wire: bytes) -> Scored:
+        """Return a function that reads members of a key with their scores."""
+
+        def read(pairs: Sequence[tuple[bytes, float]]) -> list[tuple[Any, float]]:
+            members = self.codec.loads_each([member for member, _ in pairs], wire)
+            return [(member, its) for member, (_, its) in zip(members, pairs, strict=True)]
+
+        return read
 
 
 def _first(pairs: list[tuple[Any, float]]) -> tuple[Any, float] | None:

@@ -1,10 +1,11 @@
 """Streams: entries of fields in the order of their ids, and groups that share the reading."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cachex_client._core import stream_shapes as shapes
 from cachex_client._core.stream_shapes import Entry
+from cachex_client.codec import FIELD
 from cachex_client.command import Argument, Command
 from cachex_client.commands import streams as build
 from cachex_client.keys import Key, Version
@@ -39,8 +40,9 @@ class StreamCommands(Terms):
         sent twice. Redis: XADD.
         """
         trim = _trimming(maxlen, approximate, minid, limit)
-        stored = dict(zip(names(fields), self.codec.dumps_many(fields.values()), strict=True))
-        wire = self.keyspace.wire(key, version)
+        wire, dumps = self.keyspace.wire(key, version), self.codec.dumps
+        given = zip(names(fields), fields.values(), strict=True)
+        stored = {field: dumps(value, wire, FIELD + field) for field, value in given}
         command = build.xadd(wire, name(entry_id), stored, trim, nomkstream=nomkstream)
         return command.then(_text_or_none)
 
@@ -61,7 +63,7 @@ class StreamCommands(Terms):
         At most `count`; `"(1-1"` is 1-1 excluded. Redis: XRANGE.
         """
         wire = self.keyspace.wire(key, version)
-        return build.xrange(wire, name(start), name(end), count).then(self._entries)
+        return build.xrange(wire, name(start), name(end), count).then(self._entries(wire))
 
     def xrevrange(
         self,
@@ -73,7 +75,7 @@ class StreamCommands(Terms):
     ) -> Command[list[tuple[str, dict[str, Any]]]]:
         """Return the entries from `end` back to `start`, latest first. Redis: XREVRANGE."""
         wire = self.keyspace.wire(key, version)
-        return build.xrevrange(wire, name(end), name(start), count).then(self._entries)
+        return build.xrevrange(wire, name(end), name(start), count).then(self._entries(wire))
 
     def xread(
         self,
@@ -123,22 +125,25 @@ class StreamCommands(Terms):
         With `full` entries, groups and consumers too. ResponseError if there is no such key.
         Redis: XINFO STREAM.
         """
-        command = build.xinfo_stream(self.keyspace.wire(key, version), full=full)
-        return command.then(lambda reply: shapes.described(reply, text, self._entry))
+        wire = self.keyspace.wire(key, version)
+        command = build.xinfo_stream(wire, full=full)
+        return command.then(lambda reply: shapes.described(reply, text, self._entry(wire)))
 
     def xinfo_groups(
         self, key: Key, version: Version | None = None
     ) -> Command[list[dict[str, Any]]]:
         """Return what the server tells of each group of a stream. Redis: XINFO GROUPS."""
-        command = build.xinfo_groups(self.keyspace.wire(key, version))
-        return command.then(lambda reply: shapes.described_each(reply, text, self._entry))
+        wire = self.keyspace.wire(key, version)
+        command = build.xinfo_groups(wire)
+        return command.then(lambda reply: shapes.described_each(reply, text, self._entry(wire)))
 
     def xinfo_consumers(
         self, key: Key, group: str, version: Version | None = None
     ) -> Command[list[dict[str, Any]]]:
         """Return what the server tells of each member of a group. Redis: XINFO CONSUMERS."""
-        command = build.xinfo_consumers(self.keyspace.wire(key, version), name(group))
-        return command.then(lambda reply: shapes.described_each(reply, text, self._entry))
+        wire = self.keyspace.wire(key, version)
+        command = build.xinfo_consumers(wire, name(group))
+        return command.then(lambda reply: shapes.described_each(reply, text, self._entry(wire)))
 
     def xgroup_create(
         self,
@@ -271,15 +276,16 @@ class StreamCommands(Terms):
             if number is not None:
                 options += [word, b"%d" % number]
         options += [word for word, on in (("FORCE", force), ("JUSTID", justid)) if on]
+        wire = self.keyspace.wire(key, version)
         command = build.xclaim(
-            self.keyspace.wire(key, version),
+            wire,
             name(group),
             name(consumer),
             min_idle_time,
             names(entry_ids, "entry"),
             options,
         )
-        return command.then(self._ids if justid else self._claimed)
+        return command.then(self._ids if justid else self._claimed(wire))
 
     def xautoclaim(
         self,
@@ -298,8 +304,9 @@ class StreamCommands(Terms):
         `justid` their ids; the third the ids of entries that are no longer there. Never sent
         twice. Redis: XAUTOCLAIM.
         """
+        wire = self.keyspace.wire(key, version)
         command = build.xautoclaim(
-            self.keyspace.wire(key, version),
+            wire,
             name(group),
             name(consumer),
             min_idle_time,
@@ -307,20 +314,31 @@ class StreamCommands(Terms):
             count,
             justid=justid,
         )
-        read = self._ids if justid else self._claimed
+        read = self._ids if justid else self._claimed(wire)
         return command.then(lambda reply: (text(reply[0]), read(reply[1]), texts(reply[2])))
 
     # Reading
 
-    def _entry(self, entry: Entry) -> tuple[str, dict[str, Any]]:
+    def _entry(self, wire: bytes) -> Callable[[Entry], tuple[str, dict[str, Any]]]:
+        """Return a function that reads an entry of a stream."""
         loads = self.codec.loads
-        return text(entry[0]), {text(field): loads(value) for field, value in entry[1].items()}
 
-    def _entries(self, found: Iterable[Entry]) -> list[tuple[str, dict[str, Any]]]:
-        return [self._entry(one) for one in found]
+        def read(entry: Entry) -> tuple[str, dict[str, Any]]:
+            fields = entry[1].items()
+            return text(entry[0]), {
+                text(field): loads(value, wire, FIELD + field) for field, value in fields
+            }
 
-    def _claimed(self, reply: Any) -> list[tuple[str, dict[str, Any]]]:
-        return self._entries(shapes.entries(reply))
+        return read
+
+    def _entries(self, wire: bytes) -> Callable[[Iterable[Entry]], list[tuple[str, Any]]]:
+        """Return a function that reads entries of a stream."""
+        read = self._entry(wire)
+        return lambda found: list(map(read, found))
+
+    def _claimed(self, wire: bytes) -> Callable[[Any], list[tuple[str, Any]]]:
+        read = self._entries(wire)
+        return lambda reply: read(shapes.entries(reply))
 
     def _ids(self, reply: Any) -> list[str]:
         return texts(reply)
@@ -331,7 +349,9 @@ class StreamCommands(Terms):
         def read(found: list[tuple[bytes, list[Entry]]]) -> dict[Key, Any] | None:
             if not found:
                 return None
-            return {asked_for(keys, wires, one): self._entries(entries) for one, entries in found}
+            return {
+                asked_for(keys, wires, one): self._entries(one)(entries) for one, entries in found
+            }
 
         return read
 

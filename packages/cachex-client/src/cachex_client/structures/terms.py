@@ -9,11 +9,13 @@
 - Scores are floats.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from cachex_client._core.wrong_replies import reads, wrong_reply
-from cachex_client.codec import Codec
+from cachex_client.codec import MEMBER, Codec
+from cachex_client.errors import ConfigurationError
 from cachex_client.keys import ERRORS, Key, Keys, Version
 from cachex_client.timeouts import DEFAULT, Timeout, milliseconds
 
@@ -32,23 +34,56 @@ class Terms:
         self.codec = codec
         self.own_px = None if timeout is None else milliseconds(timeout)
 
-    def _value(self, stored: bytes | None) -> Any:
-        """Read a value; None stands for nothing."""
-        return None if stored is None else self.codec.loads(stored)
+    def _member(self, wire: bytes) -> Callable[[bytes | None], Any]:
+        """Return a function that reads a member of a key; None stands for nothing."""
 
-    def _values(self, stored: Sequence[bytes | None]) -> list[Any]:
-        return self.codec.loads_each(stored)
+        def read(stored: bytes | None) -> Any:
+            return None if stored is None else self.codec.loads(stored, wire, MEMBER)
 
-    def _value_or_values(self, stored: Any) -> Any:
-        """Read what a command answers that takes a count: one value without it, else a list."""
-        return self._values(stored) if isinstance(stored, list) else self._value(stored)
+        return read
 
-    def _stored(self, values: Collection[Any], what: str = "member") -> list[bytes]:
-        """Return values, or `what` they are, as they are stored; ValueError for none."""
-        return self.codec.dumps_many(needed(values, what))
+    def _members(self, wire: bytes) -> Callable[[Sequence[bytes | None]], list[Any]]:
+        """Return a function that reads members of a key."""
 
-    def _set(self, stored: Sequence[bytes]) -> set[Any]:
-        values = self._values(stored)
+        def read(stored: Sequence[bytes | None]) -> list[Any]:
+            return self.codec.loads_each(stored, wire)
+
+        return read
+
+    def _member_or_members(self, wire: bytes) -> Callable[[Any], Any]:
+        """Return a function that reads what takes a count: one member without it, else a list."""
+        one, several = self._member(wire), self._members(wire)
+
+        def read(stored: Any) -> Any:
+            return several(stored) if isinstance(stored, list) else one(stored)
+
+        return read
+
+    def _stored(self, wire: bytes, values: Collection[Any], what: str = "member") -> list[bytes]:
+        """Return members, or `what` they are, as they are stored; ValueError for none."""
+        return self.codec.dumps_many(needed(values, what), wire, MEMBER)
+
+    def _stored_member(self, wire: bytes, value: Any) -> bytes:
+        return self.codec.dumps(value, wire, MEMBER)
+
+    def _one_place(self, what: str, source: bytes, *others: bytes) -> bytes:
+        """Return the key of members that are compared or moved as they are stored.
+
+        ConfigurationError if there are several keys and members are signed for theirs.
+        """
+        if self.codec.binds_key and any(one != source for one in others):
+            raise ConfigurationError(
+                f"{what} of several keys compares or moves members as they are stored, and each is"
+                " signed for its own key; SIGNING_BINDS_KEY=False signs them for any"
+            )
+        return source
+
+    def _set(self, wire: bytes) -> Callable[[Sequence[bytes]], set[Any]]:
+        """Return a function that reads members of a key as a set."""
+        return partial(self._as_set, wire)
+
+    def _as_set(self, wire: bytes, stored: Sequence[bytes]) -> set[Any]:
+        values = self.codec.loads_each(stored, wire)
         try:
             return set(values)
         except TypeError as error:

@@ -41,10 +41,12 @@ class ValueCommands(Terms):
     def get(self, key: Key, default: Any = None, version: Version | None = None) -> Command[Any]:
         """Return a value, or `default` if there is none. Redis: GET."""
 
-        def read(stored: bytes | None) -> Any:
-            return default if stored is None else self.codec.loads(stored)
+        wire = self.keyspace.wire(key, version)
 
-        return commands.get(self.keyspace.wire(key, version)).then(read)
+        def read(stored: bytes | None) -> Any:
+            return default if stored is None else self.codec.loads(stored, wire)
+
+        return commands.get(wire).then(read)
 
     def set(
         self,
@@ -59,7 +61,7 @@ class ValueCommands(Terms):
         """Store a value; False if `nx` or `xx` kept it from being stored. Redis: SET."""
         wire, px = self.keyspace.wire(key, version), self._px(timeout)
         if px != 0:
-            return commands.set(wire, self.codec.dumps(value), px=px, nx=nx, xx=xx)
+            return commands.set(wire, self.codec.dumps(value, wire), px=px, nx=nx, xx=xx)
         if exclusive(nx=nx, xx=xx) == "NX":
             return on_primary(commands.exists(wire)).then(lambda there: there == 0)
         return commands.unlink(wire).then(lambda removed: removed > 0 if xx else True)
@@ -95,6 +97,7 @@ class ValueCommands(Terms):
         If there is no such key, ValueError, or with `create` it begins at 0 and never ends.
         Redis: EVAL.
         """
+        self.codec.refuse_counting("incr")
         wire = self.keyspace.wire(key, version)
         if create:
             return commands.incrby(wire, whole(delta))

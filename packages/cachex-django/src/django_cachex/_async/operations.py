@@ -52,7 +52,8 @@ class AsyncOperations(AsyncCoordination, AsyncScans, AsyncStructures):
         try:
             return await self._acache.set(key, value, seconds, version, nx=nx, xx=xx)
         except SynchronousOnlyOperation:  # pickling has to ask the database
-            stored = await async_encoded(self.codec.dumps, value)
+            wire = self._keys.wire(key, version)
+            stored = await async_encoded(self.codec.dumps, value, wire)
             return await self._averbatim.set(key, stored, seconds, version, nx=nx, xx=xx)
 
     async def aadd(
@@ -67,7 +68,8 @@ class AsyncOperations(AsyncCoordination, AsyncScans, AsyncStructures):
         try:
             return await self._acache.add(key, value, seconds, version)
         except SynchronousOnlyOperation:
-            stored = await async_encoded(self.codec.dumps, value)
+            wire = self._keys.wire(key, version)
+            stored = await async_encoded(self.codec.dumps, value, wire)
             return await self._averbatim.add(key, stored, seconds, version)
 
     async def aget_or_set(
@@ -155,7 +157,8 @@ class AsyncOperations(AsyncCoordination, AsyncScans, AsyncStructures):
         try:
             return await self._acache.set_many(data, seconds, version)
         except SynchronousOnlyOperation:
-            stored = await async_encoded(self.codec.dumps_many, data.values())
+            wires = self._keys.wire_many(data, version)
+            stored = await async_encoded(self.codec.dumps_many, data.values(), wires)
             ready = dict(zip(data, stored, strict=True))
             return await self._averbatim.set_many(ready, seconds, version)
 

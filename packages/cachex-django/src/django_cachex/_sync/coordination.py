@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import SynchronousOnlyOperation
 
 from cachex_client import commands
+from cachex_client.codec import discreet
 from cachex_client.command import on_primary
 from cachex_client.defaults import value_of
 from cachex_client.errors import SerializerError
@@ -112,9 +113,10 @@ class Coordination(CacheCore):
         """Make a missing value once for all of this process who ask for it, and store it."""
         seconds = self.get_backend_timeout(timeout)
         made: list[Any] = []
+        wire = self._keys.wire(key, version)
 
         def look() -> bytes | None:
-            command = on_primary(commands.get(self._keys.wire(key, version)))
+            command = on_primary(commands.get(wire))
             try:
                 return self.client.executor.execute(command)
             except TROUBLE as error:
@@ -126,9 +128,9 @@ class Coordination(CacheCore):
         def make() -> bytes:
             value = value_of(default)
             try:
-                stored = self.codec.dumps(value)
+                stored = self.codec.dumps(value, wire)
             except SynchronousOnlyOperation:  # pickling has to ask the database
-                stored = encoded(self.codec.dumps, value)
+                stored = encoded(self.codec.dumps, value, wire)
             if not self._verbatim.add(key, stored, seconds, version):
                 first = look()  # somebody else was faster
                 if first is not None:
@@ -136,10 +138,10 @@ class Coordination(CacheCore):
             made.append(value)
             return stored
 
-        full = self._keys.full(key, version)
-        stored = flights.bring(self.client, full, since, look, make)
+        what = (wire, self.codec)  # another cache may read the same key in another way
+        stored = flights.bring(self.client, what, since, look, make)
         try:
-            return made[0] if made else self.codec.loads(stored)
+            return made[0] if made else self.codec.loads(stored, wire)
         except SerializerError as error:
-            error.at(self._keys.wire(key, version))
-            raise
+            del stored
+            raise discreet(error.at(wire))  # noqa: B904  without what led to it

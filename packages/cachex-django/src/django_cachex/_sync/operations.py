@@ -52,7 +52,8 @@ class Operations(Coordination, Scans, Structures):
         try:
             return self._cache.set(key, value, seconds, version, nx=nx, xx=xx)
         except SynchronousOnlyOperation:  # pickling has to ask the database
-            stored = encoded(self.codec.dumps, value)
+            wire = self._keys.wire(key, version)
+            stored = encoded(self.codec.dumps, value, wire)
             return self._verbatim.set(key, stored, seconds, version, nx=nx, xx=xx)
 
     def add(
@@ -67,7 +68,8 @@ class Operations(Coordination, Scans, Structures):
         try:
             return self._cache.add(key, value, seconds, version)
         except SynchronousOnlyOperation:
-            stored = encoded(self.codec.dumps, value)
+            wire = self._keys.wire(key, version)
+            stored = encoded(self.codec.dumps, value, wire)
             return self._verbatim.add(key, stored, seconds, version)
 
     def get_or_set(
@@ -155,7 +157,8 @@ class Operations(Coordination, Scans, Structures):
         try:
             return self._cache.set_many(data, seconds, version)
         except SynchronousOnlyOperation:
-            stored = encoded(self.codec.dumps_many, data.values())
+            wires = self._keys.wire_many(data, version)
+            stored = encoded(self.codec.dumps_many, data.values(), wires)
             ready = dict(zip(data, stored, strict=True))
             return self._verbatim.set_many(ready, seconds, version)
 

@@ -1,7 +1,7 @@
 """What the management commands of this package share."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from cachex_client import ClientError
 from cachex_pool import PoolError
+from cachex_pool.errors import printable
 from django_cachex.core import CacheCore
 from django_cachex.errors import CachexError
 from django_cachex.inspection import report
@@ -32,6 +33,10 @@ class CacheCommand(BaseCommand):
         parser.add_argument(
             "--json", action="store_true", dest="as_json", help="Write JSON, for machines."
         )
+
+    def say(self, line: str, style: Callable[[str], str] = str) -> None:
+        """Write one line; keys and what servers say in it cannot do anything to a terminal."""
+        self.stdout.write(style(printable(line)))
 
     def say_json(self, told: Any) -> None:
         """Write one line of JSON."""
@@ -101,4 +106,5 @@ def told_plainly(alias: str) -> Iterator[None]:
     try:
         yield
     except (RedisError, PoolError, ClientError, CachexError, OSError) as error:
-        raise CommandError(f"cache {alias!r}: {type(error).__name__}: {error}") from error
+        told = printable(f"cache {alias!r}: {type(error).__name__}: {error}")
+        raise CommandError(told) from error

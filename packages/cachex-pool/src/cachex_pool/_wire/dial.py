@@ -267,6 +267,7 @@ def _shake_hands(
             commands, protocol = handshake.second(), 2
             replies = connection.exchange(handshake.packed(commands), len(commands), deadline)
     except ConnectionLost as error:
+        error.replies = handshake.scrub(list(error.replies))
         handshake.check(commands, list(error.replies))  # "max number of clients", then the end
         raise
     except DeadlineExceeded as error:

@@ -1,5 +1,6 @@
 """RESP: commands to bytes, the reader of replies, the handshake."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -161,15 +162,21 @@ class Handshake:
             return self.second()
         hello: tuple[Argument, ...] = ("HELLO", "3")
         if self.login is not None:
-            hello += ("AUTH", self.login[0] or "default", Hidden(self.login[1]))
+            hello += ("AUTH", self._user or "default", Hidden(self.login[1]))
         return [hello, *self._rest()]
 
     def second(self) -> list[tuple[Argument, ...]]:
         """The commands in RESP2; without HELLO only PING tells that a password is needed."""
         if self.login is None:
             return [*self._rest(), ("PING",)]
-        name, password = self.login[0], Hidden(self.login[1])
+        name, password = self._user, Hidden(self.login[1])
         return [("AUTH", password) if name is None else ("AUTH", name, password), *self._rest()]
+
+    @property
+    def _user(self) -> str | None:
+        """The user name; without a password it may be one that was put in the wrong place."""
+        user, password = self.login or (None, "")
+        return user if password or user is None else Hidden(user)
 
     def packed(self, commands: Iterable[Sequence[Argument]]) -> bytes:
         """Write the commands of a handshake as RESP."""
@@ -199,8 +206,23 @@ class Handshake:
             hello, redis_errors.NoPermissionError
         )
 
+    def scrub(self, replies: list[Any]) -> list[Any]:
+        """
+        Take the password out of what a server replied: some repeat a command they do not know.
+
+        They may cut it off, so that its beginning is looked for as well.
+        """
+        user, password = self.login or (None, "")
+        password = password or user or ""
+        start = password[:8]
+        for at, reply in enumerate(replies):
+            if start and isinstance(reply, Exception) and start in str(reply):
+                replies[at] = _without(password, reply)
+        return replies
+
     def check(self, commands: list[tuple[Argument, ...]], replies: list[Any]) -> dict[str, Any]:
         """Raise what the server refused; return what HELLO told, and the replies to questions."""
+        self.scrub(replies)
         for command, reply in zip(commands, replies, strict=False):
             if not isinstance(reply, Exception) or command in self.questions:
                 continue
@@ -272,6 +294,17 @@ def late_credentials(endpoint: Endpoint, seconds: float) -> ConnectTimeout:
     )
     failure.server_at_fault = False
     return failure
+
+
+def _without(password: str, reply: Exception) -> Exception:
+    """Return an error reply without the password, or its beginning, in its text."""
+    text = str(reply).replace(password, "***")
+    text = re.sub(re.escape(password[:8]) + r"[^'\"`\s]*", "***", text)
+    known = isinstance(reply, redis_errors.AuthenticationError | redis_errors.NoPermissionError)
+    shown: Any = type(reply)(text) if known else redis_errors.ResponseError(text)
+    shown.code = getattr(reply, "code", "")
+    del password, reply
+    return shown  # type: ignore[no-any-return]
 
 
 def _refusal(name: str, command: str, reply: Exception) -> ConnectFailed:

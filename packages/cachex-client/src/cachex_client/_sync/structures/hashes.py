@@ -75,7 +75,7 @@ class HashVerbs(Verbs):
         return self._run("hkeys", self.commands.hkeys(key, version))
 
     def hvals(self, key: Key, version: Version | None = None) -> list[Any]:
-        """Return the values of all fields of a hash. Redis: HVALS."""
+        """Return the values of all fields of a hash. Redis: HVALS, with signatures HGETALL."""
         return self._run("hvals", self.commands.hvals(key, version))
 
     def hexists(self, key: Key, field: Field, version: Version | None = None) -> bool:

@@ -74,7 +74,7 @@ class AsyncHashMethods(CacheCore):
         return await self._acache.hkeys(key, version)
 
     async def ahvals(self, key: Key, version: Version | None = None) -> list[Any]:
-        """Return the values of all fields of a hash. Redis: HVALS."""
+        """Return the values of all fields of a hash. Redis: HVALS, with signatures HGETALL."""
         return await self._acache.hvals(key, version)
 
     async def ahexists(self, key: Key, field: Field, version: Version | None = None) -> bool:

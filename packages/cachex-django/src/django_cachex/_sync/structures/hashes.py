@@ -74,7 +74,7 @@ class HashMethods(CacheCore):
         return self._cache.hkeys(key, version)
 
     def hvals(self, key: Key, version: Version | None = None) -> list[Any]:
-        """Return the values of all fields of a hash. Redis: HVALS."""
+        """Return the values of all fields of a hash. Redis: HVALS, with signatures HGETALL."""
         return self._cache.hvals(key, version)
 
     def hexists(self, key: Key, field: Field, version: Version | None = None) -> bool:

@@ -65,15 +65,15 @@ class Command(CacheCommand):
             raise CommandError(_verdict(reports))
 
     def _show(self, one: Report) -> None:
-        self.stdout.write(self.style.MIGRATE_HEADING(shown.heading(one)))
+        self.say(shown.heading(one), self.style.MIGRATE_HEADING)
         for line in shown.check_table(one):
-            self.stdout.write(line)
+            self.say(line)
         styles = {"error": self.style.ERROR, "warning": self.style.WARNING}
         for level, lines in shown.findings(one.findings):
             for line in lines:
-                self.stdout.write(styles.get(level, self.style.NOTICE)(line))
+                self.say(line, styles.get(level, self.style.NOTICE))
         if not one.findings:
-            self.stdout.write(self.style.SUCCESS("  all is well"))
+            self.say("  all is well", self.style.SUCCESS)
 
 
 def _processes() -> int | None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from cachex_pool.errors import printable
 from django_cachex.inspection import keyspace
 from django_cachex.inspection.keyspace import Scope
 from django_cachex.inspection.progress import Progress
@@ -69,12 +70,12 @@ class Command(CacheCommand):
             self.say_json({**told, "examples": examples})
             return
         verb = "would remove" if options["dry_run"] else "removed"
-        self.stdout.write(self.style.SUCCESS(f"{verb} {count} keys: {what}"))
+        self.say(f"{verb} {count} keys: {what}", self.style.SUCCESS)
         for example in examples:
-            self.stdout.write(f"  {example}")
+            self.say(f"  {example}")
 
     def _ask(self, what: str) -> None:
-        self.stderr.write(f"This removes {what}.", self.style.WARNING)
+        self.stderr.write(printable(f"This removes {what}."), self.style.WARNING)
         self.stderr.write("Type 'yes' to go on, anything else to leave it: ", ending="")
         self.stderr.flush()
         try:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from cachex_pool.errors import printable
 from django_cachex.inspection import keyspace
 from django_cachex.inspection.keyspace import Scope
 from django_cachex.inspection.progress import Progress
@@ -51,14 +52,15 @@ class Command(CacheCommand):
                         self.stdout.write(_line(key, ttl=ttl, as_json=options["as_json"]))
         if options["count"]:
             told = {"alias": alias, "pattern": scope.pattern, "count": found}
-            self.stdout.write(json.dumps(told) if options["as_json"] else str(found))
+            self.say(json.dumps(told) if options["as_json"] else str(found))
 
 
 def _line(key: keyspace.Key, *, ttl: bool, as_json: bool) -> str:
     seconds = None if key.pttl is None else key.pttl / 1000
     if as_json:
         return json.dumps({"key": key.name, "ttl": seconds} if ttl else {"key": key.name})
+    name = printable(key.name)
     if not ttl:
-        return key.name
+        return name
     left = "never" if seconds is None else "gone" if seconds < 0 else f"{seconds:.3f}"
-    return f"{left}\t{key.name}"
+    return f"{left}\t{name}"

@@ -61,9 +61,9 @@ class Command(CacheCommand):
             told["seconds"] = None if earlier is None else round(seconds, 3)
             self.say_json(told)
             return
-        self.stdout.write(self.style.MIGRATE_HEADING(shown.heading(one)))
+        self.say(shown.heading(one), self.style.MIGRATE_HEADING)
         for line in shown.stats_tables(one, earlier, seconds):
-            self.stdout.write(line)
+            self.say(line)
         errors = [finding for finding in one.findings if finding.level == ERROR]
         for _, lines in shown.findings(errors):
-            self.stdout.write(self.style.ERROR(lines[0]))
+            self.say(lines[0], self.style.ERROR)

@@ -1,0 +1,171 @@
+# Written by tools/unasync.py from _async/renames.py: edit that file instead.
+"""Renaming what is signed for its key: the server can move it, but not sign it anew."""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from redis.exceptions import ResponseError, WatchError
+
+from cachex_client._sync.structures import StructureVerbs
+from cachex_client._audience import audience
+from cachex_client.codec import FIELD, MEMBER, discreet
+from cachex_client.errors import ConfigurationError, SerializerError
+from cachex_client.keys import Key, Version
+
+ATTEMPTS = 16
+"""How often a key is read anew that was changed between reading and writing it."""
+AT_ONCE = 1000  # members of one command
+
+
+class RenameVerbs(StructureVerbs):
+    """The verbs of a cache that give what is under a key another one."""
+
+    def rename(
+        self,
+        src: Key,
+        dst: Key,
+        version: Version | None = None,
+        version_src: Version | None = None,
+        version_dst: Version | None = None,
+    ) -> bool:
+        """Give what is under a key another one, in place of what is there, and return True.
+
+        It ends when it would have. If there is no such key, the server's ResponseError. In a
+        cluster both have to be in one slot. Never sent twice. With signatures that say where a
+        value is stored it is read, signed for the new key and written, in one transaction that
+        begins anew if somebody changes the key meanwhile; ConfigurationError for a stream.
+        Redis: RENAME.
+        """
+        places = self._places(src, dst, version, version_src, version_dst)
+        if places is None:
+            return super().rename(src, dst, version, version_src, version_dst)
+        return self._renamed("rename", *places, False)
+
+    def renamenx(
+        self,
+        src: Key,
+        dst: Key,
+        version: Version | None = None,
+        version_src: Version | None = None,
+        version_dst: Version | None = None,
+    ) -> bool:
+        """Give what is under a key another one; False if there is something already.
+
+        Otherwise as `rename`. Redis: RENAMENX.
+        """
+        places = self._places(src, dst, version, version_src, version_dst)
+        if places is None:
+            return super().renamenx(src, dst, version, version_src, version_dst)
+        return self._renamed("renamenx", *places, True)
+
+    def _places(
+        self,
+        src: Key,
+        dst: Key,
+        version: Version | None,
+        version_src: Version | None,
+        version_dst: Version | None,
+    ) -> tuple[bytes, bytes] | None:
+        """Return both full keys, None if the server can rename by itself."""
+        if not self.codec.binds_key:
+            return None
+        both = self.commands._two(src, dst, version, version_src, version_dst)
+        return None if both[0] == both[1] else both
+
+    def _renamed(self, operation: str, source: bytes, target: bytes, nx: bool) -> bool:
+        if audience.observers:
+            work = self._sign_anew
+            return bool(self._whole(operation, work, source, target, nx))
+        return self._sign_anew(source, target, nx)
+
+    def _sign_anew(self, source: bytes, target: bytes, nx: bool) -> bool:
+        pipe = self.client.redis.pipeline()
+        for _ in range(ATTEMPTS):
+            try:
+                pipe.watch(source, target)
+                if nx and pipe.exists(target):
+                    return False
+                left = pipe.pttl(source)
+                write = self._written_anew(pipe, source, target)
+                pipe.multi()
+                pipe.unlink(target)
+                write(pipe)
+                if left >= 0:
+                    pipe.pexpire(target, max(1, left))
+                pipe.unlink(source)
+                pipe.execute()
+                return True
+            except WatchError:
+                continue
+            except SerializerError as error:
+                raise discreet(error.at(source))  # noqa: B904  without what led to it
+            finally:
+                pipe.reset()
+        raise WatchError(f"{source!r} was changed {ATTEMPTS} times while it was renamed")
+
+    def _written_anew(self, pipe: Any, source: bytes, target: bytes) -> Callable[[Any], None]:
+        """Read what is under a key, sign it for another one, and return what writes it there."""
+        kind = pipe.type(source)
+        moved = self.codec.moved
+        if kind == b"string":
+            value = moved(pipe.get(source), source, target)
+            return lambda queue: queue.set(target, value)
+        if kind == b"hash":
+            fields = pipe.hgetall(source)
+            ends = self._ends(pipe, source, list(fields))
+            signed = {
+                field: moved(value, source, target, FIELD + field)
+                for field, value in fields.items()
+            }
+            return partial(_write_hash, target, signed, ends)
+        if kind == b"list":
+            values = pipe.lrange(source, 0, -1)
+            members = [moved(one, source, target, MEMBER) for one in values]
+            return partial(_write, "rpush", target, members)
+        if kind == b"set":
+            members = [moved(one, source, target, MEMBER) for one in pipe.smembers(source)]
+            return partial(_write, "sadd", target, members)
+        if kind == b"zset":
+            scored = pipe.zrange(source, 0, -1, withscores=True)
+            scores = {moved(one, source, target, MEMBER): score for one, score in scored}
+            return partial(_write_scores, target, scores)
+        if kind == b"none":
+            raise ResponseError("no such key")
+        raise ConfigurationError(
+            f"a {kind.decode()} cannot be renamed whose values are signed for its key:"
+            " SIGNING_BINDS_KEY=False signs them for any"
+        )
+
+    def _ends(self, pipe: Any, source: bytes, fields: list[bytes]) -> dict[bytes, int]:
+        """Return when fields of a hash end, in Unix milliseconds, of those that do."""
+        if not fields:
+            return {}
+        try:
+            words = ("HPEXPIRETIME", source, "FIELDS", len(fields), *fields)
+            ends = pipe.execute_command(*words)
+        except ResponseError:  # of a server whose fields never end
+            return {}
+        return {field: end for field, end in zip(fields, ends, strict=True) if end > 0}
+
+
+def _write(verb: str, target: bytes, members: list[bytes], queue: Any) -> None:
+    for at in range(0, len(members), AT_ONCE):
+        getattr(queue, verb)(target, *members[at : at + AT_ONCE])
+
+
+def _write_scores(target: bytes, scores: dict[bytes, float], queue: Any) -> None:
+    left = iter(scores.items())
+    while some := dict(islice(left, AT_ONCE)):
+        queue.zadd(target, some)
+
+
+def _write_hash(
+    target: bytes, fields: dict[bytes, bytes], ends: dict[bytes, int], queue: Any
+) -> None:
+    left = iter(fields.items())
+    while some := dict(islice(left, AT_ONCE)):
+        queue.hset(target, mapping=some)
+    for field, end in ends.items():
+        queue.execute_command("HPEXPIREAT", target, end, "FIELDS", 1, field)
