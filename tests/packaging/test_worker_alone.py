@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import environments
 import layers
 from support.server import Server
 from workers.company import at_work, open_site
@@ -16,30 +15,19 @@ from workers.company import at_work, open_site
 PINS = layers.ROOT / "3rdparty/python/constraints.txt"
 
 
-def fresh(folder: Path, wheels: Path, *wanted: str) -> str:
-    """Make an environment with nothing but `wanted` and what that requires; return its Python."""
-    made = [sys.executable, "-m", "venv", str(folder)]
-    if subprocess.run(made, capture_output=True).returncode:  # no ensurepip
-        subprocess.run([*made, "--clear", "--without-pip"], check=True)
-    python = str(folder / "bin/python")
-    where = ("-c", str(PINS), "--find-links", str(wheels))
-    subprocess.run([*pip(python), "install", "-qq", *where, *wanted], check=True)
-    return python
-
-
-def pip(python: str) -> list[str]:
-    """Return how to call pip for an environment, which may have none: ours may have none either."""
-    own = Path(python).with_name("pip").exists()
-    runs = python if own else f"{sys.base_prefix}/bin/python3"
-    return [runs, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+def fresh(env: Path, wheels: Path) -> str:
+    """Make an environment with the client, Celery, and what they require; return its Python."""
+    ours = [next(wheels.glob(f"cachex_{name}-*.whl")) for name in ("pool", "client")]
+    environments.make_venv(env)
+    environments.install(env, "-c", str(PINS), *map(str, ours), "celery[redis]")
+    return str(env / "bin/python")
 
 
 def installed(python: str) -> set[str]:
     """Return the names of all distributions in an environment."""
-    listed = subprocess.run(
-        [*pip(python), "list", "--format", "json"], check=True, capture_output=True
-    )
-    return {layers.project_name(one["name"]) for one in json.loads(listed.stdout)}
+    code = "from importlib.metadata import distributions as d; print(*(one.name for one in d()))"
+    listed = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
+    return {layers.project_name(name) for name in listed.stdout.split()}
 
 
 @pytest.mark.soak
@@ -47,7 +35,7 @@ def test_a_worker_needs_the_client_and_celery_and_nothing_else(
     wheels: Path, tmp_path: Path
 ) -> None:
     """It shares values with a site that has everything."""
-    python = fresh(tmp_path / "worker", wheels, "cachex-client", "celery[redis]")
+    python = fresh(tmp_path / "worker", wheels)
     names = installed(python)
     assert {"cachex-client", "cachex-pool", "celery"} <= names
     assert not [name for name in names if name.startswith(("django", "opentelemetry"))]
