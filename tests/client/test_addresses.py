@@ -37,6 +37,12 @@ STRANGE_HOSTS = [
     "\ufb01.test",
     "1.2.3.4\n",
     "http://a",
+    "a" * 100_000,
+    "10.0.0.1%eth0",
+    "fe80::1%",
+    "fe80::1%eth 0",
+    "fe80::1%\x1b[2J\nCRITICAL root: owned",
+    "fe80::1%" + "a" * 16,
 ]
 
 
@@ -55,6 +61,7 @@ def test_what_is_no_host_is_refused(host: Any) -> None:
         RULES.read(host, 7001, ASKED)
     assert isinstance(caught.value, PoolError)
     assert len(str(caught.value)) < 200
+    assert str(caught.value).isprintable()
     assert not caught.value.written
 
 
@@ -95,8 +102,20 @@ def test_an_address_is_remapped_before_it_is_compared_with_those_allowed() -> No
     rules = AddressRules(lambda host, port: ("outside.test", port + 1), AllowedHosts([".test"]))
     assert rules.read("10.0.0.1", 7001, ASKED) == Address("outside.test", 7002)
     assert rules.read("", 7001, ASKED) == Address("outside.test", 7002)
+    assert rules.read("", 0, ASKED) == Address("outside.test", ASKED.port + 1)
     with pytest.raises(BadAddress, match="not among the allowed hosts"):
         AddressRules(lambda *_: ("evil.example", 1), rules.allowed).read("a.test", 1, ASKED)
+
+
+class SaysNothing(Exception):
+    """An error whose text raises another."""
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+def _raised(error: Exception) -> Any:
+    raise error
 
 
 def _broken(table: dict[Any, Any]) -> Any:
@@ -113,6 +132,13 @@ def _broken(table: dict[Any, Any]) -> Any:
         lambda host, port: (host, 70_000),
         lambda host, port: (host, "x"),
         lambda host, port: ("", port),
+        lambda host, port: ("a\r\nb", port),
+        lambda host, port: ("/tmp/a.sock", port),
+        lambda host, port: ("\ud800", port),
+        lambda host, port: ("a" * 1000, port),
+        lambda host, port: (host, True),
+        lambda host, port: (host, 1.5),
+        lambda host, port: _raised(SaysNothing()),
         lambda host, port: (None, port),
         lambda host: host,
     ],
@@ -122,6 +148,8 @@ def test_a_remap_function_that_fails_is_an_error_that_names_it(remap: Any) -> No
         AddressRules(remap).read("a.test", 7001, ASKED)
     assert isinstance(caught.value, PoolError)
     assert caught.value.__cause__ is caught.value.cause
+    assert len(str(caught.value)) < 300
+    assert str(caught.value).isprintable()
 
 
 def test_a_remap_function_may_return_its_port_as_text() -> None:
@@ -151,6 +179,9 @@ def test_a_remap_function_may_return_its_port_as_text() -> None:
         ("fd00::/8", "fd12::1", True),
         ("fe80::/10", "fe80::1%eth0", True),
         ("fd00::/8", "10.0.0.1", False),
+        ("::ffff:10.0.0.0/104", "10.1.2.3", True),
+        ("::ffff:10.0.0.0/104", "11.1.2.3", False),
+        ("::ffff:10.0.0.7", "::ffff:10.0.0.7", True),
         (".test", "10.0.0.1", False),
     ],
 )
@@ -172,8 +203,8 @@ def test_what_is_neither_a_name_nor_a_network_is_refused(wrong: Any) -> None:
 
 
 def test_the_hosts_of_the_configuration_are_always_allowed() -> None:
-    map = ClusterMap(["redis://seed:7000", "redis://10.9.9.9:7000"], allowed_hosts=["10.0.0.0/24"])
-    for host in (b"seed", b"10.9.9.9", b"10.0.0.1", b""):
+    map = ClusterMap(["redis://Seed:7000", "redis://10.9.9.9:7000"], allowed_hosts=["10.0.0.0/24"])
+    for host in (b"seed", b"SEED.", b"10.9.9.9", b"10.0.0.1", b""):
         assert map.read([[0, 16383, [host, 1, b"id"]]], None, Address("seed", 7000))
     with pytest.raises(BadAddress, match=r"seed:7000 named the address 10\.0\.1\.1:1: its host is"):
         map.read([[0, 16383, [b"10.0.1.1", 1, b"id"]]], None, Address("seed", 7000))
@@ -198,13 +229,13 @@ def moved(text: str) -> MovedError:
 
 def test_a_redirect_is_believed_about_the_slot_that_was_asked_about() -> None:
     found = read_redirect(moved(f"{SLOT} b.test:7001"), KEY, ASKED, RULES)
-    assert found == Redirect(Address("b.test", 7001), SLOT)
+    assert found == Redirect(Address("b.test", 7001), SLOT, asking=False)
     assert read_redirect(moved(f"{SLOT} :7001"), KEY, ASKED, RULES).node == Address(
         "asked.test", 7001
     )
     assert read_redirect(moved(f"{SLOT} ::1:7001"), KEY, ASKED, RULES).node == Address("::1", 7001)
     asked = read_redirect(AskError(f"{SLOT} b.test:7001"), KEY, ASKED, RULES)
-    assert asked == Redirect(Address("b.test", 7001), None)
+    assert asked == Redirect(Address("b.test", 7001), None, asking=True)
     # Of a command whose keys are not known, the map learns nothing.
     assert read_redirect(moved("5 b.test:7001"), None, ASKED, RULES).slot is None
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, WatchError
 
 import cachex_client
 from cachex_client import (
@@ -28,6 +28,8 @@ from cachex_client import (
 )
 from cachex_client._core.keyslot import slot_of
 from cachex_client._core.redirects import REDIRECTS
+from cachex_client._core.specs import spec_for
+from cachex_client.command import Command
 from cachex_client.commands import strings
 from cachex_pool import Endpoint, PoolError, PoolOptions
 from support.scripted import Scripted
@@ -35,7 +37,6 @@ from support.waiting import eventually
 
 KEY = b"key"
 SLOT = slot_of(KEY)
-INFO = b"cluster_state:ok\r\ncluster_current_epoch:1\r\n"
 OPTIONS = ClientOptions(timeout=3.0, read_from="primary", pool=PoolOptions(connect_timeout=0.5))
 PASSWORD = "pass-word-of-all"
 
@@ -61,10 +62,12 @@ class Node(Scripted):
         self,
         get: Callable[[int], bytes] = lambda number: sent("1"),
         slots: Callable[[int], list[Any]] | None = None,
+        other: Callable[[Words], bytes] = lambda words: b"+OK\r\n",
     ) -> None:
         self.looks = itertools.count(1)
         self.gets = itertools.count(1)
-        self.get, self.slots = get, slots
+        self.get, self.slots, self.other = get, slots, other
+        self.epoch = 1
         super().__init__(self._said)
 
     def asked(self, name: bytes) -> int:
@@ -81,10 +84,10 @@ class Node(Scripted):
         if words[:2] == (b"CLUSTER", b"MYID"):
             return sent(f"id-{self.port}")
         if words[0] == b"CLUSTER":
-            return sent(INFO)
+            return sent(b"cluster_state:ok\r\ncluster_current_epoch:%d\r\n" % self.epoch)
         if words[0] == b"GET":
             return self.get(next(self.gets))
-        return b"+OK\r\n"
+        return self.other(words)
 
 
 class Elsewhere(Scripted):
@@ -107,6 +110,25 @@ def once(bad: bytes) -> Callable[[int], bytes]:
 
 def asks(colour: Any, node: Node, **settings: Any) -> Any:
     return colour.make("ClusterClient", [node.url], OPTIONS, **settings)
+
+
+def watched(colour: Any, client: Any) -> Any:
+    """Run a transaction that watches the key; return what it brought."""
+    if colour.name == "sync":
+        with client.redis.pipeline() as queue:
+            queue.watch(KEY)
+            queue.multi()
+            queue.set(KEY, "x")
+            return queue.execute()
+
+    async def main() -> Any:
+        async with client._cache.redis.pipeline() as queue:
+            await queue.watch(KEY)
+            queue.multi()
+            queue.set(KEY, "x")
+            return await queue.execute()
+
+    return colour.loop.run_until_complete(main())
 
 
 def links_of(client: Any) -> list[Any]:
@@ -148,6 +170,7 @@ def test_a_redirect_that_stays_bad_fails_the_call_and_no_other(what: str, colour
         with pytest.raises((BadRedirect, BadAddress)) as caught:
             client.execute(strings.get(KEY))
         assert isinstance(caught.value, PoolError)
+        assert isinstance(caught.value, RedisError)
         assert node.asked(b"GET") == OPTIONS.retry.attempts
         one, other = client.execute_many([strings.get(KEY), strings.set(KEY, b"x")])
         assert isinstance(one, BadRedirect | BadAddress)
@@ -226,8 +249,9 @@ def test_a_first_map_with_nonsense_in_it_fails_the_first_call_only(colour: Any) 
         bad = [node.row(["127.0.0.1", 70000, "id"])]
         node.slots = lambda look: bad if look == 1 else [node.row()]
         client = asks(colour, node)
-        with pytest.raises(ClusterUnreachable, match=r"named the address 127\.0\.0\.1:70000"):
+        with pytest.raises(ClusterUnreachable, match=r"the address 127\.0\.0\.1:70000") as caught:
             client.execute(strings.get(KEY))
+        assert isinstance(caught.value, PoolError)
         assert client.execute(strings.get(KEY)) == b"1"
 
 
@@ -251,7 +275,7 @@ def test_redirects_to_where_nobody_is_are_followed_a_handful_of_times(
             away = [0, 16383, ["127.0.0.1", port, f"id-{port}"]]
             node.slots = lambda look: [node.row()] if look == 1 else [away]
         client = asks(colour, node)
-        with pytest.raises((PoolError, RedisError)):
+        with pytest.raises(PoolError):
             client.execute(strings.get(KEY))
         assert node.asked(b"GET") <= REDIRECTS + OPTIONS.retry.attempts
         assert node.asked(b"CLUSTER") <= 2 * (REDIRECTS + OPTIONS.retry.attempts)
@@ -267,10 +291,139 @@ def test_ever_new_redirects_leave_only_so_many_servers_behind(colour: Any) -> No
         node.get = lambda number: b"-MOVED %d 127.0.0.2:%d\r\n" % (SLOT, next(ports))
         client = asks(colour, node)
         for _ in range(30):
-            with pytest.raises((PoolError, RedisError)):
+            with pytest.raises(PoolError):
                 client.execute(strings.get(KEY), timeout=0.2)
         assert len(client.map.topology.shards) <= 66
         assert len(links_of(client)) <= 132
+
+
+# -- one answer, and what comes after it
+
+
+def test_two_nodes_that_redirect_to_each_other_are_given_up_on(colour: Any) -> None:
+    here, there = Node(), Node()
+    with here, there:
+        for one, other in ((here, there), (there, here)):
+            one.slots = lambda look: [here.row(last=8191), there.row(first=8192)]
+            one.get = lambda number, other=other: b"-MOVED %d 127.0.0.1:%d\r\n" % (SLOT, other.port)
+        client = asks(colour, here)
+        with pytest.raises(BadRedirect, match=f"the call has followed {REDIRECTS}"):
+            client.execute(strings.get(KEY))
+        assert here.asked(b"GET") + there.asked(b"GET") == REDIRECTS + 1
+
+
+def test_an_epoch_that_one_answer_made_up_does_not_last(colour: Any) -> None:
+    """The map that came with it names a server that is not there; all later ones are right."""
+    with closed_port() as port, Node() as node:
+        away = [0, 16383, ["127.0.0.1", port, f"id-{node.port}"]]
+
+        def slots(look: int) -> list[Any]:
+            node.epoch = 10**15 if look == 2 else 1
+            return [away] if look == 2 else [node.row()]
+
+        node.slots = slots
+        client = asks(colour, node)
+        assert client.execute(strings.get(KEY)) == b"1"
+        client.map.want(time.monotonic(), 0.5)
+
+        def asked() -> bool:
+            with contextlib.suppress(PoolError):
+                client.execute(strings.get(KEY), timeout=0.2)
+            return node.asked(b"CLUSTER") >= 4
+
+        eventually(asked, what="the second look")
+
+        def answered() -> bool:
+            with contextlib.suppress(PoolError):
+                return bool(client.execute(strings.get(KEY), timeout=0.5) == b"1")
+            return False
+
+        eventually(answered, 20, what="a right answer")
+
+
+def test_a_redirect_that_unmasks_a_replica_is_read_like_any_other(colour: Any) -> None:
+    """A script that met READONLY there: the server was asked whether it leads, and lied."""
+    options = ClientOptions(timeout=3.0, read_from="nearest", pool=PoolOptions(connect_timeout=0.5))
+    evals = itertools.count(1)
+
+    def said(words: Words) -> bytes:
+        if words[0] == b"EVAL":
+            return b"-READONLY no\r\n" if next(evals) == 1 else b":1\r\n"
+        if words[0] == b"SETRANGE":
+            return b"-MOVED %d 127.0.0.1:70000\r\n" % SLOT
+        return b"+OK\r\n"
+
+    with Node(other=said) as node:
+        client = colour.make("ClusterClient", [node.url], options)
+        script = Command(("EVAL", "return 1", 1, KEY), spec_for(("EVAL", "return 1", 1, KEY)))
+        assert client.execute_many([strings.set(KEY, b"x"), script, strings.get(KEY)]) == [
+            True,
+            1,
+            b"1",
+        ]
+        assert node.asked(b"EVAL") == 2
+
+
+def test_a_remap_function_that_fails_now_and_then_fails_no_other_command(colour: Any) -> None:
+    calls = itertools.count()
+
+    def remap(host: str, port: int) -> tuple[str, int]:
+        if host == "10.0.0.9" and next(calls) % 2:
+            raise KeyError(host)
+        return "127.0.0.1", node.port
+
+    moved = b"-MOVED %d 10.0.0.9:7\r\n" % SLOT
+    with Node(lambda number: moved if number < 3 else sent("1")) as node:
+        client = asks(colour, node, address_remap=remap)
+        assert client.execute_many([strings.get(KEY), strings.set(KEY, b"x")]) == [b"1", True]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"-MOVED %d 127.0.0.1:70000\r\n" % SLOT,
+        b"-MOVED %d h\r\n" % SLOT,
+        b"-MOVED 16384 127.0.0.1:7\r\n",
+        b"-MOVED %d 127.0.0.1:7\r\n" % (SLOT + 1),
+        b"-ASK %d 127.0.0.1:7\r\n" % SLOT,
+    ],
+)
+@pytest.mark.parametrize("again", [False, True])
+def test_watching_looks_into_a_bad_redirect_once(bad: bytes, again: bool, colour: Any) -> None:
+    watches = itertools.count(1)
+    replies = {b"MULTI": b"+OK\r\n", b"SET": b"+QUEUED\r\n", b"EXEC": b"*1\r\n+OK\r\n"}
+
+    def said(words: Words) -> bytes:
+        if words[0] == b"WATCH":
+            return bad if again or next(watches) == 1 else b"+OK\r\n"
+        return replies.get(words[0], b"+OK\r\n")
+
+    with Node(other=said) as node:
+        client = asks(colour, node)
+        if not again:
+            assert watched(colour, client) == [True]
+            return
+        with pytest.raises((BadRedirect, BadAddress)):
+            watched(colour, client)
+        assert node.asked(b"WATCH") <= REDIRECTS + 1
+        assert node.asked(b"EXEC") == 0
+
+
+def test_a_watched_transaction_that_is_redirected_is_tried_again_elsewhere(colour: Any) -> None:
+    with Node() as there:
+        replies = {b"EXEC": b"-EXECABORT no\r\n"}
+        moved = b"-MOVED %d 127.0.0.1:%d\r\n" % (SLOT, there.port)
+        replies[b"SET"] = moved
+        with Node(other=lambda words: replies.get(words[0], b"+OK\r\n")) as node:
+            client = asks(colour, node)
+            with pytest.raises(WatchError, match="MovedError"):
+                watched(colour, client)
+
+            def looked() -> bool:
+                client.execute(strings.get(KEY))
+                return node.asked(b"CLUSTER") >= 4
+
+            eventually(looked, what="another look at the map")
 
 
 # -- which hosts

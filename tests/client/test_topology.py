@@ -326,6 +326,17 @@ def test_an_outdated_seed_takes_nothing_back() -> None:
     assert settled(known, [], [newer]) is newer
 
 
+def test_an_epoch_that_nobody_speaks_of_any_more_is_no_reason_to_doubt_all_others() -> None:
+    known = topology(row(0, 16383, A), epoch=10**15)
+    right = topology(row(0, 16383, A, B), epoch=7)
+    assert settled(known, [right]) is known
+    assert settled(known, [right], from_all=True) is right
+    assert settled(known, [], [right], from_all=True) is right
+    backed = topology(row(0, 16383, A, C), epoch=10**15)
+    assert settled(known, [right, backed], from_all=True) is backed
+    assert settled(known, [], from_all=True) is None
+
+
 def test_the_first_view_is_believed_as_there_is_nothing_to_compare_it_with() -> None:
     view = cluster_of(1, 2)
     assert settled(None, [view]) is view

@@ -13,7 +13,7 @@ from redis.exceptions import LockError as RedisLockError
 from redis.exceptions import LockNotOwnedError as RedisLockNotOwnedError
 
 from cachex_pool import ConfigurationError, ConnectFailed, PoolError
-from cachex_pool.errors import Portable
+from cachex_pool.errors import Portable, printable
 
 if TYPE_CHECKING:
     from cachex_client.limits import RateLimit
@@ -115,7 +115,7 @@ class RateLimitExceeded(ClientError):
         self.result = result
 
 
-class ClusterUnreachable(ClientError, redis_errors.ConnectionError):
+class ClusterUnreachable(ClientError, PoolError, redis_errors.ConnectionError):
     """No node of a cluster, or no Sentinel, said who is there; `errors` has what each one did."""
 
     def __init__(self, name: str, errors: Sequence[Exception]) -> None:
@@ -132,7 +132,7 @@ class SentinelRefused(ClientError, redis_errors.ResponseError):
         self.cause = cause
 
 
-class SentinelsDisagree(ClientError, PoolError):
+class SentinelsDisagree(ClientError, PoolError, redis_errors.ConnectionError):
     """More than half of a service's Sentinels would have to name the same primary, and do not.
 
     `named` is how many Sentinels name each primary.
@@ -148,30 +148,30 @@ class AddressReused(ClientError, ConnectFailed):
     """A server that does not belong to the cluster answers at the address of one of its nodes."""
 
 
-class BadAddress(ClientError, PoolError):
+class BadAddress(ClientError, PoolError, redis_errors.ConnectionError):
     """A server named an address that is none, or that must not be connected to; see the text."""
 
     def __init__(self, by: object, address: object, why: object) -> None:
-        super().__init__(f"{by} named the address {address!s}: {why}")
+        super().__init__(f"{by} named the address {printable(str(address))}: {why}")
 
 
 class RemapFailed(BadAddress):
     """ADDRESS_REMAP (`address_remap`) raised an error, or returned no host and port."""
 
     def __init__(self, address: object, cause: Exception) -> None:
-        what = f"{type(cause).__name__}: {cause}"
+        what = printable(said(cause))
         PoolError.__init__(self, f"ADDRESS_REMAP cannot turn {address} into an address: {what}")
         self.cause = cause
 
 
-class BadRedirect(ClientError, PoolError):
+class BadRedirect(ClientError, PoolError, redis_errors.ConnectionError):
     """A server redirected a command to where it cannot be followed; the command was not run."""
 
     def __init__(self, by: object, redirect: object, why: object) -> None:
-        super().__init__(f"{by} replied {redirect}, which is not followed: {why}")
+        super().__init__(f"{by} replied {printable(str(redirect))}, which is not followed: {why}")
 
 
-class ScanAborted(ClientError, PoolError):
+class ScanAborted(ClientError, PoolError, redis_errors.RedisError):
     """A scan found no end: its server goes on with new cursors, or the time for it was up."""
 
     def __init__(self, server: str, why: str, keys: int) -> None:
@@ -199,3 +199,11 @@ class CacheIsReadOnly(ClientError, RuntimeError):
             f"{what} refused: LOCATION has ?is_master=0, so that the service {service!r} is"
             " only read from; a second URL without it makes writing possible"
         )
+
+
+def said(error: BaseException) -> str:
+    """Return the kind and the text of an error of others, whose text may raise one itself."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__

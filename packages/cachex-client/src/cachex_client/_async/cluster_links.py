@@ -43,6 +43,8 @@ ASKED = 3
 """How many nodes a refresh asks; one only while refreshes bring nothing new."""
 SETTLED = 5.0
 """Seconds after news in which one node's word is enough for more."""
+DOUBTED = 2
+"""After so many refreshes that brought nothing a single voice of an older epoch is looked into."""
 GRACE = 0.2
 """Seconds that who is slow to answer is waited for once another has answered."""
 QUESTION = pack_many((("CLUSTER", "SLOTS"), ("CLUSTER", "INFO")))
@@ -290,11 +292,20 @@ class AsyncClusterLinks:
         schedule = self.map.schedule
         lately = monotonic() - schedule.changed_at < SETTLED
         count = ASKED if schedule.unchanged == 0 and not lately else 1
-        asked = sample(well, min(count, len(well)))
-        questions = [self._question(node, background) for node in asked]
-        answers = await self._ask(questions, len(asked), GRACE)
-        found, errors = settled(topology, _views(answers)), _errors(answers)
-        if found is not None or topology is None:
+        order = sample(well, len(well))
+        asked, found, heard, errors = list[Address](), None, list[Topology](), list[Exception]()
+        for some in (order[:count], order[count : count + ASKED]):  # the first may be who died
+            questions = [self._question(node, background) for node in some]
+            answers = await self._ask(questions, len(some), GRACE)
+            asked += some
+            heard += _views(answers)
+            errors += _errors(answers)
+            found = settled(topology, heard)
+            if found is not None:
+                break
+        # A single voice of an older epoch is no news, unless it is all that is heard for long.
+        doubted = found is topology and schedule.unchanged >= DOUBTED
+        if topology is None or not (found is None or doubted):
             return found, errors
         others = [node for node in topology.nodes() if node not in asked]
         seeds, from_seeds = self.map.seeds, list[Topology]()
@@ -305,8 +316,8 @@ class AsyncClusterLinks:
             return len(from_seeds) == len(seeds) or any(is_current(one, topology) for one in views)
 
         answers = await self._ask(questions, enough)
-        from_nodes = _views([one for one in answers if one[0] >= len(seeds)])
-        found = settled(topology, from_nodes, tuple(from_seeds))
+        from_nodes = [*heard, *_views([one for one in answers if one[0] >= len(seeds)])]
+        found = settled(topology, from_nodes, tuple(from_seeds), from_all=True)
         if found is not None and not related(found, topology):
             log.warning("another cluster adopted, on the word of the seeds", cluster=self.map.name)
         return found, errors + _errors(answers)

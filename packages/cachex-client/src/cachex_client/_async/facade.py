@@ -9,7 +9,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
-from redis.exceptions import MovedError, PubSubError, ResponseError, TryAgainError
+from redis.exceptions import PubSubError, ResponseError, TryAgainError
 
 from cachex_client._async.lock import AsyncLock
 from cachex_client._async.pipeline import AsyncPipeline
@@ -62,8 +62,11 @@ class AsyncBacking(Protocol):
     async def ready(self) -> None:
         """Find out which servers there are, if that is not known."""
 
-    async def redirected(self, error: MovedError, key: bytes | None) -> None:
+    async def redirected(self, error: Exception, key: bytes | None) -> None:
         """Learn from a redirect that a command on `key` met on a leased connection."""
+
+    async def refreshed(self) -> None:
+        """Look at the topology again, if there is one to look at."""
 
     def primary_pool(self) -> AsyncPool:
         """Return the pool of the primary (for the running event loop)."""

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import redis.asyncio.client
 from redis.client import EMPTY_RESPONSE
-from redis.exceptions import MovedError, NoScriptError, PubSubError, ResponseError, WatchError
+from redis.exceptions import NoScriptError, PubSubError, ResponseError, WatchError
 
 from cachex_client._concurrency import monotonic
 from cachex_client._core.everywhere import EVERYWHERE
-from cachex_client._core.redirects import REDIRECTS
+from cachex_client._core.redirects import REDIRECTS, is_redirect
 from cachex_client._core.routes import Way, route_of, wait_of
 from cachex_client._core.scripting import as_text, with_texts
 from cachex_client._core.transaction import Refusal, settle
 from cachex_client._telling import Telling
 from cachex_client.command import Command
-from cachex_client.errors import ConfigurationError
+from cachex_client.errors import BadAddress, BadRedirect, ConfigurationError
 from cachex_pool import PoolError, pack, pack_many
 
 if TYPE_CHECKING:
@@ -157,6 +157,10 @@ class AsyncPipeline(redis.asyncio.client.Pipeline):
             self._trouble = error
             raise
         self.watching = False
+        moved = next(filter(is_redirect, replies), None)
+        if moved is not None:  # then nothing was run, and who tries again finds the server
+            await self._owner.backing.refreshed()
+            raise self._lost(moved) from moved
         return self._settle(commands, replies)
 
     def _settle(self, commands: Sequence[Sequence[Any]], replies: Sequence[Any]) -> list[Any]:
@@ -194,7 +198,7 @@ class AsyncPipeline(redis.asyncio.client.Pipeline):
         except BaseException as error:
             self._trouble = error
             raise
-        if first and isinstance(reply, MovedError):
+        if first and is_redirect(reply):
             reply = await self._call_again(command, reply)
         if isinstance(reply, Exception):
             if isinstance(reply, ResponseError) and EMPTY_RESPONSE in options:
@@ -208,18 +212,23 @@ class AsyncPipeline(redis.asyncio.client.Pipeline):
             self._trouble = _Changed()
         return self._owner.read_reply(args[0], route.name, reply, options)
 
-    async def _call_again(self, command: Command[Any], error: MovedError) -> Any:
-        """Watch where the key's slot went to."""
+    async def _call_again(self, command: Command[Any], error: Exception) -> Any:
+        """Watch where the key's slot went to; a redirect that leads nowhere gets one more try."""
         reply: Any = error
-        for _ in range(REDIRECTS):
-            if not isinstance(reply, MovedError):
-                break
+        for attempt in range(REDIRECTS):
             stack = self.command_stack
             await self.reset()
             self.command_stack = stack
-            await self._owner.backing.redirected(reply, command.key)
+            try:
+                await self._owner.backing.redirected(reply, command.key)
+            except (BadAddress, BadRedirect):
+                if attempt:
+                    raise
             reply = await self._call(command)
-        return reply
+            if not is_redirect(reply):
+                return reply
+        why = f"the call has followed {REDIRECTS}"
+        raise BadRedirect(self._owner.backing.address.name, str(reply)[:120], why)
 
     async def _call(self, command: Command[Any]) -> Any:
         if self._watcher is None:

@@ -20,7 +20,6 @@ from cachex_client._core.batches import (
     strictest,
     unsent,
 )
-from cachex_client._core.redirects import is_redirect
 from cachex_client._core.retry import Verdict, is_rejection, note_attempts
 from cachex_client._links import async_exchange_all
 from cachex_client._watch import UNWATCHED, Watch, watch_over
@@ -147,8 +146,6 @@ class AsyncRounds(AsyncPursuit[C]):
         last: tuple[Any, Any, Any] = (None, None, None)  # error, spec, what came of it
         for position, reply in zip(positions, replies, strict=True):
             command = errand.commands[position]
-            if is_redirect(reply):
-                reply = errand.results[position] = self._verified(reply, command.key, aim)
             if not isinstance(reply, Exception):
                 if aim.heir_of is not None:
                     self._promoted(command, aim)
@@ -156,17 +153,18 @@ class AsyncRounds(AsyncPursuit[C]):
             if reply is last[0] and command.spec is last[1]:
                 errand.results[position] = last[2]  # one write was lost, thousands may be in it
                 continue
-            following = await self._after(
+            failure, following = await self._after(
                 reply, command, aim, errand.attempt, errand.deadline, learned
             )
-            error = errand.results[position] = self._explained(first_cause(reply, aim), command)
+            error = self._explained(first_cause(failure, aim), command, aim)
+            errand.results[position] = error
             if following is None:
                 errand.give_up(position)
                 last = (reply, command.spec, error)
                 continue
-            following.written = aim.written or getattr(reply, "written", False)
+            following.written = aim.written or getattr(failure, "written", False)
             errand.aims[position] = following
-            again[position] = reply
+            again[position] = failure
         return again
 
     async def _group(self, errand: Errand, positions: Sequence[int]) -> list[Group]:

@@ -4,10 +4,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from redis.exceptions import AskError, MovedError
-
 from cachex_client._async.aim import Aim
 from cachex_client._concurrency import AsyncClosable, AsyncLinked
+from cachex_client._core.redirects import Redirect
 from cachex_client._core.retry import Verdict
 from cachex_client._links import AsyncLink
 from cachex_client.command import Command, Spec
@@ -71,15 +70,13 @@ class AsyncTopology(AsyncLinked[C]):
 
     # -- what a failure teaches
 
-    def _verified(self, error: Exception, key: bytes | None, aim: Aim) -> Exception:
-        """Return a redirect that can be followed as it is; else a PoolError that says why not."""
+    def _redirect_of(self, error: Exception, key: bytes | None, aim: Aim) -> Redirect | Exception:
+        """Read a redirect that a command on `key` met; an error if it cannot be followed."""
         return error
 
-    async def _redirected(
-        self, error: AskError, key: bytes | None, aim: Aim, deadline: float
-    ) -> AsyncLink | None:
-        """Learn from a redirect; return the server it names. None: there are no redirects here."""
-        return None
+    async def _follow(self, redirect: Redirect, aim: Aim, deadline: float) -> AsyncLink:
+        """Learn from a redirect; return the server it names."""
+        raise NotImplementedError
 
     def _irreplaceable(self, link: AsyncLink) -> bool:
         """Say whether a lost connection to this server is no reason to ask another one."""
@@ -97,7 +94,7 @@ class AsyncTopology(AsyncLinked[C]):
         """Return the redirect that an error stands for, or the same error."""
         return error
 
-    def _explained(self, error: Exception, command: Command[Any]) -> Exception:
+    def _explained(self, error: Exception, command: Command[Any], aim: Aim) -> Exception:
         """Return an error that says more, or the same one."""
         return error
 
@@ -106,7 +103,7 @@ class AsyncTopology(AsyncLinked[C]):
     ) -> None:
         """Learn from a failure of a server."""
 
-    async def redirected(self, error: MovedError, key: bytes | None) -> None:
+    async def redirected(self, error: Exception, key: bytes | None) -> None:
         """
         Learn from a redirect that a command on `key` met on a leased connection.
 

@@ -4,8 +4,8 @@ import asyncio
 import contextvars
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
@@ -14,6 +14,9 @@ from cachex_pool import logger
 log = logger("cachex_client")
 
 T = TypeVar("T")
+
+AT_ONCE = 16
+"""So many questions are asked at a time: each has a thread, or a task, and a connection."""
 
 Enough: TypeAlias = int | Callable[[list[Any]], bool]
 """How many answers, or which, are enough."""
@@ -27,35 +30,47 @@ def ask_all(
     nearly: Enough = 1,
 ) -> list[tuple[int, T | Exception]]:
     """
-    Do all of it side by side; return what came, each with its position, as soon as it is `enough`.
+    Do all of it side by side, `AT_ONCE` at a time and in this order; return what came, each with
+    its position, as soon as it is `enough`.
 
     What raised is there as its exception; what is not done after `seconds`, or `grace` seconds
     after there was `nearly` enough, is left out, and what it brings later is dropped. Where no
     thread can be started, as in exit handlers since Python 3.12, it is done here, one by one.
     """
     came: queue.SimpleQueue[tuple[int, T | Exception]] = queue.SimpleQueue()
+    todo = deque(enumerate(work))
 
-    def one(position: int) -> None:
+    def take_one() -> bool:
         try:
-            came.put((position, work[position]()))
+            position, one = todo.popleft()
+        except IndexError:
+            return False
+        try:
+            came.put((position, one()))
         except Exception as error:
             came.put((position, error))
+        return True
+
+    def take_all() -> None:
+        while take_one():
+            pass
 
     until = monotonic() + seconds
     answers: list[tuple[int, T | Exception]] = []
-    for position in range(len(work)):
-        if _no_thread_for(partial(one, position)):
-            if _are_enough(answers, enough):
-                return answers
-            one(position)
-            answers.append(came.get())
-    while len(answers) < len(work) and not _are_enough(answers, enough):
-        try:
-            answers.append(came.get(timeout=max(0.0, until - monotonic())))
-        except queue.Empty:
-            break
-        if grace is not None and _are_enough(answers, nearly):
-            until, grace = min(until, monotonic() + grace), None
+    try:
+        for _ in range(min(len(work), AT_ONCE)):
+            if _no_thread_for(take_all):
+                while not _are_enough(answers, enough) and take_one():
+                    answers.append(came.get())
+        while len(answers) < len(work) and not _are_enough(answers, enough):
+            try:
+                answers.append(came.get(timeout=max(0.0, until - monotonic())))
+            except queue.Empty:
+                break
+            if grace is not None and _are_enough(answers, nearly):
+                until, grace = min(until, monotonic() + grace), None
+    finally:
+        todo.clear()
     return answers
 
 
@@ -67,12 +82,18 @@ async def async_ask_all(
     nearly: Enough = 1,
 ) -> list[tuple[int, T | Exception]]:
     """Do as `ask_all`, in tasks; those that are not done in time are cancelled."""
-    tasks = {asyncio.ensure_future(one()): position for position, one in enumerate(work)}
+    todo = deque(enumerate(work))
+    tasks: dict[asyncio.Task[T], int] = {}
     until = monotonic() + seconds
     answers: list[tuple[int, T | Exception]] = []
-    waiting = set(tasks)
+    waiting: set[asyncio.Task[T]] = set()
     try:
-        while waiting and not _are_enough(answers, enough):
+        while (waiting or todo) and not _are_enough(answers, enough):
+            while todo and len(waiting) < AT_ONCE:
+                position, one = todo.popleft()
+                task = asyncio.ensure_future(one())
+                tasks[task] = position
+                waiting.add(task)
             left = max(0.0, until - monotonic())
             done, waiting = await asyncio.wait(
                 waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED

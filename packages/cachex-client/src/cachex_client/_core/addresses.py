@@ -31,6 +31,8 @@ NO_HOST = (None, "", "?")
 MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What reading a reply raises that is of another shape than it should be."""
 
+_LONGEST = 253  # characters of a name
+_SCOPE = re.compile(r"[A-Za-z0-9_.-]{1,15}", re.ASCII)  # an interface, behind the % of an address
 _NAME = re.compile(r"(?!.{254})[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", re.ASCII)
 _PORTS = range(65536)
 
@@ -48,7 +50,7 @@ class AllowedHosts:
 
     def __init__(self, allowed: Sequence[str], configured: Collection[str] = ()) -> None:
         self.allowed = tuple(allowed)
-        self._configured = frozenset(configured)
+        self._configured = frozenset(map(_plain, configured))
         self._names: set[str] = set()
         self._domains: list[str] = []
         self._networks: list[IPv4Network | IPv6Network] = []
@@ -59,20 +61,20 @@ class AllowedHosts:
         return f"AllowedHosts({list(self.allowed)!r})"
 
     def __contains__(self, host: str) -> bool:
-        if host in self._configured:
+        if _plain(host) in self._configured:
             return True
         try:
             address = ip_address(host.partition("%")[0])
         except ValueError:
-            name = host.lower().rstrip(".")
+            name = _plain(host)
             return name in self._names or any(name.endswith(one) for one in self._domains)
         mapped = getattr(address, "ipv4_mapped", None)
         return any((mapped or address) in one for one in self._networks)
 
     def _allow(self, one: str) -> None:
-        name = one.lower().rstrip(".") if isinstance(one, str) else ""
+        name = _plain(one) if isinstance(one, str) else ""
         try:
-            self._networks.append(ip_network(name))
+            self._networks.append(_network(name))
             return
         except ValueError:
             pass
@@ -125,7 +127,7 @@ class AddressRules:
             raise BadAddress(asked, f"{str(text)[:80]}:{str(port)[:20]}", error) from None
         found = Address(asked.host, number or asked.port)
         if self.remap is not None:
-            return self._reached(attrs.evolve(found, port=number), asked)
+            return self._reached(found, asked)
         same = [one for one in known if one.port == found.port]
         return same[0] if len(same) == 1 else found
 
@@ -163,21 +165,44 @@ def _port_of(told: Any) -> int:
     return port
 
 
-@lru_cache(4096)
 def _host_of(text: str) -> str:
+    if len(text) > _LONGEST:  # nor is it kept
+        raise ValueError("that is no host")
+    return _checked_host(text)
+
+
+@lru_cache(4096)
+def _checked_host(text: str) -> str:
+    address, percent, scope = text.partition("%")
     try:
-        ip_address(text)
+        ip_address(address)
+        good = not percent or (":" in address and _SCOPE.fullmatch(scope) is not None)
     except ValueError:
-        if _NAME.fullmatch(text) is None:
-            raise ValueError("that is no host") from None
+        good = _NAME.fullmatch(text) is not None
+    if not good:
+        raise ValueError("that is no host")
     return text
+
+
+def _plain(host: str) -> str:
+    """Return a name as names are compared."""
+    return host.lower().rstrip(".")
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    """Read a network; one of IPv4 addresses that are written as IPv6 ones is theirs."""
+    found = ip_network(text)
+    mapped = getattr(found.network_address, "ipv4_mapped", None)
+    if mapped is None or found.prefixlen < 96:
+        return found
+    return IPv4Network((int(mapped), found.prefixlen - 96))
 
 
 def _remapped(remap: Remap, announced: Address) -> Address:
     try:
         host, port = remap(announced.host, announced.port)
-        if not (isinstance(host, str) and host and int(port) in _PORTS):
-            raise ValueError(f"it returned {(host, port)!r}")
-        return Address(host, int(port))
+        if not isinstance(host, str):
+            raise ValueError(f"it returned {(host, port)!r:.80}")
+        return Address(_host_of(host), _port_of(port))
     except Exception as error:
         raise RemapFailed(announced, error) from error

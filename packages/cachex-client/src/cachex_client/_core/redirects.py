@@ -17,10 +17,16 @@ STRANGERS = 64
 
 @attrs.frozen(slots=True)
 class Redirect:
-    """Where a command was sent to; `slot` is what the map learns of it, None if nothing."""
+    """
+    Where a command was sent to.
+
+    `slot` is what the map learns of it, None if nothing; `asking` is whether the server takes it
+    after ASKING only.
+    """
 
     node: Address
     slot: int | None
+    asking: bool
 
 
 def is_redirect(reply: object) -> bool:
@@ -28,6 +34,12 @@ def is_redirect(reply: object) -> bool:
     return isinstance(reply, ResponseError) and (
         isinstance(reply, AskError) or getattr(reply, "code", "") in ("MOVED", "ASK")
     )
+
+
+def redirect_text(error: AskError) -> str:
+    """Return a redirect as the server wrote it, as far as messages show it."""
+    kind = "MOVED" if isinstance(error, MovedError) else "ASK"  # a MovedError is an AskError, too
+    return f"{kind} {error.slot_id} {error.host}:{error.port}"[:120]
 
 
 def read_redirect(
@@ -41,11 +53,10 @@ def read_redirect(
     """
     if not isinstance(error, AskError):  # redis-py has made nothing of it
         raise BadRedirect(by, str(error)[:120], "it names no slot, host and port")
-    moved = isinstance(error, MovedError)  # which is an AskError too
-    text = f"{'MOVED' if moved else 'ASK'} {error.slot_id} {error.host}:{error.port}"[:120]
+    moved, text = isinstance(error, MovedError), redirect_text(error)
     if not 0 <= error.slot_id < SLOTS:
         raise BadRedirect(by, text, f"slots are 0 to {SLOTS - 1}")
     if key is not None and error.slot_id != slot_of(key):
         raise BadRedirect(by, text, f"it was asked about slot {slot_of(key)}")
     node = rules.read(error.host, error.port, by, known)
-    return Redirect(node, error.slot_id if moved and key is not None else None)
+    return Redirect(node, error.slot_id if moved and key is not None else None, not moved)

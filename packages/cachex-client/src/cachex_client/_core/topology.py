@@ -17,6 +17,8 @@ from cachex_client._core.keyslot import SLOTS
 
 MAX_NODES = 10_000
 """So many nodes a cluster may have; Redis and Valkey say that 1,000 is the practical limit."""
+MAX_NAMED = 20 * MAX_NODES
+"""So often all of them may be named: each row of slots has the nodes that serve them."""
 PLAIN = AddressRules()
 
 
@@ -129,6 +131,8 @@ def from_slots_reply(
     ids: dict[Address, set[str]] = {}
     covered = 0
     try:
+        if sum(map(len, reply)) > MAX_NAMED:
+            raise ValueError(f"more than {MAX_NAMED} names of nodes")
         crowded = _crowded_ports(reply)
         for first, last, *members in reply:
             start, end = whole_number(first), whole_number(last) + 1
@@ -225,10 +229,17 @@ def is_current(view: Topology, known: Topology) -> bool:
 
 
 def settled(
-    known: Topology | None, heard: Iterable[Topology], seeds: Sequence[Topology] = ()
+    known: Topology | None,
+    heard: Iterable[Topology],
+    seeds: Sequence[Topology] = (),
+    *,
+    from_all: bool = False,
 ) -> Topology | None:
     """
     Return the view to go by: `heard` is what nodes told, `seeds` what the seeds did.
+
+    With `from_all` every node was asked. If none of them speaks of an epoch as new as the one that
+    is known, whoever spoke of that was wrong or has left, and the older views count.
 
     Addresses are reused, so views that share no node with what is known may be another cluster's.
     They count only where nobody speaks of the known one any more, and if more than half of the
@@ -237,7 +248,8 @@ def settled(
     heard = [*heard, *seeds]
     ours = [one for one in heard if known is None or related(one, known)]
     if ours:
-        return agreed(ours, known)
+        backed = known is not None and any(is_current(one, known) for one in ours)
+        return agreed(ours, known if backed or not from_all else None)
     for one in seeds:
         backers = [other for other in seeds if related(one, other) or related(other, one)]
         if 2 * len(backers) > len(seeds):

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 from redis.exceptions import (
     AskError,
     ClusterCrossSlotError,
-    MovedError,
     ReadOnlyError,
     ResponseError,
 )
@@ -22,6 +21,7 @@ from cachex_client._core.addresses import Address, Remap
 from cachex_client._core.health import in_order
 from cachex_client._core.keyslot import slot_of
 from cachex_client._core.multikey import one_slot
+from cachex_client._core.redirects import REDIRECTS, Redirect, is_redirect, redirect_text
 from cachex_client._core.retry import Verdict
 from cachex_client._core.wrong_replies import as_reply_to
 from cachex_client._links import Link
@@ -230,19 +230,15 @@ class ClusterClient(ClusterBulk):
     def _nobody(self, command: Command[Any]) -> Exception:
         return SlotNotCovered(self.map.name, None if command.key is None else slot_of(command.key))
 
-    def _verified(self, error: Exception, key: bytes | None, aim: Aim) -> Exception:
+    def _redirect_of(self, error: Exception, key: bytes | None, aim: Aim) -> Redirect | Exception:
         try:
-            self.map.redirect(error, key, self._links.address_of(aim.link))
+            return self.map.redirect(error, key, self._links.address_of(aim.link))
         except (BadAddress, BadRedirect) as bad:
             return bad
-        return error
 
-    def _redirected(
-        self, error: AskError, key: bytes | None, aim: Aim, deadline: float
-    ) -> Link | None:
+    def _follow(self, redirect: Redirect, aim: Aim, deadline: float) -> Link:
         links = self._links
         tables = links.mapped(deadline)
-        redirect = self.map.redirect(error, key, links.address_of(aim.link))
         if redirect.slot is None:
             return links.guest(redirect.node)
         if aim.heir_of is not None and tables.primaries[redirect.slot] is aim.link:
@@ -260,22 +256,26 @@ class ClusterClient(ClusterBulk):
         """Learn the map, if it is not known."""
         self._links.mapped(monotonic() + self._timeout)
 
-    def redirected(self, error: MovedError, key: bytes | None) -> None:
+    def redirected(self, error: Exception, key: bytes | None) -> None:
         """
         Learn from a redirect that a command on `key` met on a leased connection.
 
-        Raises BadAddress or BadRedirect if it leads nowhere; then the map is looked at again.
+        Raises BadAddress or BadRedirect if it leads nowhere, once the map was looked at again.
         """
         links = self._links
-        tables = links.mapped(monotonic() + self._timeout)
+        now = monotonic()
+        tables = links.mapped(now + self._timeout)
         owner = None if key is None else tables.primaries[slot_of(key)]
         by = self.map.seeds[0] if owner is None else links.address_of(owner)
         try:
             redirect = self.map.redirect(error, key, by)
             if redirect.slot is not None:
                 links.follow(redirect.slot, redirect.node)
-        finally:
             links.want()
+        except (BadAddress, BadRedirect):
+            links.want()
+            links.refreshed(now + REFRESHED_WITHIN)
+            raise
 
     def refreshed(self) -> None:
         """Look at the topology again, if it is time to."""
@@ -339,9 +339,13 @@ class ClusterClient(ClusterBulk):
             reply = aim.link.call(question, deadline)
         except PoolError:
             return error
-        return reply if isinstance(reply, MovedError) else error
+        return reply if is_redirect(reply) else error
 
-    def _explained(self, error: Exception, command: Command[Any]) -> Exception:
+    def _explained(self, error: Exception, command: Command[Any], aim: Aim) -> Exception:
+        if isinstance(error, AskError):
+            followed = aim.redirects >= REDIRECTS
+            why = f"the call has followed {REDIRECTS}" if followed else "the call's time is up"
+            return BadRedirect(aim.link.name, redirect_text(error), why)
         if not isinstance(error, ClusterCrossSlotError):
             return error
         try:

@@ -6,12 +6,11 @@ from random import random
 from typing import Any, TypeVar
 
 import attrs
-from redis.exceptions import AskError, MovedError
 
 from cachex_client._sync.aim import ASKING, Aim, first_cause
 from cachex_client._sync.topology import Topology
 from cachex_client._concurrency import Closable, sleep, last_write, monotonic
-from cachex_client._core.redirects import REDIRECTS, is_redirect
+from cachex_client._core.redirects import REDIRECTS, Redirect, is_redirect
 from cachex_client._core.retry import (
     ON_THE_MOVE,
     Verdict,
@@ -71,8 +70,6 @@ class Pursuit(Topology[C]):
                 sent.link = aim.link
                 sent.bytes_out += len(data)
             reply = failed or self._send(command, data, aim, deadline)
-            if is_redirect(reply):
-                reply = self._verified(reply, command.key, aim)
             if not isinstance(reply, Exception):
                 aim.link.health.succeeded()
                 if attempt > 1:
@@ -85,9 +82,9 @@ class Pursuit(Topology[C]):
                 except ProtocolError as error:
                     as_reply_to(command.name, error)
                     raise
-            following = self._after(reply, command, aim, attempt, deadline, set())
+            reply, following = self._after(reply, command, aim, attempt, deadline, set())
             if following is None or not self._may_go_on([following], attempt, deadline):
-                reply = self._explained(first_cause(reply, aim), command)
+                reply = self._explained(first_cause(reply, aim), command, aim)
                 if getattr(reply, "written", False):
                     self._note_write(command.spec)
                 raise note_attempts(reply, attempt, monotonic() - started)
@@ -127,15 +124,30 @@ class Pursuit(Topology[C]):
         attempt: int,
         deadline: float,
         learned: set[tuple[int, Verdict]],
-    ) -> Aim | None:
+    ) -> tuple[Exception, Aim | None]:
         """
-        Say where a command goes after a failure; None if that was the end of it.
+        Return a failure as it is understood, and where the command goes next; None if it ends.
 
         `learned` is what failures of other commands of the same write have told already.
         """
         error = self._unmasked(error, command, aim, deadline)
-        if isinstance(error, AskError):
-            return self._after_redirect(error, command.key, aim, attempt, deadline)
+        if is_redirect(error):
+            found = self._redirect_of(error, command.key, aim)
+            if isinstance(found, Redirect):
+                return error, self._after_redirect(found, aim, attempt, deadline)
+            error = found
+        return error, self._after_failure(error, command, aim, attempt, deadline, learned)
+
+    def _after_failure(
+        self,
+        error: Exception,
+        command: Command[Any],
+        aim: Aim,
+        attempt: int,
+        deadline: float,
+        learned: set[tuple[int, Verdict]],
+    ) -> Aim | None:
+        """Do as `_after`, for all that is no redirect."""
         verdict = judge(error, command.spec)
         now = monotonic()
         waits = verdict.patient and aim.link.health.rejected(now, self._timeout)
@@ -196,11 +208,11 @@ class Pursuit(Topology[C]):
         return following
 
     def _after_redirect(
-        self, error: AskError, key: bytes | None, aim: Aim, attempt: int, deadline: float
+        self, redirect: Redirect, aim: Aim, attempt: int, deadline: float
     ) -> Aim | None:
-        moved = isinstance(error, MovedError)  # which is an AskError too
-        link = self._redirected(error, key, aim, deadline)
-        if link is None or aim.fixed or aim.redirects >= REDIRECTS:
+        moved = not redirect.asking
+        link = self._follow(redirect, aim, deadline)
+        if aim.fixed or aim.redirects >= REDIRECTS:
             return None
         if moved and link is aim.heir_of:  # not promoted yet
             again = aim.patient or attempt < self.options.retry.attempts

@@ -4,10 +4,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from redis.exceptions import AskError, MovedError
-
 from cachex_client._sync.aim import Aim
 from cachex_client._concurrency import Closable, Linked
+from cachex_client._core.redirects import Redirect
 from cachex_client._core.retry import Verdict
 from cachex_client._links import Link
 from cachex_client.command import Command, Spec
@@ -71,15 +70,13 @@ class Topology(Linked[C]):
 
     # -- what a failure teaches
 
-    def _verified(self, error: Exception, key: bytes | None, aim: Aim) -> Exception:
-        """Return a redirect that can be followed as it is; else a PoolError that says why not."""
+    def _redirect_of(self, error: Exception, key: bytes | None, aim: Aim) -> Redirect | Exception:
+        """Read a redirect that a command on `key` met; an error if it cannot be followed."""
         return error
 
-    def _redirected(
-        self, error: AskError, key: bytes | None, aim: Aim, deadline: float
-    ) -> Link | None:
-        """Learn from a redirect; return the server it names. None: there are no redirects here."""
-        return None
+    def _follow(self, redirect: Redirect, aim: Aim, deadline: float) -> Link:
+        """Learn from a redirect; return the server it names."""
+        raise NotImplementedError
 
     def _irreplaceable(self, link: Link) -> bool:
         """Say whether a lost connection to this server is no reason to ask another one."""
@@ -97,7 +94,7 @@ class Topology(Linked[C]):
         """Return the redirect that an error stands for, or the same error."""
         return error
 
-    def _explained(self, error: Exception, command: Command[Any]) -> Exception:
+    def _explained(self, error: Exception, command: Command[Any], aim: Aim) -> Exception:
         """Return an error that says more, or the same one."""
         return error
 
@@ -106,7 +103,7 @@ class Topology(Linked[C]):
     ) -> None:
         """Learn from a failure of a server."""
 
-    def redirected(self, error: MovedError, key: bytes | None) -> None:
+    def redirected(self, error: Exception, key: bytes | None) -> None:
         """
         Learn from a redirect that a command on `key` met on a leased connection.
 
