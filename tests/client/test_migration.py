@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cachex_client._core.migration import Holdings, Walk, read_own_line, to_walk, walked
+from cachex_pool import ProtocolError
 
 
 def holds(*owned: int, importing: tuple[int, ...] = ()) -> Holdings:
@@ -22,6 +24,29 @@ def test_a_servers_own_line_is_read() -> None:
     assert read_own_line(text) == holds(6, 7, 8, 10, importing=(11,))
     assert read_own_line(text.replace(b"myself,master", b"myself,slave")) is None
     assert read_own_line(b"") is None
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        "0-99999999999",
+        "0-9999999999999999999999",
+        "0-16384",
+        "16384",
+        "-1-5",
+        "-1",
+        "5-1",
+        "0-16383 7",
+        "x",
+        "[16384-<-aa]",
+        "[99999999999->-aa]",
+        "[-1-<-aa]",
+    ],
+)
+def test_slots_that_no_server_can_have_are_refused_before_they_take_memory(slots: str) -> None:
+    text = f"bb 1.1.1.2:1@2 myself,master - 0 0 2 connected {slots}\n"
+    with pytest.raises(ProtocolError, match="CLUSTER NODES"):
+        read_own_line(text.encode())
 
 
 def test_who_took_a_slot_over_is_walked_again() -> None:

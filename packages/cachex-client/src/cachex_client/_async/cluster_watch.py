@@ -96,7 +96,7 @@ async def _leads(links: "AsyncClusterLinks", primary: Address, link: AsyncLink) 
     """
     deadline = monotonic() + ASK_WITHIN
     told = await link.call(INFO, deadline)
-    if isinstance(told, Exception) or b"role:master" not in told:
+    if not isinstance(told, bytes) or b"role:master" not in told:
         return False
     nodes = await link.call(NODES, deadline)
     held = None if isinstance(nodes, Exception) else read_own_line(nodes)

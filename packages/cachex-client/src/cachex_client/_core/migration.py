@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from cachex_client._core.keyslot import SLOTS
 from cachex_client._core.wrong_replies import reads
 
 N = TypeVar("N")
@@ -47,18 +48,35 @@ def read_own_line(reply: bytes) -> Holdings | None:
             continue
         if "master" not in fields[2]:
             return None
-        owned: set[int] = set()
-        importing: set[int] = set()
-        for word in fields[8:]:
-            if word.startswith("["):
-                slot, arrow, _ = word[1:].partition("-<-")
-                if arrow:
-                    importing.add(int(slot))
-            else:
-                first, _, last = word.partition("-")
-                owned.update(range(int(first), int(last or first) + 1))
-        return Holdings(frozenset(owned), frozenset(importing))
+        return _read_slots(fields[8:])
     return None
+
+
+def _read_slots(words: Sequence[str]) -> Holdings:
+    """Read the slots of a line; raises ValueError if there are more than a server can have."""
+    owned: set[int] = set()
+    importing: set[int] = set()
+    named = 0
+    for word in words:
+        if word.startswith("["):
+            slot, arrow, _ = word[1:].partition("-<-")
+            slots = _range(slot if arrow else slot.partition("->-")[0])
+            if arrow:
+                importing.update(slots)
+        else:
+            slots = _range(*word.split("-", 1))
+            named += len(slots)
+            if named > SLOTS:
+                raise ValueError("a slot is named twice")
+            owned.update(slots)
+    return Holdings(frozenset(owned), frozenset(importing))
+
+
+def _range(first: str, last: str | None = None) -> range:
+    low, high = int(first), int(first if last is None else last)
+    if not 0 <= low <= high < SLOTS:  # before anything has as many members
+        raise ValueError("not a range of slots")
+    return range(low, high + 1)
 
 
 def to_walk(now: Mapping[N, Holdings], walks: Sequence[Walk[N]]) -> list[N]:

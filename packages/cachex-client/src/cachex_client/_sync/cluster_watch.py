@@ -96,7 +96,7 @@ def _leads(links: "ClusterLinks", primary: Address, link: Link) -> bool:
     """
     deadline = monotonic() + ASK_WITHIN
     told = link.call(INFO, deadline)
-    if isinstance(told, Exception) or b"role:master" not in told:
+    if not isinstance(told, bytes) or b"role:master" not in told:
         return False
     nodes = link.call(NODES, deadline)
     held = None if isinstance(nodes, Exception) else read_own_line(nodes)
