@@ -437,7 +437,7 @@ def test_every_method_of_redis_py_is_there() -> None:
 
 def test_nothing_of_redis_pys_is_hidden_by_accident() -> None:
     meant = {"execute_command", "client", "lock", "monitor", "pipeline", "pubsub"}
-    meant |= {"register_script", "scan_iter"}
+    meant |= {"register_script", "scan_iter", "hscan_iter", "sscan_iter", "zscan_iter"}
     for ours, theirs in ((Redis, redis.Redis), (AsyncRedis, redis.asyncio.Redis)):
         hidden = {name for name in vars(ours) if name[0] != "_" and hasattr(theirs, name)}
         assert hidden == meant

@@ -9,6 +9,9 @@ from support.scripted import Scripted
 
 INFO = b"cluster_state:ok\r\ncluster_current_epoch:1\r\n"
 
+HANG_UP = b"hang up"
+"""What `first` returns to end the connection."""
+
 Words = tuple[bytes, ...]
 
 
@@ -46,10 +49,10 @@ class ScriptedNode(Scripted):
         """Return how often a command came."""
         return sum(words[: len(name)] == name for words in self.commands)
 
-    def _said(self, words: Words) -> bytes:
+    def _said(self, words: Words) -> bytes | None:
         own = self.first(words)
         if own is not None:
-            return own
+            return None if own is HANG_UP else own
         match words[:2]:
             case (b"CLUSTER", b"SLOTS"):
                 return sent([[0, 16383, self.place, *(one.place for one in self.others)]])

@@ -74,13 +74,13 @@ class ClientOptions:
 
     `timeout` is the deadline of every call that names none. `read_from` says who answers
     reads where there are replicas, `read_your_writes` for how long after a write the same
-    thread or task reads from the primary. `scan_timeout` is how long the steps of one scan over
-    keys or members may take together.
+    thread or task reads from the primary. `scan_timeout` is how long one scan over keys or members
+    may take, without the time that you take between two steps.
     """
 
     timeout: float = attrs.field(default=5.0, validator=_number(above=0))
     read_from: ReadFrom = attrs.field(default="replica_preferred", validator=_check_read_from)
     read_your_writes: float = attrs.field(default=0.5, validator=_number(least=0))
-    scan_timeout: float = attrs.field(default=3600.0, validator=_number(above=0))
+    scan_timeout: float = attrs.field(default=600.0, validator=_number(above=0))
     retry: RetryOptions = attrs.field(factory=RetryOptions, validator=_made_of(RetryOptions))
     pool: PoolOptions = attrs.field(factory=PoolOptions, validator=_made_of(PoolOptions))

@@ -19,7 +19,7 @@ from cachex_client._core.migration import Holdings, Walk, read_own_line, to_walk
 from cachex_client._core.retry import is_rejection
 from cachex_client._core.scans import ScanProgress
 from cachex_client._links import AsyncLink, async_exchange_all
-from cachex_client.errors import ScanAborted, SlotNotCovered
+from cachex_client.errors import SlotNotCovered
 from cachex_client.observer import Origin
 from cachex_pool import PoolError, pack
 
@@ -36,7 +36,7 @@ async def async_scan_cluster(
     ScanAborted if there is no end.
     """
     walks: list[Walk[AsyncLink]] = []
-    progress = ScanProgress(client.options.scan_timeout)
+    progress = ScanProgress.of(client.options, monotonic())
     patience = monotonic() + client.options.timeout
     while True:
         now = await _holdings(client)
@@ -45,34 +45,44 @@ async def async_scan_cluster(
         if not unwalked and uncovered <= 0:
             return
         if not unwalked:
+            progress.check(monotonic())
             if monotonic() > patience:
                 raise SlotNotCovered(name, None, uncovered)
             await client.refreshed()
             await async_sleep(PAUSE)
             continue
         for link in unwalked:
+            before_this = progress.begin(link.name, monotonic())
+            await async_sleep(PAUSE * before_this)  # while slots move, others may move soon
             started = monotonic()
             try:
-                before = (await _ask([link]))[link]
+                before = await _held(link)
                 async for keys in client.scan_one(link, pattern, count, origin, progress):
                     yield keys
-                    patience = monotonic() + client.options.timeout
                 ended = monotonic()
-                after = (await _ask([link]))[link]
-                walks.append(walked(link, before, after, started, ended))
-            except (RedisError, KeyError) as error:  # KeyError: it is no primary any more
-                if not isinstance(error, PoolError | KeyError) and not is_rejection(error):
+                walks.append(walked(link, before, await _held(link), started, ended))
+            except (RedisError, PoolError) as error:
+                if not isinstance(error, PoolError) and not is_rejection(error):
                     raise
-                if isinstance(error, ScanAborted) or monotonic() > patience:
-                    raise
+                progress.fail(error, monotonic())
                 await client.refreshed()
                 await async_sleep(PAUSE)
                 break
+            progress.finish()
+            patience = monotonic() + client.options.timeout
 
 
 async def _holdings(client: AsyncEngine[Any]) -> dict[AsyncLink, Holdings]:
     """Ask every primary what it holds; one that does not answer is left out."""
     return await _ask(await client.primaries(monotonic() + client.options.timeout))
+
+
+async def _held(link: AsyncLink) -> Holdings:
+    """Ask a primary what it holds; PoolError if it does not say, or is no primary any more."""
+    held = (await _ask([link])).get(link)
+    if held is None:
+        raise PoolError(f"{link.name} does not say which slots it serves")
+    return held
 
 
 async def _ask(links: Sequence[AsyncLink]) -> dict[AsyncLink, Holdings]:

@@ -1,7 +1,7 @@
 # tools/unasync.py writes the sync twin of this file.
 """redis-py's client on our connections: its whole command surface, our way down."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from cachex_client._concurrency import async_know_servers, monotonic
 from cachex_client._core.everywhere import EVERYWHERE, KEY_BY_KEY
 from cachex_client._core.replies import as_resp2, decoded, hgetall
 from cachex_client._core.routes import CURSORS, Way, route_of, wait_of
+from cachex_client._core.scans import ScanProgress
 from cachex_client._core.specs import spec_for, spec_of
 from cachex_client._telling import Telling
 from cachex_client.command import Command, on_primary
@@ -230,10 +231,17 @@ class AsyncRedis(redis.asyncio.Redis):
     async def scan_iter(
         self, match: Any = None, count: int | None = None, _type: str | None = None, **options: Any
     ) -> Any:
-        """Yield the keys that match a pattern; in a cluster, those of every primary."""
+        """
+        Yield the keys that match a pattern; in a cluster, those of every primary.
+
+        This and its like raise ScanAborted if the server finds no end; `scan_timeout` of the
+        client's options limits them.
+        """
         if not self.backing.clustered:
-            async for key in super().scan_iter(match, count, _type, **options):
-                yield key
+            terms = {"match": match, "count": count, "_type": _type, **options}
+            async for keys in self._pages(lambda cursor: self.scan(cursor, **terms)):
+                for key in keys:
+                    yield key
             return
         if _type is not None:
             raise ConfigurationError("scan_iter() of a cluster cannot select by type")
@@ -241,6 +249,50 @@ class AsyncRedis(redis.asyncio.Redis):
         async for keys in self.backing.scan(encoder.encode(match or "*"), count or 1000):
             for key in keys:
                 yield key if self._decoding is None else decoded(key, *self._decoding)
+
+    async def hscan_iter(
+        self,
+        name: Any,
+        match: Any = None,
+        count: int | None = None,
+        no_values: bool | None = None,
+    ) -> Any:
+        """Yield the fields of a hash with their values, or without if `no_values`."""
+        step = lambda cursor: self.hscan(name, cursor, match, count, no_values)  # noqa: E731
+        async for found in self._pages(step):
+            for item in found if no_values else found.items():
+                yield item
+
+    async def sscan_iter(self, name: Any, match: Any = None, count: int | None = None) -> Any:
+        """Yield the members of a set."""
+        async for members in self._pages(lambda cursor: self.sscan(name, cursor, match, count)):
+            for member in members:
+                yield member
+
+    async def zscan_iter(
+        self,
+        name: Any,
+        match: Any = None,
+        count: int | None = None,
+        score_cast_func: Any = float,
+    ) -> Any:
+        """Yield the members of a sorted set with their scores."""
+        step = lambda cursor: self.zscan(name, cursor, match, count, score_cast_func)  # noqa: E731
+        async for pairs in self._pages(step):
+            for pair in pairs:
+                yield pair
+
+    async def _pages(self, step: Callable[[int], Any]) -> AsyncIterator[Any]:
+        """Yield what each step finds, until the cursor is back at 0; ScanAborted if it never is."""
+        cursor, progress = 0, ScanProgress.of(self.backing.options, monotonic())
+        progress.begin(self.backing.address.name, monotonic())
+        while True:
+            cursor, found = await step(cursor)
+            progress.step(cursor, len(found), given := monotonic())
+            yield found
+            progress.idle += monotonic() - given
+            if cursor == 0:
+                return
 
     def make_command(self, arguments: tuple[Any, ...]) -> Command[Any]:
         """Make a command of words as redis-py gives them."""

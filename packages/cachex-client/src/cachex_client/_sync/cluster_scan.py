@@ -19,7 +19,7 @@ from cachex_client._core.migration import Holdings, Walk, read_own_line, to_walk
 from cachex_client._core.retry import is_rejection
 from cachex_client._core.scans import ScanProgress
 from cachex_client._links import Link, exchange_all
-from cachex_client.errors import ScanAborted, SlotNotCovered
+from cachex_client.errors import SlotNotCovered
 from cachex_client.observer import Origin
 from cachex_pool import PoolError, pack
 
@@ -36,7 +36,7 @@ def scan_cluster(
     ScanAborted if there is no end.
     """
     walks: list[Walk[Link]] = []
-    progress = ScanProgress(client.options.scan_timeout)
+    progress = ScanProgress.of(client.options, monotonic())
     patience = monotonic() + client.options.timeout
     while True:
         now = _holdings(client)
@@ -45,34 +45,44 @@ def scan_cluster(
         if not unwalked and uncovered <= 0:
             return
         if not unwalked:
+            progress.check(monotonic())
             if monotonic() > patience:
                 raise SlotNotCovered(name, None, uncovered)
             client.refreshed()
             sleep(PAUSE)
             continue
         for link in unwalked:
+            before_this = progress.begin(link.name, monotonic())
+            sleep(PAUSE * before_this)  # while slots move, others may move soon
             started = monotonic()
             try:
-                before = (_ask([link]))[link]
+                before = _held(link)
                 for keys in client.scan_one(link, pattern, count, origin, progress):
                     yield keys
-                    patience = monotonic() + client.options.timeout
                 ended = monotonic()
-                after = (_ask([link]))[link]
-                walks.append(walked(link, before, after, started, ended))
-            except (RedisError, KeyError) as error:  # KeyError: it is no primary any more
-                if not isinstance(error, PoolError | KeyError) and not is_rejection(error):
+                walks.append(walked(link, before, _held(link), started, ended))
+            except (RedisError, PoolError) as error:
+                if not isinstance(error, PoolError) and not is_rejection(error):
                     raise
-                if isinstance(error, ScanAborted) or monotonic() > patience:
-                    raise
+                progress.fail(error, monotonic())
                 client.refreshed()
                 sleep(PAUSE)
                 break
+            progress.finish()
+            patience = monotonic() + client.options.timeout
 
 
 def _holdings(client: Engine[Any]) -> dict[Link, Holdings]:
     """Ask every primary what it holds; one that does not answer is left out."""
     return _ask(client.primaries(monotonic() + client.options.timeout))
+
+
+def _held(link: Link) -> Holdings:
+    """Ask a primary what it holds; PoolError if it does not say, or is no primary any more."""
+    held = (_ask([link])).get(link)
+    if held is None:
+        raise PoolError(f"{link.name} does not say which slots it serves")
+    return held
 
 
 def _ask(links: Sequence[Link]) -> dict[Link, Holdings]:

@@ -29,7 +29,6 @@ from cachex_client._links import Link
 from cachex_client._telling import announced, settle
 from cachex_client._watch import UNWATCHED, Watch
 from cachex_client.command import Command, Spec, on_primary
-from cachex_client.errors import ScanAborted
 from cachex_client.observer import Origin
 from cachex_client.options import ClientOptions
 from cachex_pool import PooledConnection, PoolClosed, PoolError, PoolStats
@@ -174,24 +173,25 @@ class Engine(Rounds[C]):
         Yield the keys that match a glob pattern, batch by batch, from every primary.
 
         As SCAN promises: a key that is there throughout comes at least once. Each step has a
-        deadline of its own, and `options.scan_timeout` limits all of them together; `count` is
-        SCAN's hint. `origin` is for observers. Raises ScanAborted if there is no end.
+        deadline of its own, and `options.scan_timeout` limits all of them together, with those
+        that failed and the pauses between them; `count` is SCAN's hint. `origin` is for observers.
+        Raises ScanAborted if there is no end.
         """
-        patience = monotonic() + self._timeout
-        progress = ScanProgress(self.options.scan_timeout)
+        progress = ScanProgress.of(self.options, monotonic())
         while True:
             (link,) = self.primaries(monotonic() + self._timeout)
+            progress.begin(link.name, monotonic())
             try:
                 for keys in self.scan_one(link, pattern, count, origin, progress):
                     yield keys
-                    patience = monotonic() + self._timeout
             except PoolError as error:
-                over = isinstance(error, ScanAborted) or monotonic() > patience
-                if over or not self.follows:
+                if not self.follows:
                     raise
+                progress.fail(error, monotonic())
                 self.refreshed()
                 sleep(PAUSE)
                 continue
+            progress.finish()
             # A cursor, and what was walked, are worth something on this server only.
             if self.primaries(monotonic() + self._timeout) == (link,):
                 return
@@ -204,17 +204,16 @@ class Engine(Rounds[C]):
         origin: Origin | None,
         progress: ScanProgress,
     ) -> Iterator[list[bytes]]:
-        """Walk over the keys of one server."""
+        """Walk over the keys of one server, at which `progress` has begun."""
         cursor = b"0"
-        progress.begin(link.name)
         while True:
             step = build.scan(cursor, match=pattern, count=count)
             step.origin = origin
-            started = monotonic()
-            deadline = started + self._timeout
+            deadline = monotonic() + self._timeout
             cursor, keys = self._conclude(step, (step,), Aim(link, fixed=True), deadline)
-            progress.step(cursor, len(keys), monotonic() - started)
+            progress.step(cursor, len(keys), given := monotonic())
             yield keys
+            progress.idle += monotonic() - given
             if cursor == b"0":
                 return
 

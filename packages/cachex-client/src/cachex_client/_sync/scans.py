@@ -81,12 +81,12 @@ class ScanVerbs(Verbs):
         version: Version | None,
     ) -> Iterator[T]:
         """Yield what each step finds, until the cursor is back where it began."""
-        cursor, progress = 0, ScanProgress(self.client.options.scan_timeout)
-        progress.begin(self.name)
+        cursor, progress = 0, ScanProgress.of(self.client.options, monotonic())
+        progress.begin(self.name, monotonic())
         while True:
-            started = monotonic()
             cursor, found = self._run(operation, step(key, cursor, match, count, version))
-            progress.step(cursor, len(found), monotonic() - started)
+            progress.step(cursor, len(found), given := monotonic())
             yield found
+            progress.idle += monotonic() - given
             if cursor == 0:
                 return

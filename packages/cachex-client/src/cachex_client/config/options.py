@@ -60,9 +60,9 @@ _CLIENT = Topic(
             "SCAN_TIMEOUT",
             "client.scan_timeout",
             read.SECONDS,
-            "3600",
-            "Seconds that the steps of one keys(), iter_keys(), delete_pattern(), clear(),"
-            " hscan_iter() and the like may take together.",
+            "600",
+            "Seconds that one keys(), iter_keys(), delete_pattern(), clear(), hscan_iter() or the"
+            " like may take, without what you do in between.",
         ),
         option(
             "RETRY",
