@@ -98,11 +98,12 @@ def to_walk(now: Mapping[N, Holdings], walks: Sequence[Walk[N]]) -> list[N]:
     done: list[tuple[Walk[N], set[int]]] = []
     for walk in walks:
         slots = set(walk.held.owned - walk.held.importing)
-        before = [(one, theirs) for one, theirs in done if one.ended <= walk.started]
-        for slot in contested - slots:
-            others = {node for node in ever if node != walk.node and slot in ever[node]}
-            if others <= {one.node for one, theirs in before if slot in theirs}:
-                slots.add(slot)
+        before: dict[N, set[int]] = {}
+        for one, theirs in done:
+            if one.ended <= walk.started:
+                before.setdefault(one.node, set()).update(theirs)
+        left = [held - before.get(node, set()) for node, held in ever.items() if node != walk.node]
+        slots |= contested.difference(*left)
         done.append((walk, slots))
         seen[walk.node] |= slots
     return [node for node, held in now.items() if not (held.owned | held.importing) <= seen[node]]
