@@ -3,6 +3,7 @@
 
 import contextlib
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -26,8 +27,10 @@ AT_ONCE = 0.005
 """The same after a redirect, which two servers may give in turns for a while."""
 
 LOST = (exceptions.ConnectionError, exceptions.TimeoutError, PoolError, ClientError, OSError)
-PASSING = frozenset(("ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN"))
-"""Codes of error replies after which a subscription is tried again."""
+PASSING = (exceptions.AskError, exceptions.ClusterDownError, exceptions.TryAgainError)
+"""Error replies after which a subscription is tried again; MOVED that leads nowhere, too."""
+KINDS = frozenset(("smessage", "ssubscribe", "sunsubscribe"))
+"""What the server of a sharded channel sends."""
 
 
 class ShardedPubSub(RedisPyPubSub):
@@ -49,6 +52,7 @@ class ShardedPubSub(RedisPyPubSub):
         self._placed: dict[Any, Any] = {}  # the listener of each channel
         self._unplaced: set[Any] = set()
         self._moved: set[Any] = set()  # subscribed anew, and not confirmed yet
+        self._due: dict[Any, float] = {}  # when the confirmation of a channel is overdue
         self._again_at = self._look_at = 0.0
         self._turn = 0
         super().__init__(pool, **settings)
@@ -155,6 +159,8 @@ class ShardedPubSub(RedisPyPubSub):
             self._placed[channel] = listener  # before anybody sees one that has no channels
             listener = self._listeners.setdefault(pool, listener)
         self._placed[channel] = listener  # before the reply, which another thread may read
+        self._due.pop(channel, None)  # the order in there is that of asking
+        self._due[channel] = monotonic() + self._backing.options.timeout
         try:
             listener.execute_command("SSUBSCRIBE", channel)
         except BaseException:
@@ -176,6 +182,7 @@ class ShardedPubSub(RedisPyPubSub):
 
     def _unplace(self, channel: Any) -> None:
         self._placed.pop(channel, None)
+        self._due.pop(channel, None)
         if channel in self.shard_channels:
             self._moved.add(channel)
             self._unplaced.add(channel)
@@ -223,47 +230,68 @@ class ShardedPubSub(RedisPyPubSub):
         if listener is self:
             raw = self.parse_response(block=False, timeout=seconds)
             return None if raw is None else self.handle_message(raw, ignore)
+        owed = self._unconfirmed(listener)
+        overdue = bool(owed) and monotonic() > self._due.get(owed[0], inf)
+        if overdue:  # it may have come just now
+            seconds = max(seconds, TURN)
         try:
             raw = listener.parse_response(block=False, timeout=seconds)
         except exceptions.MovedError as error:
-            self._again_at = monotonic() + AT_ONCE
-            for channel, one in list(self._placed.items()):
-                name = self._encoded(channel)
-                if one is listener and slot_of(name) == error.slot_id:
-                    self._unplace(channel)
-                    with contextlib.suppress(*LOST):  # the map is looked at again
-                        self._backing.redirected(error, name)
+            if self._has_moved(error, listener):
+                return None
+            raw = error
+        except (*PASSING, *LOST) as error:
+            raw = error
+        except exceptions.ResponseError:
+            for channel in owed[:1]:  # what was asked for first is answered first
+                self._due.pop(channel, None)
+            raise
+        if raw is None and not overdue:
             return None
-        except exceptions.ResponseError as error:
-            if getattr(error, "code", "") not in PASSING:
-                raise
-            raw = error
-        except LOST as error:
-            raw = error
-        if isinstance(raw, Exception):
+        if not isinstance(raw, list) or (kind := str_if_bytes(raw[0])) not in KINDS:
             self._drop(listener)
             self._again_at = monotonic() + AGAIN_AFTER
             self._backing.refreshed()
             return None
-        if not isinstance(raw, list):
-            return None
-        kind, channel = str_if_bytes(raw[0]), raw[1]
+        channel = raw[1]
         if kind == "sunsubscribe" and channel not in self.pending_unsubscribe_shard_channels:
             if self._placed.get(channel) is listener:  # the server's doing: the slot has left it
+                self._again_at = monotonic() + AT_ONCE
                 self._unplace(channel)
                 self._backing.refreshed()
             return None
         if self._placed.get(channel) is not listener:
             return None  # it is heard elsewhere by now
-        if kind == "ssubscribe" and channel in self._moved:
-            self._moved.discard(channel)
-            return None
+        if kind == "ssubscribe":
+            self._due.pop(channel, None)
+            if channel in self._moved:
+                self._moved.discard(channel)
+                return None
         if kind == "sunsubscribe":
             self._placed.pop(channel, None)
+            self._due.pop(channel, None)
         return self.handle_message(raw, ignore)
+
+    def _has_moved(self, error: exceptions.MovedError, listener: Any) -> bool:
+        """Follow a redirect; say whether it was about a channel that is heard there."""
+        moved = False
+        for channel, one in list(self._placed.items()):
+            name = self._encoded(channel)
+            if one is listener and slot_of(name) == error.slot_id:
+                moved = True
+                self._again_at = monotonic() + AT_ONCE
+                self._unplace(channel)
+                with contextlib.suppress(*LOST):  # the map is looked at again
+                    self._backing.redirected(error, name)
+        return moved
+
+    def _unconfirmed(self, listener: Any) -> list[Any]:
+        """Return the channels that a server has not confirmed yet, in the order of asking."""
+        return [one for one in list(self._due) if self._placed.get(one) is listener]
 
     def _close_listeners(self) -> None:
         self._placed.clear()
         self._unplaced.clear()
+        self._due.clear()
         for listener in list(self._listeners.values()):
             self._drop(listener)

@@ -23,9 +23,10 @@ import redis.asyncio.client
 import redis.asyncio.connection
 import redis.client
 import redis.connection
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import InvalidResponse, RedisError, ResponseError
 
 from cachex_pool._wire.protocol import screen
+from cachex_pool.errors import PoolError, ProtocolError, printable
 from cachex_pool.forks import run_after_fork, same_process
 from cachex_pool.options import Guard
 
@@ -223,19 +224,98 @@ class RedisPyConnection(_Counting, redis.connection.Connection):
         super().__del__()
 
 
+_MISREAD = (InvalidResponse, ValueError, TypeError, LookupError, RecursionError)
+"""What redis-py raises where it stumbles over a reply."""
+_TEXT = (bytes, str)
+_SUBSCRIBED = frozenset(("subscribe", "psubscribe", "ssubscribe"))
+_UNSUBSCRIBED = frozenset(("unsubscribe", "punsubscribe", "sunsubscribe"))
+_LENGTHS = {"message": 3, "smessage": 3, "pmessage": 4, "pong": 2}
+_LENGTHS |= dict.fromkeys(_SUBSCRIBED | _UNSUBSCRIBED, 3)
+"""How long the lists are that servers send to subscribers, by their first word."""
+
+
+def _is_pushed(reply: Any) -> bool:
+    """Say whether a reply is what servers send to subscribers: a word, names, a text or number."""
+    if not isinstance(reply, list) or not reply or not isinstance(reply[0], _TEXT):
+        return False
+    kind, names, last = _text(reply[0]), reply[1:-1], reply[-1]
+    if len(reply) != _LENGTHS.get(kind):
+        return False
+    if kind in _UNSUBSCRIBED and names == [None]:  # there was no subscription
+        names = []
+    if kind in _SUBSCRIBED or kind in _UNSUBSCRIBED:
+        texts, fits = names, isinstance(last, int)
+    else:  # CLIENT TRACKING sends a list of keys, or None for all
+        texts, fits = names + (last if isinstance(last, list) else [last or b""]), True
+    return fits and all(isinstance(one, _TEXT) for one in texts)
+
+
+def _pushed(reply: Any) -> Any:
+    """Return what came for a subscriber; ProtocolError if redis-py could not read it."""
+    if isinstance(reply, str):  # the answer to PING, which redis-py knows as bytes only
+        return ["pong", "" if reply == "PONG" else reply]
+    if reply is None or isinstance(reply, bytes) or _is_pushed(reply):
+        return reply
+    raise _no_message(type(reply).__name__)
+
+
+def _no_message(what: str) -> ProtocolError:
+    return ProtocolError("the server", f"{what} in place of a message to a subscriber")
+
+
+def _as_ours(error: Exception) -> Exception:
+    """Return an error of reading a message as it is to be raised."""
+    if isinstance(error, PoolError | UnicodeDecodeError):  # the latter is about a message's text
+        return error
+    if isinstance(error, _MISREAD):
+        return _no_message(f"a reply that is misread ({type(error).__name__})")
+    error.args = tuple(printable(one) if isinstance(one, str) else one for one in error.args)
+    return error
+
+
 class RedisPyPubSub(redis.client.PubSub):
     """
     redis-py's object for publish and subscribe, which may subscribe anew while it subscribes.
 
     Where the connection was lost, that takes its lock twice: redis-py 6.2 waits for ever then.
+    What no subscriber is ever sent is a ProtocolError; the connection is replaced at the next call.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lock = threading.RLock()
 
+    def parse_response(self, block: bool = True, timeout: Any = 0) -> Any:
+        """Return what comes next, None if nothing does within `timeout` seconds."""
+        try:
+            return _pushed(super().parse_response(block, timeout))
+        except (RedisError, PoolError, *_MISREAD) as error:
+            ours = _as_ours(error)
+            if isinstance(ours, ProtocolError) and self.connection is not None:
+                self.connection.disconnect()
+            if ours is error:
+                raise
+            raise ours from error
 
-AsyncRedisPyPubSub = redis.asyncio.client.PubSub
+
+class AsyncRedisPyPubSub(redis.asyncio.client.PubSub):
+    """
+    redis-py's object for publish and subscribe in asyncio.
+
+    What no subscriber is ever sent is a ProtocolError; the connection is replaced at the next call.
+    """
+
+    async def parse_response(self, block: bool = True, timeout: float = 0) -> Any:
+        """Return what comes next, None if nothing does within `timeout` seconds."""
+        try:
+            return _pushed(await super().parse_response(block, timeout))
+        except (RedisError, PoolError, *_MISREAD) as error:
+            ours = _as_ours(error)
+            if isinstance(ours, ProtocolError) and self.connection is not None:
+                await self.connection.disconnect()
+            if ours is error:
+                raise
+            raise ours from error
 
 
 class AsyncRedisPyConnection(_Counting, redis.asyncio.connection.Connection):
