@@ -7,13 +7,14 @@ Each has an id, `django_cachex.W...`, for SILENCED_SYSTEM_CHECKS. `apps.py` regi
 import os
 import pickle
 import re
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from ipaddress import ip_address
+from functools import wraps
 from itertools import combinations
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.core.cache.backends.base import InvalidCacheBackendError
+from django.core.cache import caches
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
@@ -23,9 +24,10 @@ from cachex_client import Codec, SerializerError
 from cachex_client.config.given import nearest
 from cachex_client.config.options import every_option
 from cachex_client.config.topologies import CLUSTER, REPLICATED
-from cachex_client.keys import overlap
+from cachex_client.keys import escape_pattern, overlap
 from cachex_pool import Endpoint
 from django_cachex.core import CacheCore
+from django_cachex.hosts import canonical, is_here
 from django_cachex.neighbours import keys_of
 from django_cachex.settings import CacheConfig, read_config
 
@@ -62,53 +64,67 @@ TITLES: Mapping[str, str] = {
     "W014": "with `--deploy`: unsigned pickles on a server that others may reach",
     "W015": "with `--deploy`: TLS that does not look whom it talks to, or is older than 1.2",
     "W020": "with `--deploy`: `SIGNING_ACCEPT_UNSIGNED`, so that signatures protect nothing",
-    "W021": "with `--deploy`: servers are spoken to with TLS, and their Sentinels without",
+    "W021": "with `--deploy`: servers are spoken to with TLS, and their Sentinels without, or the"
+    " other way round",
     "W022": "with `--deploy`: TLS with some servers of an entry, and none with others",
     "W023": "with `--deploy`: a password goes to another host in plain",
     "W024": "with `--deploy`: a `SIGNING_KEY` that can be guessed",
-    "W025": "with `--deploy`: two entries share a database, and the `KEY_PREFIX` of one begins with"
+    "W025": "with `--deploy`: two entries share a server, and the `KEY_PREFIX` of one begins with"
     " that of the other and a colon",
+    "W026": "with `--deploy`: a `KEY_PREFIX` with `*`, `?`, `[`, `]` or a backslash, which stand"
+    " for other characters in ACL rules",
+    "W027": "with `--deploy`: values go to another host in plain, without a password",
 }
 """All checks, for the reference: id and what it finds."""
 
+Configured = tuple[str, CacheConfig]
 Check = Callable[[str, CacheConfig], Iterator[CheckMessage]]
+CheckOfTwo = Callable[[Configured, Configured], Iterator[CheckMessage]]
+DjangosCheck = Callable[..., Sequence[CheckMessage]]
 
 
 def check_caches(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """Return what is wrong with the entries of CACHES and with settings that go with them."""
-    found = [*_unknown_settings(), *_invalid()]
-    configs = _readable()
-    found += [message for alias, config in configs for message in _alone(alias, config, CHECKS)]
-    return found + [
-        message for one, other in combinations(configs, 2) for message in _together(one, other)
-    ]
+    return [*_unknown_settings(), *_invalid(), *_found(CHECKS, _together)]
 
 
 def check_deployed_caches(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """Return what is fine while developing, but not where others can reach servers."""
-    configs = _readable()
-    found = [message for one in configs for message in _alone(*one, DEPLOYED)]
-    return found + [
-        message for one, other in combinations(configs, 2) for message in _nested(one, other)
-    ]
+    return _found(DEPLOYED, _nested)
 
 
 def messages_about(alias: str) -> list[CheckMessage]:
     """Return what all checks say about one entry, for `cachex_check`."""
     both = [*check_caches(), *check_deployed_caches()]
-    return [one for one in both if one.obj == alias or (one.obj or "").startswith(f"{alias}, ")]
+    return [one for one in both if one.obj == alias or str(one.obj).startswith(f"{alias}, ")]
+
+
+def guarded(check: DjangosCheck) -> DjangosCheck:
+    """Return a check of Django's that leaves it to E001 to say why a cache cannot be made."""
+
+    @wraps(check)
+    def guarded_check(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+        try:
+            return check(app_configs, **kwargs)
+        except Exception:
+            if not any(_invalid()):
+                raise  # of a backend that is not of this package
+            return []
+
+    return guarded_check
 
 
 # -- entries
 
 
-def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the entries whose BACKEND is ours or made of ours."""
+def own_entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the entries whose BACKEND is ours or made of ours, those that cannot work included."""
     for alias, entry in django_settings.CACHES.items():
         try:
-            backend = import_string(entry.get("BACKEND", ""))
-        except (ImportError, InvalidCacheBackendError):
-            continue  # Django says so
+            named = entry.get("BACKEND", "")
+            backend = named if isinstance(named, type) else import_string(named)
+        except Exception:  # whatever a module raises that is imported; Django says so
+            continue
         if isinstance(backend, type) and issubclass(backend, CacheCore):
             yield alias, entry
 
@@ -118,9 +134,9 @@ def _read(alias: str, entry: Mapping[str, Any]) -> CacheConfig:
     return read_config(alias, entry.get("LOCATION", ""), params)
 
 
-def _readable() -> list[tuple[str, CacheConfig]]:
+def _readable() -> list[Configured]:
     found = []
-    for alias, entry in _entries():
+    for alias, entry in own_entries():
         try:
             found.append((alias, _read(alias, entry)))
         except Exception:  # E001
@@ -129,18 +145,44 @@ def _readable() -> list[tuple[str, CacheConfig]]:
 
 
 def _invalid() -> Iterator[CheckMessage]:
-    for alias, entry in _entries():
+    for alias, entry in own_entries():
         try:
             _read(alias, entry)
-        except ImproperlyConfigured as error:
-            yield Error(str(error), obj=alias, id="django_cachex.E001")
-        except Exception as error:  # of a class or function that the entry names
-            text = f"CACHES[{alias!r}] cannot be read: {type(error).__name__}: {error}"
-            yield Error(text, obj=alias, id="django_cachex.E001")
+            caches[alias]  # which asks no server
+        except Exception as error:
+            yield _unusable(alias, error)
 
 
-def _alone(alias: str, config: CacheConfig, checks: Sequence[Check]) -> list[CheckMessage]:
-    return [message for check in checks for message in check(alias, config)]
+def _unusable(who: str, error: Exception) -> CheckMessage:
+    """Say that an entry cannot work. What errors of other classes say may hold a secret."""
+    ours = isinstance(error, ImproperlyConfigured) and set(map(type, error.args)) == {str}
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{type(error).__name__}, raised in {frame.filename}, line {frame.lineno}"
+    text = str(error) if ours else f"CACHES[{who!r}] cannot be used: {where}"
+    return Error(text, obj=who, id="django_cachex.E001")
+
+
+def _found(checks: Sequence[Check], check_of_two: CheckOfTwo) -> list[CheckMessage]:
+    configs = _readable()
+    found = [
+        one
+        for alias, config in configs
+        for check in checks
+        for one in _said(alias, check, alias, config)
+    ]
+    for one, other in combinations(configs, 2):
+        found += _said(f"{one[0]}, {other[0]}", check_of_two, one, other)
+    return found
+
+
+def _said(
+    who: str, check: Callable[..., Iterator[CheckMessage]], *about: Any
+) -> list[CheckMessage]:
+    """Return what a check says. It fails where a value, or code of the site that it names, does."""
+    try:
+        return list(check(*about))
+    except Exception as error:
+        return [_unusable(who, error)]
 
 
 def _warn(alias: str, number: str, text: str, hint: str) -> CheckMessage:
@@ -272,21 +314,45 @@ def _listing(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
         yield _warn(alias, "W013", text, "Set REVERSE_KEY_FUNCTION, which takes a full key apart.")
 
 
+class _Anything:
+    """A class that only a serializer can make which makes objects of any class."""
+
+
 def _pickles(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
-    if not _can_read(config.codec, pickle.dumps(PROBE)):
+    if not _runs_code(config.codec):
         return
     for one in config.client.servers:
         if _is_elsewhere(one, config):
-            guarded = one.password or one.credentials
-            who = "whoever else can" if guarded else "it has no password, and whoever can"
+            who = "whoever else can" if _logs_in(one) else "it has no password, and whoever can"
             yield _warn(
                 alias,
                 "W014",
                 f"values are unsigned pickles on a server elsewhere: {who} write to it can run code"
                 " here.",
-                "Set SIGNING_KEY=True, or SERIALIZER='json'; and a password.",
+                "Set SIGNING_KEY=True, or SERIALIZER='json'; and a password, with rediss://.",
             )
             return
+
+
+def _runs_code(codec: Codec) -> bool:
+    """Say whether something that is stored could run code when it is read."""
+    return codec.accepts_unsigned and (
+        _can_read(codec, pickle.dumps(PROBE)) or any(map(_makes_anything, codec.serializers))
+    )
+
+
+def _makes_anything(serializer: Any) -> bool:
+    code = _makes_anything.__code__  # what marshal brings back
+    return getattr(serializer, "executes", False) is True or any(
+        _survives(serializer, one) for one in (_Anything(), code)
+    )
+
+
+def _survives(serializer: Any, value: object) -> bool:
+    try:
+        return type(serializer.loads(serializer.dumps(value))) is type(value)
+    except Exception:  # as one should that makes no such objects
+        return False
 
 
 def _signing(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
@@ -309,25 +375,54 @@ def _tls(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
             yield _warn(alias, "W015", f"{text} can pass for them, or read along.", hint)
 
 
-def _plain(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
-    service, (servers, sentinels) = config.client.service, _endpoints(config)
+def _encryption(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    servers, sentinels = _endpoints(config)
     encrypted = [one for one in servers if one.tls is not None]
     if encrypted and any(one.tls is None for one in sentinels):
         text = "its servers are spoken to with TLS, and its Sentinels, which name them, without."
         yield _warn(alias, "W021", text, "SENTINEL_KWARGS={'SSL': True}.")
+    if not encrypted and any(one.tls is not None for one in sentinels):
+        text = "its Sentinels are spoken to with TLS, and its servers, which have all, without."
+        yield _warn(alias, "W021", text, "Use rediss:// in LOCATION.")
     if encrypted and len(encrypted) < len(servers):
         text = "some URLs of LOCATION are rediss://, and others are not: reads go to either."
         yield _warn(alias, "W022", text, "Use rediss:// for all.")
-    for one in (*servers, *sentinels):
-        told = one.password or one.credentials
-        if told and one.tls is None and _is_elsewhere(one, config):
-            if service is not None and one in servers:
-                where = f"the servers of {service.name!r}"
-            else:
-                where = f"{one.host}:{one.port}"
-            text = f"a password and all values go to {where} in plain."
-            yield _warn(alias, "W023", text, "Use rediss://, or a tunnel on this host.")
-            return
+
+
+def _plain(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    servers, sentinels = _endpoints(config)
+    hint = "Use rediss://, or a tunnel on this host."
+    plain = [one for one in servers if one.tls is None and _is_elsewhere(one, config)]
+    for one in (*plain, *sentinels):
+        if _logs_in(one) and one.tls is None and _is_elsewhere(one, config):
+            what = "a password and all values go" if one in plain else "a password goes"
+            yield _warn(alias, "W023", f"{what} to {_where(one, config)} in plain.", hint)
+            break
+    if plain and not (any(map(_logs_in, plain)) or _runs_code(config.codec)):  # W023, W014
+        text = f"all values go to {_where(plain[0], config)} in plain: others can read along."
+        yield _warn(alias, "W027", text, hint)
+
+
+def _logs_in(endpoint: Endpoint) -> bool:
+    return bool(endpoint.password or endpoint.credentials)
+
+
+def _where(endpoint: Endpoint, config: CacheConfig) -> str:
+    service = config.client.service
+    if service is not None and endpoint in config.client.servers:
+        return f"the servers of {service.name!r}"
+    return f"{endpoint.host}:{endpoint.port}"
+
+
+def _patterns(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
+    if escape_pattern(config.key_prefix) != config.key_prefix:
+        text = f"the KEY_PREFIX {config.key_prefix!r} has characters that stand for others in the"
+        yield _warn(
+            alias,
+            "W026",
+            f"{text} patterns of ACL rules: a user for its keys may have those of others, too.",
+            "Leave *, ?, [, ] and backslashes out of KEY_PREFIX, or escape them in the rule.",
+        )
 
 
 def _endpoints(config: CacheConfig) -> tuple[Sequence[Endpoint], Sequence[Endpoint]]:
@@ -337,18 +432,17 @@ def _endpoints(config: CacheConfig) -> tuple[Sequence[Endpoint], Sequence[Endpoi
 
 
 def _is_elsewhere(endpoint: Endpoint, config: CacheConfig) -> bool:
-    """Say whether a server is on another host; those of a service are where its Sentinels are."""
+    """Say whether a server is on another host, as far as the settings name hosts.
+
+    Those that Sentinels or a cluster name are where these are, and on ALLOWED_HOSTS.
+    """
     service = config.client.service
-    if service is not None and endpoint in config.client.servers:
-        return not all(_is_here(one.host) for one in service.sentinels)
-    return endpoint.path is None and not _is_here(endpoint.host)
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    hosts = [] if endpoint.path else [endpoint.host]
+    if endpoint in config.client.servers:
+        if service is not None:
+            hosts = [one.host for one in service.sentinels]
+        hosts += config.client.allowed_hosts or ()
+    return not all(map(is_here, hosts))
 
 
 CHECKS: Sequence[Check] = (
@@ -363,15 +457,13 @@ CHECKS: Sequence[Check] = (
     _threads,
     _listing,
 )
-DEPLOYED: Sequence[Check] = (_pickles, _signing, _tls, _plain)
+DEPLOYED: Sequence[Check] = (_pickles, _signing, _tls, _encryption, _plain, _patterns)
 
 
 # -- two entries
 
 
-def _together(
-    one: tuple[str, CacheConfig], other: tuple[str, CacheConfig]
-) -> Iterator[CheckMessage]:
+def _together(one: Configured, other: Configured) -> Iterator[CheckMessage]:
     (first, a), (second, b) = one, other
     if not _same_database(a, b):
         return
@@ -397,9 +489,7 @@ def _together(
     )
 
 
-def _emptied(
-    one: tuple[str, CacheConfig], other: tuple[str, CacheConfig]
-) -> Iterator[CheckMessage]:
+def _emptied(one: Configured, other: Configured) -> Iterator[CheckMessage]:
     for alias, config in (one, other):
         if config.owns_database:
             yield Warning(
@@ -411,9 +501,7 @@ def _emptied(
             )
 
 
-def _overlapping(
-    one: tuple[str, CacheConfig], other: tuple[str, CacheConfig]
-) -> Iterator[CheckMessage]:
+def _overlapping(one: Configured, other: Configured) -> Iterator[CheckMessage]:
     (first, a), (second, b) = one, other
     if overlap(keys_of(first, a), keys_of(second, b)):
         yield Warning(
@@ -425,44 +513,51 @@ def _overlapping(
         )
 
 
-def _nested(one: tuple[str, CacheConfig], other: tuple[str, CacheConfig]) -> Iterator[CheckMessage]:
+def _nested(one: Configured, other: Configured) -> Iterator[CheckMessage]:
     (first, a), (second, b) = one, other
     shorter, longer = sorted((a.key_prefix, b.key_prefix), key=len)
-    if not (shorter and longer.startswith(f"{shorter}:") and _same_database(a, b)):
+    if not (longer.startswith(f"{shorter}:") and _same_server(a, b)):
         return
     yield Warning(
-        f"CACHES[{first!r}] and CACHES[{second!r}] share a database, and the KEY_PREFIX {longer!r}"
+        f"CACHES[{first!r}] and CACHES[{second!r}] share a server, and the KEY_PREFIX {longer!r}"
         f" begins like {shorter!r}: a user of the server who may use the keys {shorter}:* has those"
-        " of the other, too.",
-        hint="Let no KEY_PREFIX begin with another one and a colon, or use two databases.",
+        " of the other, too, in whatever database.",
+        hint="Let no KEY_PREFIX begin with another one and a colon, or use two servers.",
         obj=f"{first}, {second}",
         id="django_cachex.W025",
     )
 
 
+def _same_server(a: CacheConfig, b: CacheConfig) -> bool:
+    """Say whether two entries name one server, be it a seed of a cluster, or one service."""
+    return not {where for where, _ in _databases(a)}.isdisjoint(where for where, _ in _databases(b))
+
+
 def _same_database(a: CacheConfig, b: CacheConfig) -> bool:
-    if (a.client.service is None) != (b.client.service is None):
-        return False
-    if a.client.service is not None and b.client.service is not None:
-        shared = set(_addresses(a.client.service.sentinels)) & set(
-            _addresses(b.client.service.sentinels)
-        )
-        named = a.client.service.name == b.client.service.name
-        return named and bool(shared) and a.client.servers[0].db == b.client.servers[0].db
-    return bool(set(_databases(a)) & set(_databases(b)))
+    return not _databases(a).isdisjoint(_databases(b))
 
 
-def _addresses(endpoints: Sequence[Endpoint]) -> list[tuple[Any, ...]]:
-    return [(one.path or one.host, one.port) for one in endpoints]
+def _databases(config: CacheConfig) -> set[tuple[Any, int]]:
+    """Return the places of an entry's values, each with the number of the database there."""
+    service = config.client.service
+    if service is not None:
+        db = config.client.servers[0].db
+        return {((service.name, *_address(one)), db) for one in service.sentinels}
+    return {(_address(one), one.db) for one in config.client.servers}
 
 
-def _databases(config: CacheConfig) -> list[tuple[Any, ...]]:
-    servers = config.client.servers
-    return [(one.path or one.host, one.port, one.db) for one in servers]
+def _address(endpoint: Endpoint) -> tuple[str, int]:
+    if endpoint.path:
+        return os.path.normpath(endpoint.path), 0
+    return canonical(endpoint.host), endpoint.port
 
 
 def _reads(reader: CacheConfig, writer: CacheConfig) -> bool:
-    return _can_read(reader.codec, writer.codec.dumps(PROBE))
+    try:
+        stored = writer.codec.dumps(PROBE)
+    except Exception:  # of a serializer that writes no lists: nothing can be said
+        return True
+    return _can_read(reader.codec, stored)
 
 
 def _can_read(codec: Codec, stored: bytes) -> bool:

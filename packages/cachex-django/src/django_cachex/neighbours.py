@@ -5,8 +5,7 @@ from functools import partial
 from typing import Any
 
 from django.core.cache import caches
-from django.core.cache.backends.base import InvalidCacheBackendError, default_key_func
-from django.core.exceptions import ImproperlyConfigured
+from django.core.cache.backends.base import default_key_func
 from django.utils.module_loading import import_string
 
 from cachex_client.keys import Keys
@@ -44,6 +43,8 @@ def keys_of(alias: str, config: CacheConfig) -> Keys:
 
 def _sharing(config: CacheConfig) -> Iterator[Keys]:
     for alias, entry in caches.settings.items():
+        if not isinstance(entry, Mapping):
+            continue  # there is no such cache
         if str(entry.get("BACKEND", "")).startswith(_ELSEWHERE):
             continue
         keys = _keys_of(alias, entry)
@@ -62,7 +63,7 @@ def _may_share(config: CacheConfig, alias: str, entry: Mapping[str, Any]) -> boo
     params = {name: entry[name] for name in entry if name not in ("BACKEND", "LOCATION")}
     try:
         other = read_config(alias, entry.get("LOCATION", ""), params)
-    except ImproperlyConfigured:
+    except Exception:  # one of the site's classes may raise anything
         return True  # of another package, or to be corrected: its prefix counts anyway
     return bool(_databases(config) & _databases(other))
 
@@ -79,7 +80,7 @@ def _keys_of(alias: str, entry: Mapping[str, Any]) -> Keys:
             return keys
         function = entry.get("KEY_FUNCTION")
         function = import_string(function) if isinstance(function, str) else function
-    except (ImportError, ImproperlyConfigured, InvalidCacheBackendError):
+    except Exception:  # whatever a module raises that is imported, or a class that is made
         function = None  # its own use raises that
     if function is default_key_func:
         function = None

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from cachex_pool.forks import StateLock, in_this_process, run_after_fork, same_process
@@ -27,8 +28,11 @@ def shared_by(location: Any, params: Mapping[str, Any]) -> Shared:
     """Return what belongs to a CACHES entry, read and made at the first call."""
     if not same_process:
         run_after_fork()
-    key = _identity((location, params))
-    found = _entries.get(key)
+    try:
+        key = _identity((location, params))
+        found = _entries.get(key)
+    except Exception:  # what holds itself, or raises when it is hashed or compared
+        raise _incomparable(location, params) from None
     if found is None:
         config = read_config(_alias_of(location, params), location, params)
         client = client_of(config.client)
@@ -91,10 +95,20 @@ def close_all() -> None:
 def _alias_of(location: Any, params: Mapping[str, Any]) -> str:
     """Find the alias of an entry; Django does not tell a backend."""
     for alias, entry in caches.settings.items():
-        rest = {name: value for name, value in entry.items() if name not in ("BACKEND", "LOCATION")}
-        if rest == params and entry.get("LOCATION", "") == location:
-            return str(alias)
+        try:
+            rest = {name: entry[name] for name in entry if name not in ("BACKEND", "LOCATION")}
+            if rest == params and entry.get("LOCATION", "") == location:
+                return str(alias)
+        except Exception:  # another entry is no dict, or a value in it refuses to be compared
+            continue
     return "?"
+
+
+def _incomparable(location: Any, params: Mapping[str, Any]) -> ImproperlyConfigured:
+    """Return what is wrong with an entry of which something cannot be hashed or compared."""
+    alias = _alias_of(location, params)
+    read_config(alias, location, params)  # knows more, if it refuses that
+    return ImproperlyConfigured(f"CACHES[{alias!r}]: a value in it cannot be hashed or compared")
 
 
 def _identity(value: Any) -> Hashable:

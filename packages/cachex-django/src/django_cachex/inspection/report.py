@@ -5,8 +5,6 @@ from typing import Any
 
 import attrs
 from django.core.cache import caches
-from django.core.cache.backends.base import InvalidCacheBackendError
-from django.core.exceptions import ImproperlyConfigured
 
 from cachex_pool import PoolStats
 from django_cachex import checks
@@ -44,22 +42,13 @@ def _plain(_: Any, __: Any, value: Any) -> Any:
 
 
 def is_ours(alias: str) -> bool:
-    """Say whether a cache is one of this package's; ImproperlyConfigured if it cannot be made."""
-    return isinstance(caches[alias], CacheCore)
+    """Say whether a cache is one of this package's, also if it cannot be made."""
+    return alias in ours() or isinstance(caches[alias], CacheCore)
 
 
 def ours() -> list[str]:
     """Return the aliases of CACHES that belong to this package, also those that cannot be made."""
-    found = []
-    for alias in caches:
-        try:
-            if is_ours(alias):
-                found.append(alias)
-        except ImproperlyConfigured:
-            found.append(alias)
-        except (InvalidCacheBackendError, ImportError):
-            continue  # some other backend's trouble
-    return found
+    return [alias for alias, _ in checks.own_entries()]
 
 
 def examine(
@@ -89,7 +78,7 @@ def examine(
     ]
     try:
         cache: Any = caches[alias]
-    except ImproperlyConfigured:
+    except Exception:  # E001 says what it is
         return Report(alias=alias, findings=tuple(settings))
     config = cache._shared.config
     found = places.find(cache.client)
