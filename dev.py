@@ -32,6 +32,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -327,6 +328,15 @@ def installed(source: Path, name: str) -> Path:
     return env / "bin/python"
 
 
+# What pip-audit says of every version where an index stands in for PyPI, and where there is none.
+NOT_ON_PYPI = "Dependency not found on PyPI and could not be audited"
+UNREACHABLE = re.compile(
+    r"^requests\.exceptions\.((Connection|Proxy|SSL|HTTP)Error|\w*Timeout)\b"
+    r"|your network may be blocking this service",
+    re.MULTILINE,
+)
+
+
 def audit(arguments: list[str]) -> None:
     """Look for known vulnerabilities of all pinned versions; exit status 1 if there are any."""
     env = CACHE / f"venv-{VERSION}-audit"
@@ -339,12 +349,15 @@ def audit(arguments: list[str]) -> None:
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     try:
         found = json.loads(done.stdout)["dependencies"]
-    except ValueError:
+    except ValueError:  # it writes nothing but what went wrong
         found = []
     unknown = [one["name"] for one in found if "skip_reason" in one]
     if len(unknown) == len(found):
-        why = "" if found else f": {done.stderr.strip().rpartition(chr(10))[2]}"
-        print(f"nothing was looked up: no database of vulnerabilities can be reached here{why}")
+        reasons = {one["skip_reason"].partition(":")[0] for one in found}
+        unreachable = reasons == {NOT_ON_PYPI} if found else UNREACHABLE.search(done.stderr)
+        if not unreachable:
+            sys.exit(f"pip-audit failed:\n{done.stderr}{chr(10).join(sorted(reasons))}")
+        print("nothing was looked up: no database of vulnerabilities can be reached here")
         return
     flawed = [one for one in found if one.get("vulns")]
     for one in flawed:
