@@ -177,6 +177,8 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("W026", one(KEY_PREFIX="shop\\"), {}),
     ("W024", one(signing_key="short"), {}),
     ("W024", one(signing_key=[KEY, "a" * 99]), {}),
+    ("W024", one(signing_key="changeme" * 3), {}),
+    ("W024", one(signing_key=b"correct horse battery staple" * 2), {}),
 ]
 
 

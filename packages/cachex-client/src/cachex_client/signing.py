@@ -63,7 +63,7 @@ class _Secret:
     def __init__(self, given: str | bytes, purpose: bytes) -> None:
         usable = isinstance(given, str | bytes) and len(given) > 0
         self._raw = hmac.digest(_encoded(given), purpose, DIGEST) if usable else b""
-        self.is_weak = not usable or len(given) < ENOUGH or len(set(given)) < DIFFERENT
+        self.is_weak = not usable or _is_guessable(given)
         del given
         if not usable:
             raise ConfigurationError("a signing key is text or bytes, and not empty")
@@ -73,6 +73,12 @@ class _Secret:
 
     def mac(self, message: bytes) -> bytes:
         return hmac.digest(self._raw, message, DIGEST)
+
+
+def _is_guessable(secret: str | bytes) -> bool:
+    """Say whether a key is short, of few different characters, or one word again and again."""
+    raw = _encoded(secret)
+    return len(secret) < ENOUGH or len(set(secret)) < DIFFERENT or raw in (raw + raw)[1:-1]
 
 
 def _encoded(secret: str | bytes) -> bytes:
