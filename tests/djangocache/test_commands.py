@@ -33,6 +33,13 @@ def run(command: type[BaseCommand], *arguments: str) -> str:
     return out.getvalue()
 
 
+def run_in_ascii(command: type[BaseCommand], *arguments: str) -> list[str]:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    call_command(command(), *arguments, stdout=out, stderr=io.StringIO(), no_color=True)
+    out.flush()
+    return out.buffer.getvalue().decode().splitlines()  # type: ignore[attr-defined]
+
+
 def fails(command: type[BaseCommand], *arguments: str) -> tuple[str, str]:
     """Return what was written and the error."""
     out = io.StringIO()
@@ -348,6 +355,22 @@ def test_every_line_of_json_is_a_key_with_its_time(alone: Any) -> None:
     assert told == {}
     assert json.loads(run(cachex_keys.Command, "--json", "--count"))["count"] == 2
     assert "never\tfor-ever" in run(cachex_keys.Command, "--ttl").splitlines()
+
+
+@pytest.mark.filterwarnings("ignore::django.core.cache.CacheKeyWarning")
+def test_keys_are_written_in_whatever_encoding_the_output_has(alone: Any) -> None:
+    alone.set_many({"\u20ac": 1, "\u00e4\x1b[2J": 1})
+    assert sorted(run_in_ascii(cachex_keys.Command)) == [r"\u20ac", r"\xe4\x1b[2J"]
+    told = run_in_ascii(cachex_clear.Command, "--dry-run")
+    assert sorted(told[1:]) == [r"  shop:1:\u20ac", r"  shop:1:\xe4\x1b[2J"]
+
+
+@pytest.mark.filterwarnings("ignore::django.core.cache.CacheKeyWarning")
+def test_a_line_end_in_a_key_does_not_look_like_a_backslash(alone: Any) -> None:
+    alone.set_many({"a\nb": 1, r"a\nb": 1})
+    assert sorted(run(cachex_keys.Command).splitlines()) == [r"a\\nb", r"a\nb"]
+    told = run(cachex_clear.Command, "--dry-run").splitlines()
+    assert sorted(told[1:]) == [r"  shop:1:a\\nb", r"  shop:1:a\nb"]
 
 
 def test_versions_may_be_words(standalone: Standalone, make_cache: Make) -> None:

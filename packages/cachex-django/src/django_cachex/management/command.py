@@ -36,11 +36,21 @@ class CacheCommand(BaseCommand):
 
     def say(self, line: str, style: Callable[[str], str] = str) -> None:
         """Write one line; keys and what servers say in it cannot do anything to a terminal."""
-        self.stdout.write(style(printable(line)))
+        self.stdout.write(style(self.writable(printable(line))))
+
+    def writable(self, line: str) -> str:
+        """Escape what the encoding of the output does not have."""
+        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
+        return line.encode(encoding, "backslashreplace").decode(encoding)
 
     def say_json(self, told: Any) -> None:
         """Write one line of JSON."""
         self.stdout.write(json.dumps(told, default=str))
+
+
+def shown_key(name: str) -> str:
+    """Return a key as it may be shown: a backslash in it is not taken for an escaped character."""
+    return printable(name.replace("\\", r"\\"))
 
 
 def add_alias(parser: CommandParser, *, several: bool) -> None:

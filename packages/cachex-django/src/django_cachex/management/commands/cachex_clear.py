@@ -13,6 +13,7 @@ from django_cachex.management.command import (
     add_alias,
     add_scope,
     cache_of,
+    shown_key,
     told_plainly,
     version_of,
 )
@@ -72,7 +73,7 @@ class Command(CacheCommand):
         verb = "would remove" if options["dry_run"] else "removed"
         self.say(f"{verb} {count} keys: {what}", self.style.SUCCESS)
         for example in examples:
-            self.say(f"  {example}")
+            self.say(f"  {shown_key(example)}")
 
     def _ask(self, what: str) -> None:
         self.stderr.write(printable(f"This removes {what}."), self.style.WARNING)

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from cachex_pool.errors import printable
 from django_cachex.inspection import keyspace
 from django_cachex.inspection.keyspace import Scope
 from django_cachex.inspection.progress import Progress
@@ -14,6 +13,7 @@ from django_cachex.management.command import (
     add_alias,
     add_scope,
     cache_of,
+    shown_key,
     told_plainly,
     version_of,
 )
@@ -49,7 +49,8 @@ class Command(CacheCommand):
                 for key in keyspace.listed(verbs, scope, ttl=ttl, advance=progress.advance):
                     found += 1
                     if not options["count"]:
-                        self.stdout.write(_line(key, ttl=ttl, as_json=options["as_json"]))
+                        line = _line(key, ttl=ttl, as_json=options["as_json"])
+                        self.stdout.write(self.writable(line))
         if options["count"]:
             told = {"alias": alias, "pattern": scope.pattern, "count": found}
             self.say(json.dumps(told) if options["as_json"] else str(found))
@@ -59,7 +60,7 @@ def _line(key: keyspace.Key, *, ttl: bool, as_json: bool) -> str:
     seconds = None if key.pttl is None else key.pttl / 1000
     if as_json:
         return json.dumps({"key": key.name, "ttl": seconds} if ttl else {"key": key.name})
-    name = printable(key.name)
+    name = shown_key(key.name)
     if not ttl:
         return name
     left = "never" if seconds is None else "gone" if seconds < 0 else f"{seconds:.3f}"
