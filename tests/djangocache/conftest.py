@@ -23,6 +23,7 @@ from django.test.utils import (  # noqa: E402
 )
 
 from django_cachex import registry  # noqa: E402
+from support.examples import pytest_configure  # noqa: E402, F401 - a hook
 
 MakeCache = Callable[..., Any]
 

@@ -43,11 +43,13 @@ def keys_of(alias: str, config: CacheConfig) -> Keys:
 
 def _sharing(config: CacheConfig) -> Iterator[Keys]:
     for alias, entry in caches.settings.items():
-        if not isinstance(entry, Mapping):
-            continue  # there is no such cache
-        if str(entry.get("BACKEND", "")).startswith(_ELSEWHERE):
+        try:
+            if str(entry["BACKEND"]).startswith(_ELSEWHERE):
+                continue
+            keys = _keys_of(alias, entry)
+            Keys(keys.prefix, keys.version).wire("")  # fails if nothing can be stored with these
+        except Exception:  # there is no such cache
             continue
-        keys = _keys_of(alias, entry)
         if not _matter(config, keys) or _may_share(config, alias, entry):
             yield keys
 
