@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cachex_client.codec import Codec
@@ -26,6 +26,7 @@ from cachex_client.serializers import (
     OrjsonSerializer,
     PickleSerializer,
 )
+from cachex_client.signing import MARK
 
 SERIALIZERS = ["pickle", "json", "msgpack", "orjson"]
 COMPRESSORS = ["none", "zlib", "gzip", "bz2", "lzma", "lz4", "zstd"]
@@ -109,9 +110,26 @@ def test_pickle_keeps_every_value_and_its_type(value: Any) -> None:
 
 @given(st.integers())
 def test_a_whole_number_is_its_decimals_in_every_format(number: int) -> None:
-    for codec in (Codec(), Codec("json", "zlib"), Codec(signing_key="k")):
+    for codec in (Codec(), Codec("json", "zlib")):
         assert codec.dumps(number) == str(number).encode()
         assert codec.loads(str(number).encode()) == number
+
+
+@example(2**63 - 1)
+@example(2**63)
+@example(-(2**63))
+@example(-(2**63) - 1)
+@given(st.integers())
+def test_with_a_signing_key_a_whole_number_that_incr_cannot_hold_is_signed(number: int) -> None:
+    codec = Codec(signing_key="k")
+    stored = codec.dumps(number)
+    if -(2**63) <= number < 2**63:
+        assert stored == str(number).encode()
+    else:
+        assert stored.startswith(MARK)
+        with pytest.raises(SerializerError, match="not signed"):
+            codec.loads(str(number).encode())
+    assert codec.loads(stored) == number
 
 
 def test_a_huge_whole_number_is_a_value_like_others() -> None:

@@ -24,6 +24,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import repeat
+from pickle import UnpicklingError
 from pickle import dumps as pickle_dumps
 from pickle import loads as pickle_loads
 from typing import Any, TypeVar
@@ -71,6 +72,9 @@ MEMBER = b"m"
 """A member of a list, set or sorted set, as a part of its key."""
 FIELD = b"f"
 """What comes before the name of a field of a hash or a stream, as a part of its key."""
+
+# What pickle says of what it cannot read names a class at most; other errors quote the data.
+TELLING = (UnpicklingError, AttributeError, ImportError)
 
 # None of these writes or accepts what begins with PICKLED, but MessagePack the empty map.
 OUR_SERIALIZERS = (PickleSerializer, JsonSerializer, MsgpackSerializer, OrjsonSerializer)
@@ -313,7 +317,7 @@ class Codec:
             except Exception as error:
                 if on_error is None:
                     raise
-                on_error(name, error)
+                on_error(name, _shareable(error))
 
     def loads_each(
         self,
@@ -371,7 +375,7 @@ class Codec:
             except Exception as error:
                 if on_error is None:
                     raise
-                on_error(name, error)
+                on_error(name, _shareable(error))
         return values
 
     def _read_again(self, stored: Any, causes: list[Exception]) -> Any:
@@ -512,11 +516,10 @@ class Codec:
         if not causes:
             return SerializerError(f"{_shown(stored)} cannot be read by {tried}")
         cause = causes[0]
-        error = SerializerError(
-            f"{_shown(stored)} cannot be read by {tried}: {type(cause).__name__}: {cause!s:.200}"
-        )
-        if not isinstance(cause, UnicodeError) and not hasattr(cause, "doc"):  # these keep the data
-            error.__cause__ = cause
+        tells = type(cause) in TELLING
+        reason = f"{type(cause).__name__}: {cause!s:.200}" if tells else type(cause).__name__
+        error = SerializerError(f"{_shown(stored)} cannot be read by {tried}: {reason}")
+        error.__cause__ = cause if tells else None
         return error
 
     def _whole_number(self, stored: bytes) -> int:
@@ -545,6 +548,11 @@ def discreet(error: SerializerError) -> SerializerError:
     if error.__cause__ is not None:
         error.__cause__.__traceback__ = error.__cause__.__context__ = None
     return error
+
+
+def _shareable(error: Exception) -> Exception:
+    """Return an error of one value among many without what was stored for it, or for others."""
+    return discreet(error) if isinstance(error, SerializerError) else error
 
 
 def _plain_protocol(writer: Serializer) -> int | None:

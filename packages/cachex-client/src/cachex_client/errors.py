@@ -38,6 +38,7 @@ __all__ = [
     "SentinelsDisagree",
     "SerializerError",
     "SlotNotCovered",
+    "UnhashableMember",
     "ValueTooLarge",
 ]
 
@@ -63,6 +64,10 @@ class SerializerError(ClientError, pickle.UnpicklingError):
             shown = key.decode("utf-8", "backslashreplace")
             self.key, self.args = key, (f"{shown!r}: {self}", *self.args[1:])
         return self
+
+
+class UnhashableMember(SerializerError, TypeError):
+    """A member of a set was found that a `set` of Python cannot hold, such as a list."""
 
 
 class CompressorError(ClientError):

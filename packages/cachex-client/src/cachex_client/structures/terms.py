@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from cachex_client._core.wrong_replies import reads, wrong_reply
 from cachex_client.codec import MEMBER, Codec
-from cachex_client.errors import ConfigurationError
+from cachex_client.errors import ConfigurationError, UnhashableMember
 from cachex_client.keys import ERRORS, Key, Keys, Version
 from cachex_client.timeouts import DEFAULT, Timeout, milliseconds
 
@@ -86,12 +86,12 @@ class Terms:
         values = self.codec.loads_each(stored, wire)
         try:
             return set(values)
-        except TypeError as error:
+        except TypeError:
             kinds = ", ".join(sorted({type(one).__name__ for one in values if not _hashable(one)}))
-            raise TypeError(
-                f"members of the type {kinds} were found, which no set of Python's can hold:"
-                " sscan_iter and srandmember with a count give them one by one"
-            ) from error
+            raise UnhashableMember(
+                f"members of the type {kinds} cannot be in a set of Python:"
+                " sscan_iter and srandmember with a count return them one by one"
+            ) from None
 
     def _px(self, timeout: Timeout) -> int | None:
         """Return a timeout in milliseconds: None for ever, 0 if it is over."""

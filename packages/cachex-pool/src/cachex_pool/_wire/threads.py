@@ -173,14 +173,17 @@ class Connection:
             replies: list[Any] = []
             if self.take(chunk, 1, replies):
                 return replies[0]
+            del chunk  # an error of the rest does not show what came so far
             return self._read(1, deadline)[0]
         self._feed(chunk)
         try:
             reply = self._gets()
         except BROKEN as error:
+            del chunk
             raise ProtocolError(self.name, error) from error
         if reply is NOT_READY:
             self._lengths.begun(chunk)
+            del chunk
             return self._read(1, deadline)[0]
         if self._pending():
             self._end_exchange(self._is_over(chunk))
@@ -301,8 +304,10 @@ class Connection:
                 if left < before:
                     lengths.received = lengths.announced = 0
         except BROKEN as error:
+            chunk = pieces = rest = piece = reply = None  # type: ignore[assignment]
             raise ProtocolError(self.name, error) from error
         if lengths.received > MAX_REPLY:
+            del chunk, pieces, rest, piece, reply
             raise ReplyTooLarge(self.name, f"a reply of more than {MAX_REPLY} bytes")
         return False
 
