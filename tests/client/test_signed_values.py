@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from redis.exceptions import ResponseError
+from redis.exceptions import ResponseError, WatchError
 
 from cachex_client import Cache, Codec, ConfigurationError, Keys, SerializerError
+from cachex_client._async.pipeline import AsyncPipeline
+from cachex_client._sync.pipeline import Pipeline
 from cachex_client.codec import FIELD, MEMBER
 from cachex_client.scripting import Encoded, decode_single_post
 from cachex_client.signing import MARK, OVERHEAD
@@ -509,6 +511,198 @@ def test_the_ends_of_fields_are_kept(signing: Cache, standalone: Standalone) -> 
         left, never = signing.hpttl(L, "a", "b")
         assert 0 < left <= 90_000  # type: ignore[operator]
         assert never is None
+
+
+def server_key(key: str) -> bytes:
+    return f":1:{key}".encode()
+
+
+@pytest.fixture
+def placed(place: Any, colour: Any) -> Any:
+    """A cache whose values are signed, on each topology."""
+    return colour.cache(
+        colour.take(place.client(colour.prefix)), codec=Codec("json", signing_key=SECRET)
+    )
+
+
+WRITTEN: dict[str, Call] = {
+    "string": lambda c, k: c.set(k, VALUE, None),
+    "hash": hash_of,
+    "list": list_of,
+    "set": set_of,
+    "sorted set": sorted_set_of,
+}
+READ: dict[str, Call] = {
+    "string": lambda c, k: c.get(k),
+    "hash": lambda c, k: c.hgetall(k),
+    "list": lambda c, k: c.lrange(k, 0, -1),
+    "set": lambda c, k: c.smembers(k),
+    "sorted set": lambda c, k: c.zrange(k, 0, -1, withscores=True),
+}
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[], Any], times: int = 1) -> None:
+    """Change the key that is renamed once its type was read."""
+    left = [times]
+    for pipeline in (Pipeline, AsyncPipeline):
+        call = pipeline.immediate_execute_command
+
+        def changed(self: Any, *args: Any, _call: Any = call, **options: Any) -> Any:
+            if args[0] in ("GET", "HGETALL", "LRANGE", "SMEMBERS", "ZRANGE") and left[0]:
+                left[0] -= 1
+                change()
+            return _call(self, *args, **options)
+
+        monkeypatch.setattr(pipeline, "immediate_execute_command", changed)
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_a_key_that_is_removed_while_it_is_renamed_is_no_such_key(
+    kind: str, placed: Any, place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    WRITTEN[kind](placed, K)
+    placed.set(L, "kept")
+    meanwhile(monkeypatch, lambda: place.server(K).command("DEL", server_key(K)))
+    with pytest.raises(ResponseError, match=r"^no such key$"):
+        placed.rename(K, L)
+    monkeypatch.undo()
+    assert placed.get(L) == "kept"
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_a_key_of_another_type_meanwhile_is_read_anew(
+    kind: str, placed: Any, place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = "string" if kind != "string" else "hash"
+    WRITTEN[other](placed, K)
+    expected = READ[other](placed, K)
+    server = place.server(K)
+    content = server.command("DUMP", server_key(K))
+    placed.delete(K)
+    WRITTEN[kind](placed, K)
+    meanwhile(monkeypatch, lambda: server.command("RESTORE", server_key(K), 0, content, "REPLACE"))
+    assert placed.rename(K, L) is True
+    monkeypatch.undo()
+    assert READ[other](placed, L) == expected
+    assert not placed.has_key(K)
+
+
+def test_a_key_that_changes_all_the_time_is_not_renamed(
+    placed: Any, place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hash_of(placed, K)
+    server = place.server(K)
+    meanwhile(monkeypatch, lambda: server.command("HINCRBY", server_key(K), "n", 1), 10**6)
+    with pytest.raises(WatchError, match="was changed 16 times"):
+        placed.rename(K, L)
+    monkeypatch.undo()
+    assert placed.hgetall(K) == {"a": VALUE, "n": 16}
+    assert not placed.has_key(L)
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_on_every_topology_a_value_is_read_where_it_was_stored(
+    kind: str, placed: Any, place: Any
+) -> None:
+    WRITTEN[kind](placed, K)
+    expected, server = READ[kind](placed, K), place.server(K)
+    content = server.command("DUMP", server_key(K))
+    assert placed.rename(K, L) is True
+    assert READ[kind](placed, L) == expected
+    server.command("RESTORE", server_key(L), 0, content, "REPLACE")
+    with pytest.raises(SerializerError, match="for this key"):
+        READ[kind](placed, L)
+
+
+def test_on_every_topology_many_values_are_signed_and_moved(placed: Any, place: Any) -> None:
+    values = {f"key:{n}": [n] for n in range(20)}
+    placed.set_many(values)
+    assert placed.get_many(values) == values
+    assert placed.incr_version("key:1") == 2
+    assert placed.get("key:1", version=2) == [1]
+    place.server("key:2").command("SET", server_key("key:2"), b"forged")
+    failed: dict[str, Exception] = {}
+    del values["key:1"], values["key:2"]
+    assert placed.get_many([*values, "key:2"], on_error=failed.__setitem__) == values
+    assert isinstance(failed["key:2"], SerializerError)
+
+
+NEVER_SIGNED: dict[str, Call] = {
+    "bitmap": lambda c, k: c.setbit(k, 7, 1),
+    "HyperLogLog": lambda c, k: c.pfadd(k, "x"),
+    "rate limit": lambda c, k: c.rate_limit(k, 5, 10),
+}
+
+
+@pytest.mark.parametrize("kind", NEVER_SIGNED)
+def test_what_is_never_signed_is_not_renamed_and_the_error_says_so(
+    kind: str, signing: Cache, standalone: Standalone
+) -> None:
+    NEVER_SIGNED[kind](signing, K)
+    before = standalone.command("DUMP", server_key(K))
+    says = "bitmaps, HyperLogLogs, locks, semaphores and rate limits"
+    for call in (lambda: signing.rename(K, L), lambda: signing.incr_version(K)):
+        with pytest.raises(SerializerError, match=says):
+            call()
+    assert standalone.command("DUMP", server_key(K)) == before
+
+
+# -- another key, and the first
+
+OLD, NEW = "an old key with letters", "a new key with letters"
+FIRST: dict[str, dict[str, Any]] = {
+    "another key": {"signing_key": OLD},
+    "another key for any place": {"signing_key": OLD, "signing_binds_key": False},
+    "no key": {},
+}
+
+
+@pytest.fixture(params=FIRST)
+def changed(request: pytest.FixtureRequest, make_cache: Any) -> tuple[Any, Any, Any]:
+    """Caches with the settings of before, of now, and of later."""
+    before = FIRST[request.param]
+    later = {**before, "signing_key": NEW}
+    now = (
+        {**later, "signing_fallbacks": [OLD]}
+        if before
+        else {**later, "signing_accepts_unsigned": True}
+    )
+    return tuple(make_cache(codec=Codec("json", **one)) for one in (before, now, later))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_renaming_a_key_to_itself_signs_all_of_it_with_the_first_key(
+    kind: str, changed: Any
+) -> None:
+    before, now, later = changed
+    WRITTEN[kind](before, K)
+    now.expire(K, 100)
+    expected = READ[kind](now, K)
+    with pytest.raises(SerializerError):
+        READ[kind](later, K)
+    assert now.rename(K, K) is True
+    assert READ[kind](later, K) == expected
+    assert 0 < now.ttl(K) <= 100
+
+
+def test_renaming_a_key_to_itself_removes_members_that_are_there_twice(changed: Any) -> None:
+    before, now, later = changed
+    for cache in (before, now):
+        cache.sadd("set", "x", "y")
+    before.zadd("sorted", {"x": 9.0, "y": 1.0})
+    now.zadd("sorted", {"x": 5.0})
+    assert (now.scard("set"), now.zcard("sorted")) == (4, 3)
+    now.rename("set", "set")
+    now.rename("sorted", "sorted")
+    assert (later.scard("set"), later.smembers("set")) == (2, {"x", "y"})
+    assert later.zrange("sorted", 0, -1, withscores=True) == [("y", 1.0), ("x", 5.0)]
+
+
+def test_a_bitmap_stays_as_it_is_while_unsigned_values_are_accepted(make_cache: Any) -> None:
+    cache = make_cache(codec=Codec("json", signing_key=NEW, signing_accepts_unsigned=True))
+    cache.setbit("bits", 7, 1)
+    assert cache.rename("bits", "bits") is True
+    assert (cache.getbit("bits", 7), cache.bitcount("bits")) == (1, 1)
 
 
 # -- what an error shows

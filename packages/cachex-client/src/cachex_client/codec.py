@@ -269,17 +269,28 @@ class Codec:
             del failed  # its traceback refers to this frame
 
     def moved(self, stored: bytes, source: bytes, target: bytes, part: bytes = b"") -> bytes:
-        """Return what is stored in one place as it has to be in another: signed anew.
+        """Return what is stored in one place as it has to be in another: signed with the first key.
 
-        `SerializerError` if it is not signed for where it was.
+        While unsigned values are accepted, one that can be read is signed as well, and one that
+        cannot, such as a bitmap, stays as it is. `SerializerError` if it is not signed for where
+        it was.
         """
-        if self._signer is None or not self._signer.binds_key:
+        if self._signer is None or not (self._signer.binds_key or source == target):
             return stored
         if stored.startswith(MARK):
             return self._signer.sign(self._signer.verify(stored, source, part), target, part)
-        if not (_is_whole_number(stored) and self._is_plain(self._whole_number(stored))):
-            self._payload_of(stored, source, part)
-        return stored
+        if _is_whole_number(stored) and self._is_plain(self._whole_number(stored)):
+            return stored
+        if not self.accepts_unsigned:
+            raise SerializerError(
+                f"{_shown(stored)} are not signed and cannot be signed for another key; nor can"
+                " bitmaps, HyperLogLogs, locks, semaphores and rate limits, which are never signed"
+            )
+        try:
+            value = self.loads(stored, source, part)
+        except SerializerError:
+            return stored
+        return self.dumps(value, target, part)
 
     def loads_found(
         self,

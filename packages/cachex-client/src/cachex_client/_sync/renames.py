@@ -35,8 +35,9 @@ class RenameVerbs(StructureVerbs):
         It ends when it would have. If there is no such key, the server's ResponseError. In a
         cluster both have to be in one slot. Never sent twice. With signatures that say where a
         value is stored it is read, signed for the new key and written, in one transaction that
-        begins anew if somebody changes the key meanwhile; ConfigurationError for a stream.
-        Redis: RENAME.
+        begins anew if another client changes the key meanwhile: ConfigurationError for a stream,
+        SerializerError for what is never signed, such as a bitmap or a lock. A key that is renamed
+        to itself is signed anew with the first signing key. Redis: RENAME.
         """
         places = self._places(src, dst, version, version_src, version_dst)
         if places is None:
@@ -69,10 +70,10 @@ class RenameVerbs(StructureVerbs):
         version_dst: Version | None,
     ) -> tuple[bytes, bytes] | None:
         """Return both full keys, None if the server can rename by itself."""
-        if not self.codec.binds_key:
-            return None
-        both = self.commands._two(src, dst, version, version_src, version_dst)
-        return None if both[0] == both[1] else both
+        source, target = self.commands._two(src, dst, version, version_src, version_dst)
+        if self.codec.binds_key or (self.codec.signs and source == target):
+            return source, target
+        return None
 
     def _renamed(self, operation: str, source: bytes, target: bytes, nx: bool) -> bool:
         if audience.observers:
@@ -88,32 +89,49 @@ class RenameVerbs(StructureVerbs):
                 if nx and pipe.exists(target):
                     return False
                 left = pipe.pttl(source)
-                write = self._written_anew(pipe, source, target)
+                try:
+                    write = self._written_anew(pipe, source, target)
+                except ResponseError:  # maybe of a key that was changed meanwhile
+                    pipe.multi()
+                    pipe.execute()  # WatchError if it was
+                    raise
+                if write is None:
+                    return True
                 pipe.multi()
                 pipe.unlink(target)
                 write(pipe)
+                del write  # has what is stored
                 if left >= 0:
                     pipe.pexpire(target, max(1, left))
-                pipe.unlink(source)
+                if source != target:
+                    pipe.unlink(source)
                 pipe.execute()
                 return True
             except WatchError:
                 continue
             except SerializerError as error:
                 raise discreet(error.at(source))  # noqa: B904  without what led to it
+            except ResponseError as error:  # its text may quote a command with what is stored
+                error.args = (str(error).rpartition(" of pipeline caused error: ")[2],)
+                raise error.with_traceback(None) from None
             finally:
                 pipe.reset()
         raise WatchError(f"{source!r} was changed {ATTEMPTS} times while it was renamed")
 
-    def _written_anew(self, pipe: Any, source: bytes, target: bytes) -> Callable[[Any], None]:
-        """Read what is under a key, sign it for another one, and return what writes it there."""
+    def _written_anew(
+        self, pipe: Any, source: bytes, target: bytes
+    ) -> Callable[[Any], None] | None:
+        """Read what is under a key, sign it for another one, and return what writes it there.
+
+        None for a stream that stays where it is; WatchError if the key was removed meanwhile.
+        """
         kind = pipe.type(source)
         moved = self.codec.moved
         if kind == b"string":
-            value = moved(pipe.get(source), source, target)
+            value = moved(_there(pipe.get(source)), source, target)
             return lambda queue: queue.set(target, value)
         if kind == b"hash":
-            fields = pipe.hgetall(source)
+            fields = _there(pipe.hgetall(source))
             ends = self._ends(pipe, source, list(fields))
             signed = {
                 field: moved(value, source, target, FIELD + field)
@@ -121,18 +139,23 @@ class RenameVerbs(StructureVerbs):
             }
             return partial(_write_hash, target, signed, ends)
         if kind == b"list":
-            values = pipe.lrange(source, 0, -1)
+            values = _there(pipe.lrange(source, 0, -1))
             members = [moved(one, source, target, MEMBER) for one in values]
             return partial(_write, "rpush", target, members)
         if kind == b"set":
-            members = [moved(one, source, target, MEMBER) for one in pipe.smembers(source)]
+            found = _there(pipe.smembers(source))
+            members = [moved(one, source, target, MEMBER) for one in found]
             return partial(_write, "sadd", target, members)
         if kind == b"zset":
-            scored = pipe.zrange(source, 0, -1, withscores=True)
+            scored = _there(pipe.zrange(source, 0, -1, withscores=True))
+            current = {one for one, _ in scored if moved(one, source, source, MEMBER) == one}
+            scored.sort(key=lambda pair: pair[0] in current)  # of two scores the current key's
             scores = {moved(one, source, target, MEMBER): score for one, score in scored}
             return partial(_write_scores, target, scores)
         if kind == b"none":
             raise ResponseError("no such key")
+        if source == target:
+            return None
         raise ConfigurationError(
             f"a {kind.decode()} cannot be renamed whose values are signed for its key:"
             " SIGNING_BINDS_KEY=False signs them for any"
@@ -140,14 +163,19 @@ class RenameVerbs(StructureVerbs):
 
     def _ends(self, pipe: Any, source: bytes, fields: list[bytes]) -> dict[bytes, int]:
         """Return when fields of a hash end, in Unix milliseconds, of those that do."""
-        if not fields:
-            return {}
         try:
             words = ("HPEXPIRETIME", source, "FIELDS", len(fields), *fields)
             ends = pipe.execute_command(*words)
         except ResponseError:  # of a server whose fields never end
             return {}
-        return {field: end for field, end in zip(fields, ends, strict=True) if end > 0}
+        return {field: end for field, end in zip(fields, _there(ends), strict=True) if end > 0}
+
+
+def _there(found: Any) -> Any:
+    """Return what a key was found to hold; WatchError for nothing: the key was there before."""
+    if not found and found != b"":
+        raise WatchError("removed while it was renamed")
+    return found
 
 
 def _write(verb: str, target: bytes, members: list[bytes], queue: Any) -> None:
