@@ -698,6 +698,114 @@ def test_renaming_a_key_to_itself_removes_members_that_are_there_twice(changed: 
     assert later.zrange("sorted", 0, -1, withscores=True) == [("y", 1.0), ("x", 5.0)]
 
 
+def test_members_of_other_forms_are_found_and_removed(changed: Any) -> None:
+    before, now, _ = changed
+    for cache in (before, now):
+        cache.sadd("set", cache is before, "both", 7)
+    assert now.sismember("set", True) is now.sismember("set", "both") is True
+    assert now.sismember("set", "neither") is False
+    assert now.smismember("set", True, "neither", False, 7) == [True, False, True, True]
+    assert now.srem("set", True, "both") == 3
+    assert now.smembers("set") == {False, 7}
+
+    before.zadd("sorted", {"x": 0.0, "y": 5.0})
+    now.zadd("sorted", {"z": 3.0, "y": 4.0})
+    assert (now.zscore("sorted", "x"), now.zscore("sorted", "gone")) == (0.0, None)
+    assert now.zmscore("sorted", "x", "gone", "y", "z") == [0.0, None, 4.0, 3.0]
+    ranks = [now.zrank("sorted", one) for one in ("x", "z", "y", "gone")]
+    assert ranks == [0, 1, 2, None]
+    assert (now.zrevrank("sorted", "x"), now.zrevrank("sorted", "gone")) == (3, None)
+    assert now.zrem("sorted", "x", "y") == 3
+    assert now.zrange("sorted", 0, -1) == ["z"]
+
+    before.geoadd("places", {"old": (1, 2)})
+    now.geoadd("places", {"new": (3, 4)})
+    assert [one is None for one in now.geopos("places", "old", "gone", "new")] == [
+        False,
+        True,
+        False,
+    ]
+    assert [one is None for one in now.geohash("places", "old", "gone")] == [False, True]
+
+
+def filled(before: Any, now: Any) -> list[str]:
+    """Write a list of members in both forms."""
+    before.delete("list")
+    values = "x y x x y x".split()
+    for number, value in enumerate(values):
+        (before if number % 2 else now).rpush("list", value)
+    return values
+
+
+def test_values_of_other_forms_are_found_in_lists(changed: Any) -> None:
+    before, now, _ = changed
+    values = filled(before, now)
+    at = [index for index, value in enumerate(values) if value == "x"]
+    assert now.lpos("list", "x") == at[0]
+    assert now.lpos("list", "gone") is None
+    for rank in (1, 2, 4, 5):
+        assert now.lpos("list", "x", rank=rank, count=0) == at[rank - 1 :]
+        assert now.lpos("list", "x", rank=-rank, count=2) == at[::-1][rank - 1 : rank + 1]
+    assert now.lpos("list", "x", count=0, maxlen=3) == [0, 2]
+    assert now.lpos("list", "gone", count=0) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 9, -1, -2, -3, -9])
+def test_values_of_other_forms_are_removed_from_lists(count: int, changed: Any) -> None:
+    before, now, _ = changed
+    values = filled(before, now)
+    at = [index for index, value in enumerate(values) if value == "x"]
+    if count < 0:
+        at.reverse()
+    gone = at[: abs(count)] if count else at
+    assert now.lrem("list", count, "x") == len(gone)
+    assert now.lrange("list", 0, -1) == [
+        value for index, value in enumerate(values) if index not in gone
+    ]
+
+
+def test_numbers_that_were_plain_are_found_among_signed_ones(make_cache: Any) -> None:
+    before = make_cache(codec=Codec("pickle"))
+    now = make_cache(
+        codec=Codec(signing_key=NEW, signing_plain_integers=False, signing_accepts_unsigned=True)
+    )
+    before.sadd("set", 1, 10**30)
+    assert now.smismember("set", 1, 10**30, 2) == [True, True, False]
+
+
+def test_members_of_other_forms_are_found_in_pipelines(changed: Any) -> None:
+    before, now, _ = changed
+    before.sadd("set", "x")
+    before.rpush("list", "a", "x")
+    assert in_pipeline("sismember", "x")(now, "set") is True
+    assert in_pipeline("lpos", "x")(now, "list") == 1
+    assert in_pipeline("lrem", 0, "x")(now, "list") == 1
+
+
+def test_on_every_topology_members_of_another_key_are_found(place: Any, colour: Any) -> None:
+    client = colour.take(place.client(colour.prefix))
+    before = colour.cache(client, codec=Codec("json", signing_key=OLD))
+    now = colour.cache(client, codec=Codec("json", signing_key=NEW, signing_fallbacks=[OLD]))
+    before.sadd("set", "x")
+    before.zadd("sorted", {"x": 1.0})
+    assert now.sismember("set", "x") is True
+    assert (now.zscore("sorted", "x"), now.zrank("sorted", "x")) == (1.0, 0)
+    assert (now.srem("set", "x"), now.zrem("sorted", "x")) == (1, 1)
+    assert not now.has_key("set")
+
+
+@given(st.one_of(st.integers(), st.text(), st.none(), st.lists(st.integers())))
+def test_all_forms_of_a_value_are_read_and_the_first_is_written(value: Any) -> None:
+    codec = Codec(
+        "json", "zlib", signing_key=NEW, signing_fallbacks=[OLD], signing_accepts_unsigned=True
+    )
+    forms = codec.forms(value, PLACE, MEMBER)
+    assert forms[0] == codec.dumps(value, PLACE, MEMBER)
+    assert codec.loads_each(forms, PLACE) == [value] * len(forms)
+    for other in (Codec("json", "zlib", signing_key=OLD), Codec("json", "zlib")):
+        assert other.dumps(value, PLACE, MEMBER) in forms
+
+
 def test_a_bitmap_stays_as_it_is_while_unsigned_values_are_accepted(make_cache: Any) -> None:
     cache = make_cache(codec=Codec("json", signing_key=NEW, signing_accepts_unsigned=True))
     cache.setbit("bits", 7, 1)

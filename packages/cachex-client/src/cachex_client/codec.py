@@ -55,7 +55,7 @@ from cachex_client.serializers import (
     PickleSerializer,
     Serializer,
 )
-from cachex_client.signing import MARK, Signer
+from cachex_client.signing import MARK, OVERHEAD, Signer
 from cachex_pool import ProtocolError
 from cachex_pool.secrecy import keeps_secrets
 
@@ -204,6 +204,23 @@ class Codec:
             self._finish(payload) if len(payload) >= limit and payload[0] == PICKLED else payload
             for payload in payloads
         ]
+
+    @property
+    def has_forms(self) -> bool:
+        """Whether a value may be stored in several forms: of other keys, or without a signature."""
+        return self._signer is not None and (self._signer.has_fallbacks or self.accepts_unsigned)
+
+    def forms(self, value: Any, place: bytes = b"", part: bytes = b"") -> list[bytes]:
+        """Return all forms in which a value may be stored; the first one is what `dumps` returns.
+
+        These are of each signing key, and without a signature while that is accepted. A value of
+        another serializer or compressor is none of them.
+        """
+        first = self.dumps(value, place, part)
+        if self._signer is None or not first.startswith(MARK):
+            return [first]
+        forms = self._signer.sign_by_all(first[OVERHEAD:], place, part)
+        return forms + self.elements([value]) if self.accepts_unsigned else forms
 
     def refuse_counting(self, what: str, *, fractions: bool = False) -> None:
         """Raise ConfigurationError if the sum that the server makes could not be read."""

@@ -31,11 +31,17 @@ class Signer:
         purpose = BOUND if binds_key else PURPOSE  # what is signed one way means nothing the other
         self._secrets = [_Secret(secret, purpose) for secret in (key, *fallbacks)]
         self.binds_key = binds_key
+        self.has_fallbacks = len(self._secrets) > 1
         self.is_weak = any(one.is_weak for one in self._secrets)
 
     def sign(self, payload: bytes, place: bytes = b"", part: bytes = b"") -> bytes:
         """Return the payload with its signature."""
         return MARK + self._secrets[0].mac(self._message(payload, place, part)) + payload
+
+    def sign_by_all(self, payload: bytes, place: bytes = b"", part: bytes = b"") -> list[bytes]:
+        """Return the payload with the signature of each key, that of the first one first."""
+        message = self._message(payload, place, part)
+        return [MARK + one.mac(message) + payload for one in self._secrets]
 
     def verify(self, signed: bytes, place: bytes = b"", part: bytes = b"") -> bytes:
         """Return what was signed; `SerializerError` if none of the keys has signed it for there."""

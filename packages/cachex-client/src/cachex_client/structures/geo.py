@@ -58,14 +58,14 @@ class GeoCommands(Terms):
     ) -> Command[list[tuple[float, float] | None]]:
         """Return (longitude, latitude) of each member, None for a missing one. Redis: GEOPOS."""
         wire = self.keyspace.wire(key, version)
-        return build.geopos(wire, self._stored(wire, members))
+        return self._first_found(build.geopos, wire, members)
 
     def geohash(
         self, key: Key, *members: Any, version: Version | None = None
     ) -> Command[list[str | None]]:
         """Return the Geohash of each member, None for a missing one. Redis: GEOHASH."""
         wire = self.keyspace.wire(key, version)
-        command = build.geohash(wire, self._stored(wire, members))
+        command = self._first_found(build.geohash, wire, members)
         return command.then(lambda found: [_text_or_none(one) for one in found])
 
     def geosearch(

@@ -1,12 +1,43 @@
 """Lists: values in a row under one key."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any
 
+from cachex_client._core.shapes import integer
+from cachex_client.codec import MEMBER
 from cachex_client.command import Command
+from cachex_client.commands import eval_
 from cachex_client.commands import lists as build
 from cachex_client.keys import Key, Version
 from cachex_client.structures.terms import Terms, asked_for, several
+
+# LREM for a value in several forms. ARGV is how often, and the forms.
+REMOVE = b"""
+local count, removed = tonumber(ARGV[1]), 0
+if count == 0 then
+  for form = 2, #ARGV do
+    removed = removed + redis.call('LREM', KEYS[1], 0, ARGV[form])
+  end
+  return removed
+end
+local one = count < 0 and -1 or 1
+while removed < math.abs(count) do
+  local first, its = nil, nil
+  for form = 2, #ARGV do
+    local at = redis.call('LPOS', KEYS[1], ARGV[form], 'RANK', one)
+    if at and (not first or at * one < first * one) then
+      first, its = at, ARGV[form]
+    end
+  end
+  if not first then
+    break
+  end
+  removed = removed + redis.call('LREM', KEYS[1], one, its)
+end
+return removed
+"""
 
 
 class ListCommands(Terms):
@@ -79,6 +110,10 @@ class ListCommands(Terms):
         negative; `maxlen` how many values to look at. Redis: LPOS.
         """
         wire = self.keyspace.wire(key, version)
+        backwards = -1 if rank is not None and rank < 0 else None
+        ask = partial(build.lpos, wire, rank=backwards, count=0, maxlen=maxlen)
+        if each := self._by_form(wire, value, ask):
+            return each.then(partial(_positions, rank or 1, count))
         stored = self._stored_member(wire, value)
         return build.lpos(wire, stored, rank=rank, count=count, maxlen=maxlen)
 
@@ -109,6 +144,9 @@ class ListCommands(Terms):
         From the end if `count` is negative, everywhere if it is 0. Never sent twice. Redis: LREM.
         """
         wire = self.keyspace.wire(key, version)
+        if self.codec.has_forms:
+            forms = self.codec.forms(value, wire, MEMBER)
+            return eval_(REMOVE, (wire,), (b"%d" % count, *forms), integer)
         return build.lrem(wire, count, self._stored_member(wire, value))
 
     def ltrim(
@@ -202,6 +240,14 @@ class ListCommands(Terms):
             return asked_for(names, wires, its_key), self._member(its_key)(stored)
 
         return read
+
+
+def _positions(rank: int, count: int | None, found: list[list[int]]) -> int | list[int] | None:
+    """Do as LPOS with where the forms of a value are: all of them, from the end for a rank < 0."""
+    indices = sorted(chain.from_iterable(found), reverse=rank < 0)[abs(rank) - 1 :]
+    if count is None:
+        return indices[0] if indices else None
+    return indices[:count] if count else indices
 
 
 def _waiting(

@@ -1,6 +1,7 @@
 """Sets: different values under one key, in no order."""
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from cachex_client.command import Command, on_primary
@@ -20,7 +21,7 @@ class SetCommands(Terms):
     def srem(self, key: Key, *members: Any, version: Version | None = None) -> Command[int]:
         """Remove members and return how many there were. Redis: SREM."""
         wire = self.keyspace.wire(key, version)
-        return build.srem(wire, self._stored(wire, members))
+        return build.srem(wire, self._each_form(wire, members))
 
     def smembers(self, key: Key, version: Version | None = None) -> Command[set[Any]]:
         """Return all members of a set. Redis: SMEMBERS."""
@@ -30,6 +31,8 @@ class SetCommands(Terms):
     def sismember(self, key: Key, member: Any, version: Version | None = None) -> Command[bool]:
         """Return whether a set has a member. Redis: SISMEMBER."""
         wire = self.keyspace.wire(key, version)
+        if self.codec.has_forms:
+            return self._first_found(build.smismember, wire, (member,)).then(itemgetter(0))
         return build.sismember(wire, self._stored_member(wire, member))
 
     def smismember(
@@ -37,7 +40,7 @@ class SetCommands(Terms):
     ) -> Command[list[bool]]:
         """Return of each member whether a set has it. Redis: SMISMEMBER."""
         wire = self.keyspace.wire(key, version)
-        return build.smismember(wire, self._stored(wire, members))
+        return self._first_found(build.smismember, wire, members)
 
     def scard(self, key: Key, version: Version | None = None) -> Command[int]:
         """Return how many members a set has, 0 if there is no such key. Redis: SCARD."""

@@ -1,12 +1,14 @@
 """Sorted sets: different values under one key, in the order of their scores."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from cachex_client.command import Command, on_primary
 from cachex_client.commands import sorted_sets as build
 from cachex_client.keys import Key, Version
-from cachex_client.structures.terms import Terms, exclusive, score
+from cachex_client.structures.terms import Terms, exclusive, first_of, score
 
 Scored: TypeAlias = Callable[[Sequence[tuple[bytes, float]]], list[tuple[Any, float]]]
 
@@ -170,6 +172,8 @@ class SortedSetCommands(Terms):
         Redis: ZRANK.
         """
         wire = self.keyspace.wire(key, version)
+        if each := self._by_form(wire, member, partial(build.zrank, wire)):
+            return each.then(first_of)
         return build.zrank(wire, self._stored_member(wire, member))
 
     def zrevrank(
@@ -180,6 +184,8 @@ class SortedSetCommands(Terms):
         Redis: ZREVRANK.
         """
         wire = self.keyspace.wire(key, version)
+        if each := self._by_form(wire, member, partial(build.zrevrank, wire)):
+            return each.then(first_of)
         return build.zrevrank(wire, self._stored_member(wire, member))
 
     def zscore(
@@ -187,6 +193,8 @@ class SortedSetCommands(Terms):
     ) -> Command[float | None]:
         """Return the score of a member, None if it is not there. Redis: ZSCORE."""
         wire = self.keyspace.wire(key, version)
+        if self.codec.has_forms:
+            return self._first_found(build.zmscore, wire, (member,)).then(itemgetter(0))
         return build.zscore(wire, self._stored_member(wire, member))
 
     def zmscore(
@@ -194,12 +202,12 @@ class SortedSetCommands(Terms):
     ) -> Command[list[float | None]]:
         """Return the scores of members, None for each that is not there. Redis: ZMSCORE."""
         wire = self.keyspace.wire(key, version)
-        return build.zmscore(wire, self._stored(wire, members))
+        return self._first_found(build.zmscore, wire, members)
 
     def zrem(self, key: Key, *members: Any, version: Version | None = None) -> Command[int]:
         """Remove members and return how many there were. Redis: ZREM."""
         wire = self.keyspace.wire(key, version)
-        return build.zrem(wire, self._stored(wire, members))
+        return build.zrem(wire, self._each_form(wire, members))
 
     def zremrangebyscore(
         self,

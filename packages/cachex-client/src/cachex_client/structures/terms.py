@@ -11,10 +11,13 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
+from itertools import chain, islice
 from typing import Any, TypeAlias, TypeVar
 
 from cachex_client._core.wrong_replies import reads, wrong_reply
 from cachex_client.codec import MEMBER, Codec
+from cachex_client.command import Command
+from cachex_client.commands import eval_
 from cachex_client.errors import ConfigurationError, UnhashableMember
 from cachex_client.keys import ERRORS, Key, Keys, Version
 from cachex_client.timeouts import DEFAULT, Timeout, milliseconds
@@ -24,6 +27,20 @@ Field: TypeAlias = str
 
 
 C = TypeVar("C", bound=Collection[Any])
+U = TypeVar("U")
+
+# ARGV is how many forms there are, the forms, and a command in which nothing stands for the form.
+FOR_EACH = b"""
+local count, replies = tonumber(ARGV[1]), {}
+for form = 1, count do
+  local words = {}
+  for at = count + 2, #ARGV do
+    words[#words + 1] = ARGV[at] == '' and ARGV[form + 1] or ARGV[at]
+  end
+  replies[form] = redis.call(unpack(words))
+end
+return replies
+"""
 
 
 class Terms:
@@ -63,6 +80,50 @@ class Terms:
         """Return members, or `what` they are, as they are stored; ValueError for none."""
         return self.codec.dumps_many(needed(values, what), wire, MEMBER)
 
+    def _forms(self, wire: bytes, members: Collection[Any]) -> list[list[bytes]]:
+        """Return all forms in which each of the members may be stored; ValueError for none."""
+        return [self.codec.forms(one, wire, MEMBER) for one in needed(members, "member")]
+
+    def _each_form(self, wire: bytes, members: Collection[Any]) -> list[bytes]:
+        """Return members as they may be stored, in all forms one after the other."""
+        if not self.codec.has_forms:
+            return self._stored(wire, members)
+        return list(chain.from_iterable(self._forms(wire, members)))
+
+    def _first_found(
+        self,
+        build: Callable[[bytes, Sequence[bytes]], Command[list[U]]],
+        wire: bytes,
+        members: Collection[Any],
+    ) -> Command[list[U]]:
+        """Return a command that finds members in any form, and the first answer for each.
+
+        `build` makes a command that answers for several members: with a false value for what is
+        not there, but for the score 0.
+        """
+        if not self.codec.has_forms:
+            return build(wire, self._stored(wire, members))
+        forms = self._forms(wire, members)
+
+        def read(found: list[U]) -> list[U]:
+            rest = iter(found)
+            return [first_of(list(islice(rest, len(one)))) for one in forms]
+
+        return build(wire, list(chain.from_iterable(forms))).then(read)
+
+    def _by_form(
+        self, wire: bytes, member: Any, ask: Callable[[bytes], Command[Any]]
+    ) -> Command[list[Any]] | None:
+        """Return a command that asks for each form of a member; None if there is one form only.
+
+        `ask` makes the command for one form.
+        """
+        if not self.codec.has_forms:
+            return None
+        forms = self.codec.forms(member, wire, MEMBER)
+        words = [one if isinstance(one, bytes) else str(one).encode() for one in ask(b"").arguments]
+        return eval_(FOR_EACH, (wire,), (b"%d" % len(forms), *forms, *words), list)
+
     def _stored_member(self, wire: bytes, value: Any) -> bytes:
         return self.codec.dumps(value, wire, MEMBER)
 
@@ -89,8 +150,8 @@ class Terms:
         except TypeError:
             kinds = ", ".join(sorted({type(one).__name__ for one in values if not _hashable(one)}))
             raise UnhashableMember(
-                f"members of the type {kinds} cannot be in a set of Python:"
-                " sscan_iter and srandmember with a count return them one by one"
+                f"members of the type {kinds} were found, which no set of Python's can hold:"
+                " sscan_iter and srandmember with a count give them one by one"
             ) from None
 
     def _px(self, timeout: Timeout) -> int | None:
@@ -114,6 +175,11 @@ class Terms:
 
     def _wires(self, keys: Sequence[Key], version: Version | None) -> list[bytes]:
         return self.keyspace.wire_many(keys, version)
+
+
+def first_of(found: Sequence[U]) -> U:
+    """Return the first answer of several that says something; a score of 0 does."""
+    return next((one for one in found if one is not None and one is not False), found[0])
 
 
 def name(field: Any) -> bytes:
