@@ -16,6 +16,10 @@ from hypothesis import strategies as st
 from cachex_pool import AsyncConnection, Connection, Endpoint, Exchange, PoolError, SideBySide
 from cachex_pool._wire import streams
 from cachex_pool._wire.dial import _shake_hands
+from support.examples import tries
+
+pytestmark = pytest.mark.fuzz
+some = tries(full=100_000)
 
 ENDPOINTS = (
     Endpoint(host="h"),
@@ -50,8 +54,32 @@ LEAVES = (
     b"!3\r\nabc\r\n",
     b"-WRONGPASS \xff\r\n",
 )
-nonsense = st.binary(max_size=60) | st.lists(st.sampled_from((*HEADS, *LEAVES)), max_size=12).map(
-    b"".join
+WHOLE = (
+    b"%3\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n$4\r\nrole\r\n$6\r\nmaster\r\n",
+    b"*4\r\n$5\r\nproto\r\n:2\r\n$7\r\nversion\r\n$5\r\n7.2.4\r\n",
+    b"*2\r\n$1\r\na\r\n_\r\n",
+    b"+OK\r\n",
+    b":1\r\n",
+)
+"""Sensible replies to HELLO and to other commands."""
+
+
+def with_a_fault(data: bytes, at: int, what: int) -> bytes:
+    """Return the data with one byte changed, which may be the last."""
+    broken = bytearray(data)
+    broken[at % len(data)] ^= what
+    return bytes(broken)
+
+
+nonsense = (
+    st.binary(max_size=60)
+    | st.lists(st.sampled_from((*HEADS, *LEAVES)), max_size=12).map(b"".join)
+    | st.builds(
+        with_a_fault,
+        st.lists(st.sampled_from(WHOLE), min_size=1, max_size=5).map(b"".join),
+        st.integers(0, 400),
+        st.integers(0, 255),
+    )
 )
 
 
@@ -72,6 +100,7 @@ def may_fail(call: Any) -> Any:
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
+@some
 @given(data=nonsense, minimal=st.booleans())
 def test_a_handshake_with_nonsense_fails_in_our_words(
     endpoint: Endpoint, data: bytes, minimal: bool
@@ -96,6 +125,7 @@ def test_a_handshake_with_nonsense_fails_in_our_words(
         asyncio.run(greet(ours))
 
 
+@some
 @given(data=nonsense, count=st.integers(0, 3))
 def test_a_call_with_nonsense_fails_in_our_words(data: bytes, count: int) -> None:
     """A count of 0 is a plain call."""
@@ -126,6 +156,7 @@ def test_a_call_with_nonsense_fails_in_our_words(data: bytes, count: int) -> Non
         asyncio.run(ask(ours))
 
 
+@some
 @given(data=nonsense, count=st.integers(1, 3), soon=st.booleans())
 def test_an_exchange_beside_others_with_nonsense_fails_in_our_words(
     data: bytes, count: int, soon: bool

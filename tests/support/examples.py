@@ -21,10 +21,20 @@ def how_many(everyday: int, full: int) -> int:
     return full if os.environ.get("CACHEX_FULL") else everyday
 
 
-def tries(everyday: int, full: int) -> hypothesis.settings:
-    """Return settings for so many examples; in a full run they are others each time."""
+def tries(everyday: int | None = None, *, full: int) -> hypothesis.settings:
+    """Return settings for so many examples; in a full run they are others each time.
+
+    Unless `everyday` says how many are tried in other runs, these are as many, and the same, as of
+    any other test.
+    """
+    usual = hypothesis.settings()
+    if everyday is None:
+        everyday = usual.max_examples
+        derandomize = usual.derandomize
+    else:
+        derandomize = True
     return hypothesis.settings(
-        max_examples=how_many(everyday, full), derandomize=not how_many(0, full=1)
+        max_examples=how_many(everyday, full), derandomize=derandomize and not how_many(0, full=1)
     )
 
 
