@@ -148,6 +148,20 @@ def test_a_node_that_stops_saying_what_it_serves_ends_the_scan(colour: Any) -> N
         assert node.asked(b"SCAN") == 0
 
 
+def test_slots_that_nobody_serves_are_the_reason_when_the_time_is_over(colour: Any) -> None:
+    nodes: list[ScriptedNode] = []
+
+    def said(words: Words) -> bytes | None:
+        half = words[:2] == (b"CLUSTER", b"NODES")
+        return page(0) if words[0] == b"SCAN" else nodes[0].line("0-8000") if half else None
+
+    options = attrs.evolve(OPTIONS, timeout=60.0, scan_timeout=0.2)
+    with client_of("cluster", colour, said, options) as (client, node):
+        nodes.append(node)
+        with pytest.raises(SlotNotCovered, match="8383 of its slots"):
+            colour.cache(client).keys()
+
+
 # -- redis-py's iterators
 
 ITERATORS: dict[str, Callable[[Any], Any]] = {

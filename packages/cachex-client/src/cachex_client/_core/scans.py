@@ -71,7 +71,8 @@ class ScanProgress:
         if cursor == self._remembered:
             self._again += 1
             if self._again >= TURNS:
-                raise self._aborted(f"the cursor {cursor!r} came {self._again} times again")
+                shown = repr(cursor)[:40]
+                raise self._aborted(f"the cursor {shown} came {self._again} times again")
         if self._steps & (self._steps - 1) == 0:
             self._remembered, self._again = cursor, 0
         self.check(now)
@@ -101,10 +102,14 @@ class ScanProgress:
 
     def check(self, now: float) -> None:
         """Raise ScanAborted if the scan has taken too long."""
-        spent = now - self.started - self.idle
-        if spent > self.limit:
+        if self.is_over(now):
+            spent = now - self.started - self.idle
             why = f"its steps took {spent:.1f} s, and {self.limit:g} s are allowed"
             raise self._aborted(why)
+
+    def is_over(self, now: float) -> bool:
+        """Say whether the scan has taken too long."""
+        return now - self.started - self.idle > self.limit
 
     def _aborted(self, why: str) -> ScanAborted:
         return ScanAborted(self._server, why, self.keys)

@@ -45,8 +45,7 @@ def scan_cluster(
         if not unwalked and uncovered <= 0:
             return
         if not unwalked:
-            progress.check(monotonic())
-            if monotonic() > patience:
+            if monotonic() > patience or progress.is_over(monotonic()):
                 raise SlotNotCovered(name, None, uncovered)
             client.refreshed()
             sleep(PAUSE)
