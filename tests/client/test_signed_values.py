@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 import inspect
+import json
 import pickle
 import random
-import traceback
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -19,10 +20,21 @@ from cachex_client import Cache, Codec, ConfigurationError, Keys, SerializerErro
 from cachex_client._async.pipeline import AsyncPipeline
 from cachex_client._sync.pipeline import Pipeline
 from cachex_client.codec import FIELD, MEMBER
-from cachex_client.scripting import Encoded, decode_single_post
-from cachex_client.signing import MARK, OVERHEAD
+from cachex_client.errors import UnhashableMember
+from cachex_client.scripting import (
+    Encoded,
+    decode_fields_post,
+    decode_list_post,
+    decode_member_post,
+    decode_members_post,
+    decode_single_post,
+    encode_members_pre,
+)
+from cachex_client.serializers import JsonSerializer
+from cachex_client.signing import MARK, OVERHEAD, Signer
 from support.examples import how_many
 from support.servers import Standalone
+from support.shown import shown_by
 
 SECRET = "a secret of many letters"
 VALUE = {"user": [1, 2.5, "x"]}
@@ -432,6 +444,69 @@ def test_plain_integers_are_counted_with(signing: Cache) -> None:
     assert signing.incr_many({"n": 2}) == {"n": 8}
 
 
+# -- scripts
+
+
+RPUSH, LRANGE = (
+    "return redis.call('RPUSH', KEYS[1], unpack(ARGV))",
+    "return redis.call('LRANGE', KEYS[1], 0, -1)",
+)
+
+
+def test_hooks_of_scripts_read_and_write_where_they_say(signing: Cache) -> None:
+    run = signing.eval_script
+    assert run(RPUSH, keys=["list"], args=["x", VALUE], pre_hook=encode_members_pre) == 2
+    assert signing.lrange("list", 0, -1) == ["x", VALUE]
+    assert run(LRANGE, keys=["list"], post_hook=decode_members_post) == ["x", VALUE]
+    pop = "return redis.call('LPOP', KEYS[1])"
+    assert run(pop, keys=["list"], post_hook=decode_member_post) == "x"
+    assert run(pop, keys=["nothing"], post_hook=decode_member_post) is None
+    assert run("return nil", keys=["list"], post_hook=decode_members_post) == []
+
+    signing.set_many({"{tag}1": [1], "{tag}2": "b"})
+    found = run(
+        "return redis.call('MGET', unpack(KEYS))",
+        keys=["{tag}1", "{tag}2", K],
+        post_hook=decode_list_post,
+    )
+    assert found == [[1], "b", None]
+    second = "return redis.call('GET', KEYS[2])"
+    both = ["{tag}1", "{tag}2"]
+    assert run(second, keys=both, post_hook=lambda helpers, it: helpers.decode(it, both[1])) == "b"
+    with pytest.raises(SerializerError, match="for this key"):
+        run(second, keys=both, post_hook=decode_single_post)
+
+    signing.hset("hash", mapping={"a": VALUE, "n": 5})
+    fields = run(
+        "return redis.call('HGETALL', KEYS[1])", keys=["hash"], post_hook=decode_fields_post
+    )
+    assert fields == {"a": VALUE, "n": 5}
+    assert run("return nil", keys=["hash"], post_hook=decode_fields_post) == {}
+    one = run(
+        "return redis.call('HGET', KEYS[1], 'a')",
+        keys=["hash"],
+        post_hook=lambda helpers, it: helpers.decode(it, field="a"),
+    )
+    assert one == VALUE
+
+
+def test_a_script_writes_where_its_arguments_say(signing: Cache) -> None:
+    signing.eval_script(
+        "redis.call('HSET', KEYS[1], 'f', ARGV[1]) redis.call('SADD', KEYS[2], ARGV[2])"
+        " redis.call('SET', KEYS[3], ARGV[3])",
+        keys=["{tag}1", "{tag}2", "{tag}3"],
+        args=[
+            Encoded("x", field="f"),
+            Encoded("y", key="{tag}2", member=True),
+            Encoded("z", key="{tag}3"),
+        ],
+        version=7,
+    )
+    assert signing.hget("{tag}1", "f", version=7) == "x"
+    assert signing.smembers("{tag}2", version=7) == {"y"}
+    assert signing.get("{tag}3", version=7) == "z"
+
+
 # -- moves of our own
 
 
@@ -816,21 +891,111 @@ def test_a_bitmap_stays_as_it_is_while_unsigned_values_are_accepted(make_cache: 
 # -- what an error shows
 
 
+def shows_nothing(error: BaseException) -> None:
+    """Check that neither a stored value nor the signing key is in what an error tracker sees."""
+    shown = shown_by(error)
+    purpose = b"cachex_client.signing.bound"
+    derived = hmac.digest(SECRET.encode(), purpose, "sha256")
+    for secret in (CANARY, SECRET, repr(derived)[2:-1], derived.hex(), r"\xc1\x01"):
+        assert secret not in shown
+
+
+CANARY = "canary-in-the-value"
+
+
 @pytest.mark.parametrize("name", ROUNDS)
 def test_no_error_shows_what_was_stored_or_the_key(
-    name: str, signing: Cache, standalone: Standalone
+    name: str, signing: Cache, standalone: Standalone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, read, _ = ROUNDS[name]
+    monkeypatch.setattr(  # all that is stored has it
+        JsonSerializer, "dumps", lambda self, value: json.dumps([value, CANARY]).encode()
+    )
     write(signing, K)
+    monkeypatch.undo()
+    assert CANARY.encode() in standalone.command("DUMP", f":1:{K}")
     standalone.command("RENAME", f":1:{K}", f":1:{L}")
     with pytest.raises(SerializerError) as caught:
         read(signing, L)
-    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    ours = [frame for frame in told.stack if "cachex" in frame.filename and frame.locals]
-    shown = "\n".join(f"{key} = {value}" for frame in ours for key, value in frame.locals.items())  # type: ignore[union-attr]
-    assert r"\xc1\x01" not in shown
-    assert SECRET not in shown
-    assert caught.value.__context__ is None or r"\xc1" not in str(caught.value.__context__)
+    shows_nothing(caught.value)
+
+
+def test_no_error_for_one_of_many_shows_what_was_stored(
+    signing: Cache, standalone: Standalone
+) -> None:
+    signing.set_many({"a": CANARY, "b": CANARY})
+    standalone.command("COPY", ":1:a", ":1:c")
+    standalone.command("SET", ":1:d", f"unsigned {CANARY}")
+    failed: dict[str, Exception] = {}
+    found = signing.get_many(["a", "b", "c", "d"], on_error=failed.__setitem__)
+    assert found == {"a": CANARY, "b": CANARY}
+    assert failed.keys() == {"c", "d"}
+    for error in failed.values():
+        assert isinstance(error, SerializerError)
+        shows_nothing(error)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_members_that_no_set_can_hold_are_not_shown(signed: bool, make_cache: Any) -> None:
+    cache = make_cache(codec=Codec("json", signing_key=SECRET if signed else None))
+    cache.sadd("set", [CANARY], 1)
+    with pytest.raises(UnhashableMember, match="list") as caught:
+        cache.smembers("set")
+    shows_nothing(caught.value)
+
+
+class Quoting:
+    """A serializer of a user whose errors quote what it cannot read."""
+
+    def dumps(self, value: Any) -> bytes:
+        return json.dumps(value).encode()
+
+    def loads(self, data: bytes) -> Any:
+        error = ValueError(f"cannot read {data!r}")
+        error.add_note(f"it was {data!r}")
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("serializer", "stored"),
+    [
+        (Quoting(), CANARY.encode()),
+        ("pickle", b"c" + CANARY.encode() + b"\nname\n."),
+        ("json", b'{"a": "' + CANARY.encode()),
+        ("msgpack", b"\x01" + CANARY.encode()),
+        ("orjson", b'{"a": "' + CANARY.encode()),
+    ],
+    ids=["own", "pickle", "json", "msgpack", "orjson"],
+)
+@pytest.mark.parametrize("signed", [True, False])
+def test_an_error_of_a_serializer_does_not_quote_what_was_stored(
+    serializer: Any, stored: bytes, signed: bool, make_cache: Any, standalone: Standalone
+) -> None:
+    key = SECRET if signed else None
+    if signed:
+        stored = Signer(SECRET).sign(stored, b":1:key")
+    standalone.command("SET", ":1:key", stored)
+    cache = make_cache(codec=Codec(serializer, signing_key=key))
+    failed: list[Exception] = []
+    cache.get_many(["key"], on_error=lambda name, error: failed.append(error))
+    with pytest.raises(SerializerError, match="cannot be read by") as caught:
+        cache.get("key")
+    for error in (caught.value, *failed):
+        shows_nothing(error)
+
+
+def test_a_server_that_refuses_what_is_renamed_does_not_make_it_shown(
+    signing: Cache, standalone: Standalone
+) -> None:
+    signing.rpush(K, CANARY)
+    standalone.command("CONFIG", "SET", "maxmemory", "1")
+    try:
+        with pytest.raises(ResponseError) as caught:
+            signing.rename(K, L)
+    finally:
+        standalone.command("CONFIG", "SET", "maxmemory", "0")
+    assert "caused error" not in str(caught.value)
+    shows_nothing(caught.value)
 
 
 def test_fields_of_streams_and_hashes_are_told_apart_from_members() -> None:

@@ -40,8 +40,8 @@ class ScriptHelpers:
     keyspace: Keys
     codec: Codec
     version: Version | None = None
-    place: bytes = b""
-    """The full key for which values are signed unless another one is said: the call's first."""
+    places: tuple[bytes, ...] = ()
+    """The full keys of the call. With a signing key a value is signed for its key: the first."""
 
     def make_key(self, key: Key, version: Version | None = None) -> bytes:
         """Return the full key, of the version of the call unless another one is given."""
@@ -51,27 +51,40 @@ class ScriptHelpers:
         """Return the full keys."""
         return self.keyspace.wire_many(keys, self.version)
 
-    def encode(self, value: Any, place: bytes = b"", part: bytes = b"") -> bytes:
-        """Return what the cache would store under a full key, or as a part of it.
+    def encode(
+        self, value: Any, key: Key | None = None, *, member: bool = False, field: Any = None
+    ) -> bytes:
+        """Return what the cache would store; `key`, `member` and `field` are as in `Encoded`."""
+        return self.codec.dumps(value, self._place(key), _part(member, field))
 
-        Only signatures need these: `part` is `cachex_client.codec.MEMBER` for a member of a list,
-        set or sorted set.
+    def encode_values(
+        self, values: Iterable[Any], key: Key | None = None, *, member: bool = False
+    ) -> list[Any]:
+        """Return what the cache would store for each value, all of them in one place."""
+        return self.codec.dumps_many(values, self._place(key), _part(member))
+
+    def decode(
+        self, stored: Any, key: Key | None = None, *, member: bool = False, field: Any = None
+    ) -> Any:
+        """Return the value of what a script found; a number or None of its own as it is.
+
+        With a signing key it has to be said where it was found: `key`, the first of the call if
+        none is given, as a `member` of a list, set or sorted set there, or in a `field`.
         """
-        return self.codec.dumps(value, place or self.place, part)
-
-    def encode_values(self, values: Iterable[Any], place: bytes = b"") -> list[Any]:
-        """Return what the cache would store for each value."""
-        return self.codec.dumps_many(values, place or self.place)
-
-    def decode(self, stored: Any, place: bytes = b"", part: bytes = b"") -> Any:
-        """Return the value of what a script found; a number or None of its own as it is."""
         if not isinstance(stored, bytes):
             return stored
-        return self.codec.loads(stored, place or self.place, part)
+        return self.codec.loads(stored, self._place(key), _part(member, field))
 
-    def decode_values(self, values: Iterable[Any], place: bytes = b"") -> list[Any]:
-        """Return the value of each."""
-        return [self.decode(stored, place) for stored in values]
+    def decode_values(
+        self, values: Iterable[Any], key: Key | None = None, *, member: bool = False
+    ) -> list[Any]:
+        """Return the value of each, all of them found in one place."""
+        return [self.decode(stored, key, member=member) for stored in values]
+
+    def _place(self, key: Key | None) -> bytes:
+        if key is not None:
+            return self.make_key(key)
+        return self.places[0] if self.places else b""
 
     def as_sent(self, words: Iterable[Any]) -> tuple[bytes, ...]:
         """Return keys or arguments as bytes; TypeError for what is no text, bytes or number."""
@@ -86,7 +99,7 @@ class ScriptHelpers:
         post_hook: "PostHook | None",
     ) -> Scripted[Any]:
         """Return one run of a script, as `eval_script` describes it."""
-        helpers = attrs.evolve(self, place=self.make_key(keys[0])) if keys else self
+        helpers = attrs.evolve(self, places=tuple(self.make_keys(keys)))
         wires, words = (pre_hook or encoded_pre)(helpers, keys, args)
         parse = as_is if post_hook is None else partial(post_hook, helpers)
         return Scripted(script_of(script), self.as_sent(wires), self.as_sent(words), parse)
@@ -119,26 +132,65 @@ def keys_only_pre(
 def full_encode_pre(
     helpers: ScriptHelpers, keys: Sequence[Any], args: Sequence[Any]
 ) -> tuple[Sequence[Any], Sequence[Any]]:
-    """Make full keys, and encode every argument."""
+    """Make full keys, and encode every argument, as the value of the first key."""
     return helpers.make_keys(keys), helpers.encode_values(args)
 
 
+def encode_members_pre(
+    helpers: ScriptHelpers, keys: Sequence[Any], args: Sequence[Any]
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Make full keys, and encode every argument, as a member of what is under the first key."""
+    return helpers.make_keys(keys), helpers.encode_values(args, member=True)
+
+
 def decode_single_post(helpers: ScriptHelpers, reply: Any) -> Any:
-    """Return the value that a script found, None if it found none."""
+    """Return the value of the first key, as GET finds it, None if it found none."""
     return helpers.decode(reply)
 
 
 def decode_list_post(helpers: ScriptHelpers, reply: Any) -> list[Any]:
-    """Return the values that a script found, none of them if it found nothing."""
-    return [] if reply is None else helpers.decode_values(members(reply))
+    """Return the values of the keys, as MGET finds them, none of them if it found nothing.
+
+    If the reply is not as long as the list of keys, all values are those of the first key.
+    """
+    found = [] if reply is None else members(reply)
+    if len(found) != len(helpers.places):
+        return helpers.decode_values(found)
+    loads = helpers.codec.loads
+    return [
+        loads(stored, place) if isinstance(stored, bytes) else stored
+        for stored, place in zip(found, helpers.places, strict=True)
+    ]
+
+
+def decode_member_post(helpers: ScriptHelpers, reply: Any) -> Any:
+    """Return a member of what is under the first key, as LPOP finds it, None if it found none."""
+    return helpers.decode(reply, member=True)
+
+
+def decode_members_post(helpers: ScriptHelpers, reply: Any) -> list[Any]:
+    """Return members of what is under the first key, as LRANGE and SMEMBERS find them."""
+    return [] if reply is None else helpers.decode_values(members(reply), member=True)
+
+
+def decode_fields_post(helpers: ScriptHelpers, reply: Any) -> dict[str, Any]:
+    """Return the fields of the hash under the first key with their values, as HGETALL does."""
+    words = iter([] if reply is None else members(reply))
+    return {
+        field.decode("utf-8", ERRORS): helpers.decode(stored, field=field)
+        for field, stored in zip(words, words, strict=True)
+    }
 
 
 def _encoded(helpers: ScriptHelpers, one: Encoded) -> bytes:
-    place = b"" if one.key is None else helpers.make_key(one.key)
-    part = MEMBER if one.member else b""
-    if one.field is not None:
-        part = FIELD + _word(one.field)
-    return helpers.encode(one.value, place, part)
+    return helpers.encode(one.value, one.key, member=one.member, field=one.field)
+
+
+def _part(member: bool, field: Any = None) -> bytes:
+    """Return the part of a key that is signed besides the key."""
+    if field is not None:
+        return FIELD + _word(field)
+    return MEMBER if member else b""
 
 
 def _word(word: Any) -> bytes:
@@ -163,8 +215,12 @@ __all__ = [
     "PostHook",
     "PreHook",
     "ScriptHelpers",
+    "decode_fields_post",
     "decode_list_post",
+    "decode_member_post",
+    "decode_members_post",
     "decode_single_post",
+    "encode_members_pre",
     "encoded_pre",
     "full_encode_pre",
     "keys_only_pre",

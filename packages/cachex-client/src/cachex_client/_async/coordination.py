@@ -145,4 +145,5 @@ class AsyncCoordinationVerbs(AsyncVerbs):
         try:
             return await async_run(self.client, call, self._origins["eval_script"])
         except SerializerError as error:
-            raise discreet(error.at(helpers.place or None))  # noqa: B904  without what led to it
+            only = call.keys[0] if len(call.keys) == 1 else None
+            raise discreet(error.at(only))  # noqa: B904  without what led to it
