@@ -272,8 +272,7 @@ def test_a_user_with_the_rights_of_the_page_may_do_everything(
 ) -> None:
     servers: Any = request.getfixturevalue(topology)
     page = {"sentinels": "sentinel"}.get(topology, topology)
-    (rules,) = documents.of_kind(DOCS / f"topologies/{page}.md", "text acl")
-    words = rules.split()
+    words = documents.users(DOCS / f"topologies/{page}.md")[0]
     assert words[:3] == ["ACL", "SETUSER", "shop"]
     entry: dict[str, Any]
     if isinstance(servers, Sentinels):

@@ -35,6 +35,11 @@ def of_kind(page: Path, kind: str) -> list[str]:
     return [block.text for block in blocks(page) if block.kind == kind]
 
 
+def users(page: Path) -> list[list[str]]:
+    """Return what a page tells servers of users: first what whoever uses the cache needs."""
+    return [text.split() for text in of_kind(page, "text acl")]
+
+
 def words(text: str) -> list[list[str]]:
     """Return the lines of a shell block as words."""
     return [shlex.split(line, comments=True) for line in text.splitlines() if line.strip()]
