@@ -325,3 +325,74 @@ def test_nobody_is_asked_on_the_terminal_for_the_password_of_a_key(tmp_path: Pat
     )
     assert "locked.key" in asked.stdout
     assert "pass phrase" not in asked.stderr
+
+
+# -- what is weak about TLS
+
+
+def context_with(**settings: Any) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    for name, value in settings.items():
+        setattr(context, name, value)
+    return context
+
+
+def with_ciphers(ciphers: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_ciphers(ciphers)
+    return context
+
+
+OLDEST = ssl.TLSVersion.MINIMUM_SUPPORTED
+NOT_OLD = ssl.OP_ALL | ssl.OP_NO_SSLv3 | ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:ssl.OP_NO:DeprecationWarning")
+def test_what_is_weak_about_tls_is_named() -> None:
+    aged = ssl.TLSVersion.TLSv1
+    weak: list[tuple[Tls, list[str]]] = [
+        (Tls(), []),
+        (Tls(ciphers="ECDHE+AESGCM", min_version=ssl.TLSVersion.TLSv1_3), []),
+        (Tls(ca_certs="/not/read/for/this"), []),
+        (Tls(verify="none"), ["not checked"]),
+        (Tls(check_hostname=False), ["host name"]),
+        (Tls(min_version=aged), ["below 1.2"]),
+        (Tls(min_version=OLDEST), ["below 1.2"]),
+        (Tls(ciphers="DEFAULT:@SECLEVEL=0"), ["SECLEVEL=0"]),
+        (Tls(ciphers="ALL:@SECLEVEL=0"), ["SECLEVEL=0", "aNULL"]),
+        (Tls(ciphers="eNULL:@SECLEVEL=0"), ["SECLEVEL=0", "aNULL", "eNULL"]),
+        (Tls(ciphers="ALL:aNULL:@SECLEVEL=2"), []),
+        (Tls(context=ssl.create_default_context()), []),
+        (Tls(context=context_with(check_hostname=False)), ["host name"]),
+        (Tls(context=context_with(minimum_version=aged)), ["below 1.2"]),
+        (Tls(context=context_with(minimum_version=OLDEST)), ["below 1.2"]),
+        (Tls(context=context_with(minimum_version=OLDEST, options=NOT_OLD)), []),
+        (Tls(context=with_ciphers("aNULL:!eNULL:@SECLEVEL=0")), ["SECLEVEL=0", "aNULL"]),
+    ]
+    for tls, words in weak:
+        found = tls.weaknesses()
+        assert len(found) == len(words), (tls, found)
+        assert all(word in text for word, text in zip(words, found, strict=True))
+    with pytest.raises(ConfigurationError, match="ciphers='nonsense'"):
+        Tls(ciphers="nonsense").weaknesses()
+
+
+@pytest.mark.parametrize("name", ["ca_certs", "ca_path", "ca_data"])
+def test_authorities_that_are_empty_are_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name} is empty"):
+        Tls(**{name: ""})  # type: ignore[arg-type]
+
+
+def test_a_folder_of_authorities_has_to_be_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for wrong in (tmp_path / "none", tmp_path / "file"):
+        with pytest.raises(ConfigurationError, match=r"ca_path '.*' is no folder"):
+            Tls(ca_path=str(wrong)).ssl_context()
+
+
+def test_authorities_given_as_text_are_not_shown() -> None:
+    for wrong in (f"{SECRET} ä", f"{SECRET} \ud800", f"{SECRET} \0"):
+        with pytest.raises(ConfigurationError, match=r"ca_data=\.\.\.") as caught:
+            Tls(ca_data=wrong).ssl_context()
+        assert SECRET not in str(caught.value)

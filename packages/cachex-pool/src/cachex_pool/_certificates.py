@@ -10,7 +10,7 @@ from cachex_pool.logs import logger
 
 log = logger("cachex_pool")
 
-UNUSABLE = (OSError, ssl.SSLError, ValueError)
+UNUSABLE = (OSError, ssl.SSLError, TypeError, ValueError)
 """What reading certificates raises: no such file, not PEM, a key of another certificate."""
 
 State: TypeAlias = tuple[tuple[int, ...] | None, ...]

@@ -1,13 +1,42 @@
 """Checks of settings: one sentence that names the setting, what it takes and what was given."""
 
 from collections.abc import Callable, Collection
-from math import isnan
 from typing import Any, TypeAlias
 
 from cachex_pool.errors import ConfigurationError
 
+QUOTED = 120
+"""Characters of a value that a message shows."""
+
 Check: TypeAlias = Callable[[Any, Any, Any], None]
 """What attrs calls with the instance, the attribute and the value."""
+
+
+def quoted(value: object) -> str:
+    """Return a value as messages show it: not more than its beginning, or else its type."""
+    try:
+        text = repr(value)
+    except Exception:  # a number of too many digits, or whatever a class of others raises
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= QUOTED else f"{text[:QUOTED]}..."
+
+
+def said(error: BaseException) -> str:
+    """Return the text of an error, or its beginning; its type if it has none."""
+    try:
+        text = str(error)
+    except Exception:  # of a class of others
+        text = ""
+    return (text if len(text) <= QUOTED else f"{text[:QUOTED]}...") or type(error).__name__
+
+
+def encodes(text: str) -> bool:
+    """Say whether a text can be sent as UTF-8; one that came of other bytes cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def whole(
@@ -49,9 +78,23 @@ def one_of(known: Collection[object], *, error: type[Exception] = ConfigurationE
 
     def check(_: Any, attribute: Any, value: Any) -> None:
         if isinstance(value, bool) or value not in known:
-            raise error(f"{attribute.name} is {what}, not {value!r}")
+            raise error(f"{attribute.name} is {what}, not {quoted(value)}")
 
     return check
+
+
+def text_or_none(_: Any, attribute: Any, value: Any) -> None:
+    """Take None, and text that can be sent; what was given instead is not shown."""
+    if not isinstance(value, str | None):
+        raise ConfigurationError(f"{attribute.name} is of type str, not {type(value).__name__}")
+    if value is not None and not encodes(value):
+        raise ConfigurationError(f"{attribute.name} does not encode as UTF-8")
+
+
+def not_empty(_: Any, attribute: Any, value: Any) -> None:
+    """Take anything but a text without a letter, as a variable has that was forgotten."""
+    if value == "":
+        raise ConfigurationError(f"{attribute.name} is empty: leave it out, or name something")
 
 
 def made_of(
@@ -91,8 +134,8 @@ def _ranged(
         if or_none and value is None:
             return
         is_number = isinstance(value, kind) and not isinstance(value, bool)
-        if not is_number or isnan(value) or not fits(value):
-            raise error(f"{attribute.name} is {what}, not {value!r}")
+        if not is_number or value != value or not fits(value):
+            raise error(f"{attribute.name} is {what}, not {quoted(value)}")
 
     return check
 

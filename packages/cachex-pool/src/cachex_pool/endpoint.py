@@ -1,5 +1,6 @@
 """Where a server is and how to be let in."""
 
+import os
 import ssl
 from collections.abc import Callable
 from functools import lru_cache
@@ -11,7 +12,7 @@ import attrs
 from redis.credentials import CredentialProvider
 
 from cachex_pool._certificates import UNUSABLE, Reloading, system_authorities
-from cachex_pool.checks import made_of, one_of, whole
+from cachex_pool.checks import encodes, made_of, not_empty, one_of, said, text_or_none, whole
 from cachex_pool.errors import ConfigurationError
 from cachex_pool.secrecy import keeps_secrets
 
@@ -20,12 +21,21 @@ Credentials = CredentialProvider | Callable[[], tuple[str | None, str]]
 
 _TCP = {"redis": False, "valkey": False, "rediss": True, "valkeys": True}
 _SPECIAL = "host:port is followed by /db; special characters of a password are percent-encoded"
-_OLD = tuple(version for version in ssl.TLSVersion if version.name in ("SSLv3", "TLSv1", "TLSv1_1"))
+_OLD = {
+    ssl.TLSVersion.SSLv3: ssl.OP_NO_SSLv3,
+    ssl.TLSVersion.TLSv1: ssl.OP_NO_TLSv1,
+    ssl.TLSVersion.TLSv1_1: ssl.OP_NO_TLSv1_1,
+}
+"""What is older than TLS 1.2, each with the option that rules it out."""
 _VERIFY = {
     "required": ssl.CERT_REQUIRED,
     "optional": ssl.CERT_OPTIONAL,
     "none": ssl.CERT_NONE,
 }
+
+
+def _is_given(value: object) -> str:
+    return "None" if value is None else "..."
 
 
 @attrs.frozen(kw_only=True)
@@ -40,12 +50,12 @@ class Tls:
     changed, new connections get one that is built anew; if that fails, the one before.
     """
 
-    ca_certs: str | None = None
-    ca_path: str | None = None
-    ca_data: str | None = None
+    ca_certs: str | None = attrs.field(default=None, validator=not_empty)
+    ca_path: str | None = attrs.field(default=None, validator=not_empty)
+    ca_data: str | None = attrs.field(default=None, validator=not_empty, repr=_is_given)
     certfile: str | None = None
     keyfile: str | None = None
-    keyfile_password: str | None = attrs.field(default=None, repr=False)
+    keyfile_password: str | None = attrs.field(default=None, repr=False, validator=text_or_none)
     check_hostname: bool = True
     verify: str = attrs.field(default="required", validator=one_of(_VERIFY))
     min_version: ssl.TLSVersion | None = None
@@ -65,25 +75,22 @@ class Tls:
         try:
             return self._loaded.current(self._files, self._build)
         except UNUSABLE as error:
-            raise ConfigurationError(f"TLS settings {self}: {error}") from error
+            raise ConfigurationError(f"TLS settings {self}: {said(error)}") from error
 
     def weaknesses(self) -> list[str]:
-        """Return what lets others pass for the server, or listen; in words, empty if nothing."""
+        """
+        Return what lets others pass for the server, or listen; in words, empty if nothing.
+
+        ConfigurationError if OpenSSL does not know the ciphers.
+        """
         context = self.context
-        if context is None:
-            verify, names, oldest = _VERIFY[self.verify], self.check_hostname, self.min_version
-        else:
-            verify, names = context.verify_mode, context.check_hostname
-            oldest = context.minimum_version
-        found = []
-        if verify == ssl.CERT_NONE:
-            found.append("the server's certificate is not checked")
-        elif not names:
-            found.append("the certificate may be anybody's: its host name is not checked")
-        old = oldest in (ssl.TLSVersion.MINIMUM_SUPPORTED, *_OLD) and oldest is not None
-        if old:
-            found.append("TLS below 1.2 is spoken")
-        return found
+        if context is None:  # no file matters
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            try:
+                self._restrict(context)
+            except UNUSABLE as error:
+                raise ConfigurationError(f"TLS settings {self}: {said(error)}") from error
+        return _weaknesses(context)
 
     def _files(self) -> tuple[str, ...]:
         named = (self.ca_certs, self.ca_path, self.certfile, self.keyfile)
@@ -92,21 +99,49 @@ class Tls:
         return files if trusts else (*system_authorities(), *files)
 
     def _build(self) -> ssl.SSLContext:
+        if self.ca_path is not None and not os.path.isdir(self.ca_path):
+            raise NotADirectoryError(f"ca_path {self.ca_path!r} is no folder")
+        if self.ca_data is not None and not self.ca_data.isascii():
+            raise ValueError("ca_data is not PEM: it has letters outside of ASCII")
         context = ssl.create_default_context(
             cafile=self.ca_certs, capath=self.ca_path, cadata=self.ca_data
         )
-        context.check_hostname = self.check_hostname and self.verify != "none"
-        context.verify_mode = _VERIFY[self.verify]
+        self._restrict(context)
         if self.certfile or self.keyfile:
             if not self.certfile:
                 raise ValueError("a keyfile needs its certfile")
             # Without any password, OpenSSL would ask for one on the terminal, and wait for it.
             context.load_cert_chain(self.certfile, self.keyfile, self.keyfile_password or "")
+        return context
+
+    def _restrict(self, context: ssl.SSLContext) -> None:
+        context.check_hostname = self.check_hostname and self.verify != "none"
+        context.verify_mode = _VERIFY[self.verify]
         if self.min_version is not None:
             context.minimum_version = self.min_version
         if self.ciphers:
             context.set_ciphers(self.ciphers)
-        return context
+
+
+def _weaknesses(context: ssl.SSLContext) -> list[str]:
+    found = []
+    if context.verify_mode == ssl.CERT_NONE:
+        found.append("the server's certificate is not checked")
+    elif not context.check_hostname:
+        found.append("the certificate may be anybody's: its host name is not checked")
+    if any(
+        context.minimum_version <= version and not context.options & ruled_out
+        for version, ruled_out in _OLD.items()
+    ):
+        found.append("TLS below 1.2 is spoken")
+    if context.security_level == 0:  # any other rules these out, too
+        ciphers = context.get_ciphers()
+        found.append("weak keys and ciphers are accepted (SECLEVEL=0)")
+        if any(cipher["auth"] == "auth-null" for cipher in ciphers):
+            found.append("ciphers are offered that need no certificate (aNULL)")
+        if any(cipher["strength_bits"] == 0 for cipher in ciphers):
+            found.append("ciphers are offered that do not encrypt (eNULL)")
+    return found
 
 
 @lru_cache(1024)
@@ -135,11 +170,13 @@ class Endpoint:
     port: int = attrs.field(default=6379, validator=whole(0, 65535))
     path: str | None = None
     db: int = attrs.field(default=0, validator=whole(0))
-    username: str | None = attrs.field(default=None, repr=False)  # redis://password@host is common
-    password: str | None = attrs.field(default=None, repr=False)
+    username: str | None = attrs.field(  # redis://password@host is common
+        default=None, repr=False, validator=text_or_none
+    )
+    password: str | None = attrs.field(default=None, repr=False, validator=text_or_none)
     credentials: Credentials | None = attrs.field(default=None, repr=False)
     tls: Tls | None = attrs.field(default=None, validator=made_of(Tls, or_none=True))
-    client_name: str | None = None
+    client_name: str | None = attrs.field(default=None, validator=text_or_none)
     read_only: bool = False
     protocol: int = attrs.field(default=3, validator=one_of((2, 3)))
     minimal_handshake: bool = attrs.field(default=False, validator=made_of(bool))
@@ -256,16 +293,24 @@ def parse_url(url: str) -> tuple[Endpoint, dict[str, str]]:
         raise ConfigurationError(f"not a server URL: {error}") from None
 
 
+@keeps_secrets(ValueError)
 def _as_login(given: Any) -> tuple[str | None, str]:
     """Read what a provider gave: a password, or user and password. Errors show none of it."""
-    words = (given,) if isinstance(given, str | bytes) else tuple(given)
-    strange = [type(word).__name__ for word in words if not isinstance(word, str | bytes | None)]
-    if len(words) not in (1, 2) or strange:
-        what = f"{len(words)} values" + (f", of {' and '.join(strange)}" if strange else "")
-        del given, words  # so that no traceback has them
+    words = given if isinstance(given, tuple | list) else (given,)
+    kinds = [type(word).__name__ for word in words]
+    usable = len(words) in (1, 2) and all(isinstance(word, str | bytes | None) for word in words)
+    if given is None or not usable:
+        what = f"{len(words)} values, of {' and '.join(kinds)}" if words is given else kinds[0]
         raise ValueError(f"a provider gives user and password, or a password, not {what}")
-    user, password = words if len(words) == 2 else (None, *words)
-    return user or None, password or ""  # ACL knows users without a password
+    if any(isinstance(word, str) and not encodes(word) for word in words):
+        raise ValueError("a provider gave a user or a password that does not encode as UTF-8")
+    user, password = map(_decoded, words if len(words) == 2 else (None, *words))
+    return user or None, password  # ACL knows users without a password
+
+
+def _decoded(word: str | bytes | None) -> str:
+    # What is no UTF-8 is sent as the same bytes again.
+    return word.decode("utf-8", "surrogateescape") if isinstance(word, bytes) else word or ""
 
 
 def _flag(name: str, text: str) -> bool:

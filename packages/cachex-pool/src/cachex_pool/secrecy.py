@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from traceback import clear_frames
 from typing import ParamSpec, TypeVar
 
 from cachex_pool.errors import ConfigurationError
@@ -18,7 +19,8 @@ def keeps_secrets(
 
     Error pages and error trackers show the local variables of all functions that an error passed
     through, and what it was raised from. Of such an error only the text is left, which has to say
-    everything. The function's own arguments are forgotten as well.
+    everything. Any other keeps its cause and the lines it came from, but no local variable. The
+    function's own arguments are forgotten as well.
     """
     kinds = errors or (ConfigurationError,)
 
@@ -28,9 +30,12 @@ def keeps_secrets(
             try:
                 return function(*args, **kwargs)
             except kinds as error:
+                failed: Exception = error
+                failed.__traceback__ = failed.__context__ = failed.__cause__ = None
+            except Exception as error:
                 failed = error
+                forget_variables(failed)
             del args, kwargs
-            failed.__traceback__ = failed.__context__ = failed.__cause__ = None
             try:
                 raise failed
             finally:
@@ -39,3 +44,15 @@ def keeps_secrets(
         return without_traces
 
     return decorate
+
+
+def forget_variables(error: BaseException) -> None:
+    """Empty the frames that an error, and what led to it, came through."""
+    several: list[BaseException | None] = [error]
+    seen = set()
+    while several:
+        one = several.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            clear_frames(one.__traceback__)
+            several += (one.__cause__, one.__context__)

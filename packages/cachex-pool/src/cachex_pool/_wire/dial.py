@@ -11,6 +11,7 @@ from typing import Any
 from cachex_pool._wire.protocol import (
     ENOUGH_FOR_HANDSHAKE,
     UNTIL_TRIED,
+    Argument,
     Handshake,
     greeted_minimally,
     handshakes,
@@ -28,6 +29,7 @@ from cachex_pool.errors import (
     DeadlineExceeded,
     PoolError,
 )
+from cachex_pool.secrecy import forget_variables
 
 REMEMBERED = 256
 """Names of which we know the address that answers; more are not worth remembering."""
@@ -245,6 +247,21 @@ def _login(endpoint: Endpoint) -> tuple[str | None, str] | None:
         raise no_credentials(endpoint, error) from error
 
 
+def _replies(
+    connection: Connection,
+    handshake: Handshake,
+    commands: list[tuple[Argument, ...]],
+    deadline: float,
+) -> list[Any]:
+    """Send the commands of a handshake; neither the replies nor an error repeat its password."""
+    try:
+        packed = handshake.packed(commands)
+        return handshake.scrub(connection.exchange(packed, len(commands), deadline))
+    except Exception as error:
+        forget_variables(error)  # what came until then is among them
+        raise
+
+
 def _shake_hands(
     connection: Connection,
     endpoint: Endpoint,
@@ -262,10 +279,10 @@ def _shake_hands(
     commands = handshake.first()
     protocol = handshake.protocol
     try:
-        replies = connection.exchange(handshake.packed(commands), len(commands), deadline)
+        replies = _replies(connection, handshake, commands, deadline)
         if handshake.falls_back(replies):
             commands, protocol = handshake.second(), 2
-            replies = connection.exchange(handshake.packed(commands), len(commands), deadline)
+            replies = _replies(connection, handshake, commands, deadline)
     except ConnectionLost as error:
         error.replies = handshake.scrub(list(error.replies))
         handshake.check(commands, list(error.replies))  # "max number of clients", then the end

@@ -9,6 +9,7 @@ import hiredis
 from redis import exceptions as redis_errors
 
 from cachex_pool._core.minimal import MinimalHandshakes
+from cachex_pool.checks import said
 from cachex_pool.endpoint import Endpoint
 from cachex_pool.errors import (
     AuthenticationFailed,
@@ -210,14 +211,18 @@ class Handshake:
         """
         Take the password out of what a server replied: some repeat a command they do not know.
 
-        They may cut it off, so that its beginning is looked for as well.
+        They may cut it off, escape it or write it in another way: of the reply to a login only
+        words are left that servers are known to say. In the others the password is looked for.
         """
-        user, password = self.login or (None, "")
-        password = password or user or ""
-        start = password[:8]
+        if self.login is None:
+            return replies
+        user, password = self.login
+        start = (password or user or "")[:8]
         for at, reply in enumerate(replies):
-            if start and isinstance(reply, Exception) and start in str(reply):
-                replies[at] = _without(password, reply)
+            if isinstance(reply, Exception) and (
+                at == 0 or (len(start) >= WORTH_HIDING and start in str(reply))
+            ):
+                replies[at] = _known(reply)
         return replies
 
     def check(self, commands: list[tuple[Argument, ...]], replies: list[Any]) -> dict[str, Any]:
@@ -281,7 +286,7 @@ def hung_up_again(endpoint: Endpoint, error: ConnectFailed) -> ConnectFailed:
 def no_credentials(endpoint: Endpoint, error: Exception) -> ConnectFailed:
     """Say that the credential provider failed."""
     failure = ConnectFailed(
-        endpoint.name, f"no credentials: the provider raised {type(error).__name__}: {error}"
+        endpoint.name, f"no credentials: the provider raised {type(error).__name__}: {said(error)}"
     )
     failure.server_at_fault = False
     return failure
@@ -296,14 +301,51 @@ def late_credentials(endpoint: Endpoint, seconds: float) -> ConnectTimeout:
     return failure
 
 
-def _without(password: str, reply: Exception) -> Exception:
-    """Return an error reply without the password, or its beginning, in its text."""
-    text = str(reply).replace(password, "***")
-    text = re.sub(re.escape(password[:8]) + r"[^'\"`\s]*", "***", text)
-    known = isinstance(reply, redis_errors.AuthenticationError | redis_errors.NoPermissionError)
-    shown: Any = type(reply)(text) if known else redis_errors.ResponseError(text)
-    shown.code = getattr(reply, "code", "")
-    del password, reply
+WORTH_HIDING = 4
+"""Characters from which on a password is looked for: shorter ones are in every other word."""
+NOT_SHOWN = "(what the server says is not shown: it may repeat the password)"
+KNOWN = re.compile(
+    "|".join(
+        (
+            r"invalid username-password pair( or user is disabled\.)?",
+            r"invalid password",
+            r"Client sent AUTH, but no password is set",
+            r"AUTH <password> called without any password configured for the default user\."
+            r" Are you sure your configuration is correct\?",
+            r"Authentication required\.",
+            r"HELLO must be called with the client already authenticated, otherwise the HELLO"
+            r" <proto> AUTH <user> <pass> option can be used to authenticate the client and select"
+            r" the RESP protocol version at the same time",
+            r"(this user|User default) has no permissions to run the '(hello|auth)' command",
+            r"wrong number of arguments for '(hello|auth)' command",
+            r"unknown command( [`']?(HELLO|AUTH|hello|auth)\b[`']?)?",
+            r"[Ss]yntax error( in HELLO)?",
+            r"NOPROTO (unsupported|sorry, this) protocol version",
+            r"max number of clients( \+ cluster connections)? reached",
+            r"(Redis|Valkey|KeyDB) is loading the dataset in memory",
+            r"Link with (MASTER|PRIMARY) is down and replica-serve-stale-data is set to 'no'\.",
+            r"DENIED (Redis|Valkey|KeyDB) is running in protected mode",
+        )
+    )
+)
+"""What servers say to a login: nothing of it is from its arguments."""
+
+
+def _known(reply: Any) -> Exception:
+    """Return an error reply with no more of its text than what is known to hold no password."""
+    code, text = getattr(reply, "code", ""), str(reply)
+    text = text.removeprefix("ERR ")
+    found = KNOWN.match(text)
+    if found is not None and found.group() == text:
+        return reply  # type: ignore[no-any-return]
+    code = code if re.fullmatch("[A-Z]{1,16}", code) else ""
+    known = found.group() if found is not None else code
+    kind = type(reply)
+    if issubclass(kind, redis_errors.AskError):  # made of a slot and an address
+        kind = redis_errors.ResponseError
+    shown: Any = kind(f"{known} {NOT_SHOWN}".lstrip())
+    shown.code = code
+    del reply, text, found
     return shown  # type: ignore[no-any-return]
 
 

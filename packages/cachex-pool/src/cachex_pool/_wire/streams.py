@@ -29,6 +29,7 @@ from cachex_pool._wire.protocol import (
     NOT_READY,
     OVERDUE_AFTER,
     UNTIL_TRIED,
+    Argument,
     Handshake,
     Push,
     greeted_minimally,
@@ -51,6 +52,7 @@ from cachex_pool.errors import (
 )
 from cachex_pool.forks import run_after_fork, same_process
 from cachex_pool.options import LOOK_AFTER, Guard
+from cachex_pool.secrecy import forget_variables
 
 STUCK_AFTER = 1.0
 """Seconds without a byte from the server after which a missed deadline ends the connection."""
@@ -593,6 +595,21 @@ async def _open_at(
     return transport
 
 
+async def _replies(
+    connection: AsyncConnection,
+    handshake: Handshake,
+    commands: list[tuple[Argument, ...]],
+    deadline: float,
+) -> list[Any]:
+    """Send the commands of a handshake; neither the replies nor an error repeat its password."""
+    try:
+        packed = handshake.packed(commands)
+        return handshake.scrub(await connection.exchange(packed, len(commands), deadline))
+    except Exception as error:
+        forget_variables(error)  # what came until then is among them
+        raise
+
+
 async def _shake_hands(
     connection: AsyncConnection,
     endpoint: Endpoint,
@@ -608,10 +625,10 @@ async def _shake_hands(
     commands = handshake.first()
     protocol = handshake.protocol
     try:
-        replies = await connection.exchange(handshake.packed(commands), len(commands), deadline)
+        replies = await _replies(connection, handshake, commands, deadline)
         if handshake.falls_back(replies):
             commands, protocol = handshake.second(), 2
-            replies = await connection.exchange(handshake.packed(commands), len(commands), deadline)
+            replies = await _replies(connection, handshake, commands, deadline)
     except ConnectionLost as error:
         error.replies = handshake.scrub(list(error.replies))
         handshake.check(commands, list(error.replies))  # "max number of clients", then the end
