@@ -165,7 +165,9 @@ class RemapFailed(BadAddress):
 
     def __init__(self, address: object, cause: Exception) -> None:
         what = printable(said(cause))
-        PoolError.__init__(self, f"ADDRESS_REMAP cannot turn {address} into an address: {what}")
+        super(BadAddress, self).__init__(
+            f"ADDRESS_REMAP cannot turn {address} into an address: {what}"
+        )
         self.cause = cause
 
 
