@@ -450,6 +450,18 @@ def test_the_application_brings_checks_and_commands(tmp_path: Path) -> None:
     assert "--version VERSION" in usage.stdout
 
 
+def test_an_entry_that_cannot_be_made_does_not_end_cachex_check(tmp_path: Path) -> None:
+    (tmp_path / "of_test.py").write_text(
+        "INSTALLED_APPS = ['django_cachex']\nSECRET_KEY = 'k'\n"
+        f"CACHES = {one(OPTIONS={})!r}\n"
+        "CACHES['default']['OPTIONS']['MAX_ENTRIES'] = float('inf')\n"
+    )
+    done = django(tmp_path, "cachex_check")
+    assert done.returncode == 1
+    assert "django_cachex.E001" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
 def test_wrong_settings_do_not_keep_cachex_check_from_telling(tmp_path: Path) -> None:
     (tmp_path / "of_test.py").write_text(
         "INSTALLED_APPS = ['django_cachex']\nSECRET_KEY = 'k'\n"

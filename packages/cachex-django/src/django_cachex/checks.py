@@ -361,7 +361,9 @@ def _signing(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
         text = "SIGNING_ACCEPT_UNSIGNED is set: what anybody writes is read without a signature."
         yield _warn(alias, "W020", text, "Take it out once the old values have expired.")
     if codec.has_weak_key:
-        text = "a SIGNING_KEY has fewer than 16 characters, or hardly any that differ."
+        text = (
+            "a SIGNING_KEY has fewer than 16 characters, hardly any that differ, or repeats itself."
+        )
         yield _warn(alias, "W024", text, "Use True for SECRET_KEY, or 32 random characters.")
 
 
