@@ -167,6 +167,24 @@ def test_sentinels_without_a_quorum_are_an_error(sentinels: Sentinels, make_cach
             sentinel.command("SENTINEL", "SET", sentinels.name, "quorum", 2)
 
 
+def test_sentinels_that_do_not_let_the_user_ask_for_the_quorum_are_no_error(
+    sentinels: Sentinels, make_cache: Make
+) -> None:
+    rules = ("-@all", "+@connection", "+info", "+sentinel|master", "+sentinel|replicas")
+    for sentinel in sentinels.sentinels:
+        sentinel.command("ACL", "SETUSER", "ann", "on", ">hush", *rules)
+    login = {"username": "ann", "password": "hush"}
+    entry = project.sentinel_entry(sentinels, sentinel_kwargs=login)
+    make_cache(entry.pop("LOCATION"), **entry["OPTIONS"])
+    try:
+        report = checked()
+    finally:
+        for sentinel in sentinels.sentinels:
+            sentinel.command("ACL", "DELUSER", "ann")
+    assert said(report, "error") == ""
+    assert "whether a failover is possible" in said(report, "warning")
+
+
 def test_a_cluster_is_looked_at_node_by_node(cluster: Cluster, make_cache: Make) -> None:
     make_cache(cluster.urls[0], client_class="django_cachex.client.ClusterClient")
     report = checked()

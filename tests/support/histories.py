@@ -14,6 +14,7 @@ from time import monotonic
 import attrs
 
 from cachex_client import ClusterMap
+from cachex_client._async.cluster_links import ASKED, DOUBTED
 from cachex_client._core.addresses import Address
 from cachex_client._core.keyslot import SLOTS, slot_of
 from cachex_client._core.redirects import STRANGERS
@@ -255,23 +256,32 @@ def _votes(views: Sequence[Topology], view: Topology) -> int:
 
 
 def look(
-    cluster: Nodes, known: Topology, count: int, dice: random.Random
+    cluster: Nodes, known: Topology, count: int, dice: random.Random, unchanged: int = 0
 ) -> tuple[Topology | None, list[str]]:
     """Look at the map again as a client does: ask so many primaries, then everybody and the seeds.
 
-    Return what it goes by then, and what is wrong with that.
+    Return what it goes by then, and what is wrong with that. `unchanged` looks before this one have
+    brought nothing.
     """
     primaries = [one.primary for one in known.shards]
     well = [node for node in primaries if node not in cluster.silent] or primaries
-    asked = dice.sample(well, min(count, len(well)))
-    heard = [view for node in asked if (view := cluster.says(node)) is not None]
+    order = dice.sample(well, len(well))
+    asked: list[Address] = []
+    heard: list[Topology] = []
     seeds: list[Topology] = []
-    found = settled(known, heard)
-    if found is None:
+    for some in (order[:count], order[count : count + ASKED]):
+        asked += some
+        heard += [view for node in some if (view := cluster.says(node)) is not None]
+        found = settled(known, heard)
+        if found is not None:
+            break
+    alone = True
+    if found is None or (found is known and unchanged >= DOUBTED):
         others = [node for node in known.nodes() if node not in asked]
-        heard = [view for node in others if (view := cluster.says(node)) is not None]
+        heard += [view for node in others if (view := cluster.says(node)) is not None]
         seeds = [view for node in cluster.seeds if (view := cluster.seed_says(node)) is not None]
-        found = settled(known, heard, tuple(seeds))
+        found = settled(known, heard, tuple(seeds), from_all=True)
+        alone = False
     ours = [one for one in (*heard, *seeds) if related(one, known)]
     if found is None:
         return None, [f"{ours} were not heard"] if ours else []
@@ -286,7 +296,8 @@ def look(
         votes = _votes(ours, found)
         if any(_votes(ours, one) > votes for one in ours):
             wrong.append(f"a map of {votes} votes is taken, and another has more")
-        if votes == 1 and found.epoch < known.epoch:
+        forgotten = not alone and all(one.epoch < known.epoch for one in ours)
+        if votes == 1 and found.epoch < known.epoch and not forgotten:
             wrong.append("a single voice took an older map back")
     else:
         newer = [one for one in ours if one.epoch >= known.epoch and not one.same_as(known)]
@@ -360,7 +371,7 @@ def cluster_history(seed: int, steps: int = 10) -> list[str]:
     slot than was asked about, to a bad address, or to too many strangers; to change the owner of
     another shard's slots because of one; to take a map that fewer nodes tell than another, or one
     of another cluster that not most seeds lead to; and not to have the cluster's map when nobody
-    lies any more and it was looked at twice, if no lie was of an epoch that is still to come.
+    lies any more and it was looked at three times.
     """
     dice = random.Random(seed)
     count = dice.randint(2, 4)
@@ -380,7 +391,7 @@ def cluster_history(seed: int, steps: int = 10) -> list[str]:
     def look_at_the_map(asked: int, when: object) -> None:
         known = map.topology
         assert known is not None
-        found, told = look(cluster, known, asked, dice)
+        found, told = look(cluster, known, asked, dice, map.schedule.unchanged)
         wrong.extend(f"{when}: {one}" for one in told)
         map.learn(found, monotonic() + LATER, 0.5)
         if found not in (None, known) and map.topology.strangers:
@@ -403,8 +414,8 @@ def cluster_history(seed: int, steps: int = 10) -> list[str]:
         cluster.silent, cluster.taken = set(), {}
     cluster.liar, cluster.views = None, dict.fromkeys(nodes, cluster.truth)
     cluster.silent = {*THIEVES, *(node for one in FOREIGN for node in one.nodes())}
-    for at in range(2):
+    for at in range(DOUBTED + 1):
         look_at_the_map(dice.choice((1, 3)), f"at the end, {at}")
-    if not ahead and not cluster.truth.same_as(map.topology):
+    if not cluster.truth.same_as(map.topology):
         wrong.append(f"nobody lies, and {map.topology} is used in place of {cluster.truth}")
     return wrong

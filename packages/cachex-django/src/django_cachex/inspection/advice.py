@@ -199,6 +199,9 @@ def _of_sentinel(one: Facts, servers: Sequence[Facts]) -> Iterator[Finding]:
     else:
         if "no-quorum" in state:
             yield Finding(ERROR, one.name, f"cannot fail over: {state['no-quorum']}")
+        if "quorum-unknown" in state:
+            text = "does not let this user ask whether a failover is possible"
+            yield Finding(WARNING, one.name, text, "ACL SETUSER: +sentinel|ckquorum")
         if state.get("flags", "master") != "master":
             yield Finding(ERROR, one.name, f"finds the primary {state['flags']}")
         named = f"{state.get('ip')}:{state.get('port')}"

@@ -117,6 +117,8 @@ def _sentinel(ask: Ask, service: str) -> dict[str, str]:
     state = {_text(name): _text(value) for name, value in pairs}
     try:
         ask("SENTINEL", "CKQUORUM", service)
+    except NoPermissionError:
+        state["quorum-unknown"] = "1"
     except RedisError as error:
         state["no-quorum"] = str(error)
     return state
