@@ -38,6 +38,7 @@ from cachex_client.errors import (
     SentinelsDisagree,
     SerializerError,
     SlotNotCovered,
+    UnhashableMember,
     ValueTooLarge,
 )
 from cachex_client.executor import AsyncExecutor, Executor
@@ -100,6 +101,7 @@ __all__ = [
     "SentinelsDisagree",
     "SerializerError",
     "SlotNotCovered",
+    "UnhashableMember",
     "ValueTooLarge",
     "Spec",
     "TopologyView",
