@@ -554,3 +554,34 @@ def test_sentinel_kwargs_may_say_nothing() -> None:
             "SENTINEL_KWARGS": wrong,
         }
         assert said in refused("redis://shop/0", options)
+
+
+def test_fallbacks_of_the_secret_key_are_a_list() -> None:
+    with override_settings(SECRET_KEY="k" * 50, SECRET_KEY_FALLBACKS=SECRET):
+        told = refused(options={"SIGNING_KEY": True})
+    assert told.endswith("expected a list of keys in SECRET_KEY_FALLBACKS; got a str")
+    with override_settings(SECRET_KEY="k" * 50, SECRET_KEY_FALLBACKS=[SECRET, ""]):
+        assert "none of them empty" in refused(options={"SIGNING_KEY": True})
+
+
+@pytest.mark.parametrize("path", ["support.nothing_there.X", "antigravity_.X"])
+def test_a_module_that_fails_shows_no_setting(path: str) -> None:
+    for name in ("SERIALIZER", "CREDENTIAL_PROVIDER", "REVERSE_KEY_FUNCTION"):
+        with pytest.raises(ImproperlyConfigured, match=f"'{name}'") as caught:
+            RedisCache(f"redis://:{SECRET}@h/1", {"OPTIONS": {"SIGNING_KEY": SECRET, name: path}})
+        assert SECRET not in shown_by(caught.value)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"TIMEOUT": float("inf")},
+        {"OPTIONS": {"SSL_CA_DATA": "ä"}},
+        {"OPTIONS": {"SIGNING_KEY": SECRET + "\udcff"}},
+        {"OPTIONS": {"MAX_WAITING": 10**400}},
+    ],
+)
+def test_a_value_that_cannot_be_used_shows_none_beside_it(entry: dict[str, Any]) -> None:
+    with pytest.raises(ImproperlyConfigured) as caught:
+        RedisCache(f"rediss://:{SECRET}@h/1", entry)
+    assert SECRET not in shown_by(caught.value)

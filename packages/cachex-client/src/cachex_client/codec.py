@@ -57,6 +57,7 @@ from cachex_client.serializers import (
 )
 from cachex_client.signing import MARK, OVERHEAD, Signer
 from cachex_pool import ProtocolError
+from cachex_pool.checks import quoted
 from cachex_pool.secrecy import keeps_secrets
 
 N = TypeVar("N")
@@ -130,8 +131,9 @@ class Codec:
         self.serializers = resolve_serializers(serializers)
         self.compressors = resolve_compressors(compressors)
         self._max_decompressed = sys.maxsize if max_decompressed is None else max_decompressed
-        if self._max_decompressed < 1:
-            raise ConfigurationError(f"max_decompressed is at least 1, not {max_decompressed!r}")
+        if not isinstance(self._max_decompressed, int) or self._max_decompressed < 1:
+            given = quoted(max_decompressed)
+            raise ConfigurationError(f"max_decompressed is a number of at least 1, not {given}")
         writer = self.serializers[0]
         self._compress_from = (
             getattr(self.compressors[0], "min_length", 0) if self.compressors else sys.maxsize

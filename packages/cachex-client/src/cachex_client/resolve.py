@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from traceback import walk_tb
 from typing import Any, TypeAlias
 
 from cachex_client import compressors, serializers
 from cachex_client.compressors import Compressor
 from cachex_client.errors import ConfigurationError
 from cachex_client.serializers import Serializer
+from cachex_pool.checks import quoted, said
 
 Named: TypeAlias = Any
 """A short name, a dotted path to a class, function or instance, one of these, or an instance."""
@@ -70,7 +72,7 @@ def _resolve(named: Named, known: Mapping[str, type], kind: str, methods: Sequen
         found = _made(found, named, kind)
     missing = [method for method in methods if not callable(getattr(found, method, None))]
     if missing:
-        raise ConfigurationError(f"{kind} {named!r} has no method {' and no '.join(missing)}")
+        raise ConfigurationError(f"{kind} {quoted(named)} has no method {' and no '.join(missing)}")
     return found
 
 
@@ -79,8 +81,23 @@ def _made(factory: Any, named: Named, kind: str) -> Any:
         return factory()
     except TypeError as error:
         raise ConfigurationError(
-            f"{kind} {named!r} cannot be made without arguments ({error}): give an instance"
+            f"{kind} {quoted(named)} cannot be made without arguments ({said(error)}):"
+            " give an instance"
         ) from error
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"{kind} {quoted(named)} cannot be made: it raised {raised(error)}"
+        ) from error
+
+
+def raised(error: Exception) -> str:
+    """Name the type of an error and the line it is from: its text may hold a secret."""
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__} in {error.filename}, line {error.lineno}"
+    *_, (frame, line) = walk_tb(error.__traceback__)
+    return f"{type(error).__name__} in {frame.f_code.co_filename}, line {line}"
 
 
 def _imported(path: str, known: Mapping[str, type], kind: str) -> Any:
@@ -89,9 +106,15 @@ def _imported(path: str, known: Mapping[str, type], kind: str) -> Any:
         close = get_close_matches(path, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ConfigurationError(
-            f"{kind} {path!r}: expected {', '.join(known)} or a dotted path{hint}"
+            f"{kind} {quoted(path)}: expected {', '.join(known)} or a dotted path{hint}"
         )
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"{kind} {path!r} cannot be imported: {error}") from error
+        raise ConfigurationError(
+            f"{kind} {quoted(path)} cannot be imported: {said(error)}"
+        ) from error
+    except Exception as error:
+        raise ConfigurationError(
+            f"{kind} {quoted(path)} cannot be imported: it raised {raised(error)}"
+        ) from error

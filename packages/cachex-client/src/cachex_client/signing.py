@@ -4,6 +4,8 @@ import hmac
 from collections.abc import Sequence
 
 from cachex_client.errors import ConfigurationError, SerializerError
+from cachex_pool.checks import encodes
+from cachex_pool.secrecy import keeps_secrets
 
 # 0xC1 begins no pickle, no text in UTF-8, no compressed frame, and MessagePack never uses it.
 MARK = b"\xc1\x01"
@@ -25,9 +27,13 @@ class Signer:
     accepted, and nowhere else.
     """
 
+    @keeps_secrets()
     def __init__(
         self, key: str | bytes, fallbacks: Sequence[str | bytes] = (), *, binds_key: bool = True
     ) -> None:
+        if not isinstance(fallbacks, list | tuple):  # each letter of a text would be a key
+            kind = type(fallbacks).__name__
+            raise ConfigurationError(f"the fallbacks of a signing key are a list, not a {kind}")
         purpose = BOUND if binds_key else PURPOSE  # what is signed one way means nothing the other
         self._secrets = [_Secret(secret, purpose) for secret in (key, *fallbacks)]
         self.binds_key = binds_key
@@ -67,12 +73,14 @@ class _Secret:
     __slots__ = ("_raw", "is_weak")
 
     def __init__(self, given: str | bytes, purpose: bytes) -> None:
-        usable = isinstance(given, str | bytes) and len(given) > 0
+        usable = is_usable(given)
         self._raw = hmac.digest(_encoded(given), purpose, DIGEST) if usable else b""
         self.is_weak = not usable or _is_guessable(given)
         del given
         if not usable:
-            raise ConfigurationError("a signing key is text or bytes, and not empty")
+            raise ConfigurationError(
+                "a signing key is text that encodes as UTF-8, or bytes, and not empty"
+            )
 
     def __repr__(self) -> str:
         return "<signing key>"
@@ -85,6 +93,13 @@ def _is_guessable(secret: str | bytes) -> bool:
     """Say whether a key is short, of few different characters, or one word again and again."""
     raw = _encoded(secret)
     return len(secret) < ENOUGH or len(set(secret)) < DIFFERENT or raw in (raw + raw)[1:-1]
+
+
+def is_usable(key: object) -> bool:
+    """Say whether something can be a signing key."""
+    if isinstance(key, str):
+        return key != "" and encodes(key)
+    return isinstance(key, bytes) and key != b""
 
 
 def _encoded(secret: str | bytes) -> bytes:

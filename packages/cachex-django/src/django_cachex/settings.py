@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from cachex_client import ConfigurationError
 from cachex_client.config import entry
-from cachex_client.config.given import Options
+from cachex_client.config.given import Options, kind_of, refuse
 from cachex_client.config.options import BY_NAME, every_option
 from cachex_pool.secrecy import keeps_secrets
 from django_cachex.classes import chosen
@@ -73,7 +73,11 @@ def _read(alias: str, location: Any, params: Mapping[str, Any]) -> CacheConfig:
     client_class, factory, topology = chosen(options)
     keys: tuple[str, ...] = ()
     if "SIGNING_KEY" in options.given:  # Django refuses to tell a SECRET_KEY that is empty
-        keys = (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)
+        fallbacks = django_settings.SECRET_KEY_FALLBACKS
+        if not isinstance(fallbacks, list | tuple):
+            expected = "expected a list of keys in SECRET_KEY_FALLBACKS"
+            refuse(options.where("SIGNING_KEY"), f"{expected}; got a {kind_of(fallbacks)}")
+        keys = (django_settings.SECRET_KEY, *fallbacks)
     read = entry.read_entry(location, params, where, options, topology, keys)
     others = dict(read.others)
     for name in ("client_class", "connection_factory"):

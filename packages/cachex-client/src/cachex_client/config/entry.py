@@ -21,7 +21,9 @@ from cachex_client.keys import Keys
 from cachex_client.options import ClientOptions
 from cachex_client.sentinel_map import SentinelMap
 from cachex_client.serializers import PickleSerializer
+from cachex_client.signing import is_usable
 from cachex_pool import Endpoint, PoolOptions
+from cachex_pool.checks import encodes, quoted
 from cachex_pool.secrecy import keeps_secrets
 
 
@@ -197,6 +199,9 @@ def _codec(cache: dict[str, Any], options: Options, secret_keys: Sequence[str | 
         if not secret_keys:
             expected = "expected a key, or what True stands for in the argument `secret_keys`"
             refuse(options.where("SIGNING_KEY"), f"{expected}: a site's SECRET_KEY")
+        if not isinstance(secret_keys, list | tuple) or not all(map(is_usable, secret_keys)):
+            expected = "expected `secret_keys`, which True stands for, as a list of str or bytes"
+            refuse(options.where("SIGNING_KEY"), f"{expected}, none of them empty")
         keys = tuple(secret_keys)
     return Codec(
         serializers,
@@ -223,17 +228,19 @@ def _lifetime(value: Any) -> float | None:
         value = int(value) if value.is_integer() else value
     if value is not None and not isinstance(value, int | float):
         raise TypeError
+    if value is not None and not -LONGEST <= value <= LONGEST:
+        raise ValueError
     return value
 
 
 def _version(value: Any) -> int | str:
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    if isinstance(value, bool) or not isinstance(value, int | str) or not encodes(str(value)):
         raise TypeError
     return value
 
 
 def _prefix(value: Any) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not encodes(value):
         raise TypeError
     return value
 
@@ -241,6 +248,8 @@ def _prefix(value: Any) -> str:
 _ABOUT_SIGNING = ("signing_binds_key", "signing_plain_integers", "signing_accepts_unsigned")
 _ABOUT_KEYS = ("reverse_key_function", "clear", "other_prefixes")
 _ANYTHING = readers.ANYTHING
+LONGEST = 2**53
+"""Seconds that a value may live: a server counts the milliseconds since 1970 in 63 bits."""
 _BESIDE_OPTIONS = {
     "BACKEND": _ANYTHING,
     "LOCATION": _ANYTHING,
@@ -266,7 +275,8 @@ def _beside_options(params: Mapping[str, Any], where: str) -> dict[str, Any]:
                 refuse(f"{where}[{name.lower()!r}]", f"contradicts {name!r} beside it")
         if name not in _BESIDE_OPTIONS:
             refuse(
-                where, f"there is no setting {name!r}{nearest(str(name).upper(), _BESIDE_OPTIONS)}"
+                where,
+                f"there is no setting {quoted(name)}{nearest(str(name).upper(), _BESIDE_OPTIONS)}",
             )
         reader = _BESIDE_OPTIONS[name]
         if reader is not _ANYTHING:

@@ -12,6 +12,7 @@ from cachex_client.config.option import Option
 from cachex_client.config.options import BY_NAME
 from cachex_client.config.topologies import Topology
 from cachex_client.errors import ConfigurationError
+from cachex_pool.checks import encodes, quoted
 
 GROUPS = ("cache", "client", "topology", "endpoint", "tls", "pool")
 
@@ -35,7 +36,7 @@ class Options:
     def take_all(self, options: Mapping[str, Any], where: str) -> None:
         """Take a dict of options, and those inside of it."""
         for name, value in options.items():
-            given = read(name, value, f"{where}[{name!r}]")
+            given = read(name, value, f"{where}[{quoted(name)}]")
             if given.option.reader is readers.MAPPING and not given.option.goes:
                 self.take_all(given.value, given.where)
                 continue
@@ -121,18 +122,23 @@ def convert(option: Option, value: Any, where: str) -> Any:
     got = f"; got {shown(option, value)}"
     try:
         return option.reader.convert(value)
+    except readers.Broken as error:
+        reason = f": {error}"
     except readers.Unreadable as error:
         reason = got if option.secret else f": {error}"
-    except (TypeError, ValueError, KeyError, OverflowError):
+    except Exception:  # of a wrong type, or whatever a class of others raises
         reason = got
     return refuse(where, f"expected {option.reader.expects}{reason}")
 
 
 def shown(option: Option, value: Any) -> str:
     """Show a value, unless it is or may hold a secret."""
-    if option.secret or not isinstance(value, str | int | float) or "://" in str(value):
+    if isinstance(value, str) and not encodes(value):
+        return "text that does not encode as UTF-8"
+    if option.secret or not isinstance(value, str | int | float):
         return f"a {kind_of(value)}"
-    return repr(value) if len(repr(value)) <= 80 else f"{value!r:.80}..."
+    text = quoted(value)
+    return f"a {kind_of(value)}" if "://" in text else text
 
 
 def kind_of(value: Any) -> str:

@@ -1,7 +1,7 @@
 """LOCATION: which servers there are, and how to be let in."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -11,6 +11,7 @@ from cachex_client.config import readers
 from cachex_client.config.given import Given, Options, find, is_like, kind_of, read, refuse
 from cachex_client.config.topologies import REPLICATED, SENTINEL, Topology
 from cachex_pool import ConfigurationError, Endpoint, Tls, parse_url
+from cachex_pool.checks import quoted
 
 
 @attrs.frozen
@@ -27,25 +28,21 @@ class Server:
     is_master: bool = True
 
 
-_OPTIONS_ONLY = (
-    "cache.client_class",
-    "cache.compressors",
-    "cache.connection_factory",
-    "cache.logger",
-    "cache.reverse_key_function",
-    "cache.serializers",
-    "cache.signing_",
-    "endpoint.credentials",
-    "topology.",
-)
+_OPTIONS_ONLY = ("cache.", "endpoint.credentials", "topology.")
 """What a URL must not say: it is often text from elsewhere; this is code, or decides on trust."""
 
-_LESS = {"none": 0, "optional": 1, "required": 2}
+_UNSAID = {"SSL": True, "SSL_CERT_REQS": "required", "SSL_CHECK_HOSTNAME": True}
+"""What OPTIONS asks for if it says something of TLS, and not of this."""
+_STRICTNESS: Mapping[str, Callable[[Any], int]] = {
+    "SSL_CERT_REQS": ("none", "optional", "required").index,
+    "SSL_CHECK_HOSTNAME": bool,
+}
 
 
 def parse(location: Any, where: str, options: Options, topology: Topology) -> list[Server]:
     """Read the URLs of a LOCATION; the options in their queries go to `options`."""
     seen: dict[str, Given] = {}
+    said = {name: one for name, one in options.given.items() if _is_said_of_tls(one)}
     servers = []
     for url, place in _urls(location, where):
         if topology is SENTINEL:
@@ -62,7 +59,7 @@ def parse(location: Any, where: str, options: Options, topology: Topology) -> li
             is_master = _is_master(query, place)
         for name, value in query.items():
             given = _from_query(name, value, place)
-            if wrong := _weaker(given, options):
+            if wrong := _contradicts(given, said):
                 refuse(given.where, wrong)
             earlier = seen.setdefault(given.option.name, given)
             if earlier.value != given.value:
@@ -79,29 +76,28 @@ def _from_query(name: str, value: str, place: str) -> Given:
     option = find(name, where)
     path = option.goes == "client.read_from" and "." in value
     if option.reader is readers.MAPPING or option.goes.startswith(_OPTIONS_ONLY) or path:
-        refuse(where, "expected in OPTIONS only")
+        refuse(where, f"expected in OPTIONS only, as {option.name!r}")
     return read(name, value, where)
 
 
-def _weaker(given: Given, options: Options) -> str:
-    """Say why a URL may not say this of TLS: OPTIONS asks for more, or for something else."""
-    goes = given.option.goes
-    said = {one.option.goes: one for one in options.given.values() if not one.is_none}
-    said = {name: one for name, one in said.items() if name.startswith("tls.")}
-    if not goes.startswith("tls.") or not said:
+def _is_said_of_tls(given: Given) -> bool:
+    name, goes = given.option.name, given.option.goes
+    return (name == "SSL" or goes.startswith("tls.")) and not given.is_none
+
+
+def _contradicts(given: Given, said: Mapping[str, Given]) -> str:
+    """Say why a URL may not say this of TLS: it is neither what OPTIONS says, nor stricter."""
+    name = given.option.name
+    if not said or not _is_said_of_tls(given):
         return ""
-    if "tls.context" in said:
-        return f"{said['tls.context'].where} decides on TLS"
-    if goes in said and goes not in ("tls.verify", "tls.check_hostname"):
-        other = said[goes].value != given.value
-        return f"is another than {said[goes].where}, and OPTIONS decides on TLS" if other else ""
-    if goes == "tls.verify":
-        asked = said[goes].value if goes in said else "required"
-        weaker = _LESS[given.value] < _LESS[asked]
-    else:
-        weaker = goes == "tls.check_hostname" and not given.value
-        weaker = weaker and (goes not in said or said[goes].value)
-    return "weakens TLS, of which OPTIONS says more: expected there only" if weaker else ""
+    if "SSL_CONTEXT" in said and name != "SSL":
+        return f"{said['SSL_CONTEXT'].where} decides on TLS"
+    asked = said[name].value if name in said else _UNSAID.get(name)
+    rank = _STRICTNESS.get(name)
+    if given.value == asked or (rank is not None and rank(given.value) > rank(asked)):
+        return ""
+    first = next(iter(said.values())).where
+    return f"OPTIONS decides on TLS, as {first} says something of it: expected there only"
 
 
 def one_way_in(made: tuple[Endpoint, ...], servers: list[Server], *, hosts: bool) -> None:
@@ -163,7 +159,7 @@ def _is_master(query: dict[str, str], where: str) -> bool:
         try:
             return bool(readers.FLAG.convert(value))
         except ValueError:
-            refuse(f"{where}, ?{name}= of the URL", f"expected 1 or 0; got {value!r}")
+            refuse(f"{where}, ?{name}= of the URL", f"expected 1 or 0; got {quoted(value)}")
     return True
 
 

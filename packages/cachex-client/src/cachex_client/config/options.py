@@ -162,14 +162,23 @@ _TLS = Topic(
         option(
             "SSL_CA_CERTS",
             "tls.ca_certs",
-            read.TEXT,
+            read.AUTHORITIES,
             "the system's",
             "File of trusted authorities.",
         ),
-        option("SSL_CA_PATH", "tls.ca_path", read.TEXT, "", "Folder of trusted authorities."),
-        option("SSL_CA_DATA", "tls.ca_data", read.TEXT, "", "Trusted authorities as PEM text."),
-        option("SSL_CERTFILE", "tls.certfile", read.TEXT, "", "File of our own certificate."),
-        option("SSL_KEYFILE", "tls.keyfile", read.TEXT, "", "File of its private key."),
+        option(
+            "SSL_CA_PATH", "tls.ca_path", read.AUTHORITIES, "", "Folder of trusted authorities."
+        ),
+        option(
+            "SSL_CA_DATA",
+            "tls.ca_data",
+            read.PEM,
+            "",
+            "Trusted authorities as PEM text.",
+            secret=True,
+        ),
+        option("SSL_CERTFILE", "tls.certfile", read.PATH, "", "File of our own certificate."),
+        option("SSL_KEYFILE", "tls.keyfile", read.PATH, "", "File of its private key."),
         option(
             "SSL_PASSWORD",
             "tls.keyfile_password",

@@ -18,8 +18,10 @@ from cachex_client._core.addresses import AllowedHosts
 from cachex_client.config import peers
 from cachex_client.errors import ConfigurationError
 from cachex_client.options import RetryOptions
-from cachex_client.resolve import resolve_compressors, resolve_serializers
+from cachex_client.resolve import raised, resolve_compressors, resolve_serializers
+from cachex_client.signing import is_usable
 from cachex_pool import BreakerOptions, PoolOptions
+from cachex_pool.checks import encodes, quoted, said
 
 T = TypeVar("T")
 
@@ -28,13 +30,17 @@ class Unreadable(ValueError):
     """The value is of the right kind, but not usable; the text says why and shows no secret."""
 
 
+class Broken(Unreadable):
+    """What the value names cannot be used; the text has nothing of the value."""
+
+
 @attrs.frozen
 class Reader:
     """
     Turns what was written into what is meant.
 
     `expects` completes the sentence "expected ...". `convert` returns the value, or raises
-    Unreadable with a reason, or ValueError or TypeError without one.
+    Unreadable with a reason, or anything else without one.
     """
 
     expects: str
@@ -100,6 +106,26 @@ def _text(value: Any) -> str | None:
     return value
 
 
+def _sent(value: Any) -> str | None:
+    text = _text(value)
+    if text is not None and not encodes(text):
+        raise ValueError
+    return text
+
+
+def _named_file(value: Any) -> str | None:
+    if value == "":
+        raise ValueError
+    return _text(value)
+
+
+def _pem(value: Any) -> str | None:
+    text = _named_file(value)
+    if text is not None and not text.isascii():
+        raise ValueError
+    return text
+
+
 def _one_of(*words: str) -> Callable[[Any], str]:
     def convert(value: Any) -> str:
         word = value.lower() if isinstance(value, str) else ""
@@ -116,11 +142,13 @@ def imported(value: Any) -> Any:
         return value
     module, _, name = value.rpartition(".")
     if not module:
-        raise Unreadable(f"{value!r} cannot be imported: it is not a dotted path")
+        raise Unreadable(f"{quoted(value)} cannot be imported: it is not a dotted path")
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise Unreadable(f"{value!r} cannot be imported: {error}") from None
+        raise Unreadable(f"{quoted(value)} cannot be imported: {said(error)}") from None
+    except Exception as error:
+        raise Broken(f"its import raised {raised(error)}") from None
 
 
 def _named_class(value: Any) -> type | str:
@@ -130,7 +158,7 @@ def _named_class(value: Any) -> type | str:
     if path in peers.CLASSES:
         return peers.CLASSES[path]
     if peers.belongs_to_a_peer(path):
-        raise Unreadable(f"{path!r}: {peers.why_not(path)}")
+        raise Unreadable(f"{quoted(path)}: {peers.why_not(path)}")
     return value
 
 
@@ -157,7 +185,10 @@ COUNT = Reader("a whole number, 0 or above", _whole(0))
 COUNT_OR_NONE = Reader(COUNT.expects, _or_none(_whole(0)))
 POSITIVE = Reader("a whole number above 0", _whole(1))
 SIZE = Reader("a whole number of bytes above 0, or None for no limit", _size)
-TEXT = Reader("a str", _text)
+TEXT = Reader("a str", _sent)
+PATH = Reader("a str", _text)  # of any bytes
+AUTHORITIES = Reader("the path of a file or folder", _named_file)
+PEM = Reader("text in PEM, which is ASCII", _pem)
 CLASS = Reader("a class or the dotted path of one", _class)
 NAMED_CLASS = Reader(CLASS.expects, _named_class)  # that need not be there to be imported
 FUNCTION = Reader("a function or the dotted path of one", _function)
@@ -167,7 +198,7 @@ CLEAR = Reader("'prefix' or 'database'", _one_of("prefix", "database"))
 def _prefixes(value: Any) -> tuple[str, ...]:
     found = (value,) if isinstance(value, str) else value
     listed = isinstance(found, list | tuple | set | frozenset)
-    if not listed or not all(isinstance(one, str) for one in found):
+    if not listed or not all(isinstance(one, str) and encodes(one) for one in found):
         raise TypeError
     return tuple(found)
 
@@ -246,7 +277,10 @@ READ_FROM = Reader(f"one of {', '.join(_POLICIES)}, or a function", _read_from)
 def _credentials(value: Any) -> Any:
     found = imported(value)
     if isinstance(found, type):
-        found = found()
+        try:
+            found = found()
+        except Exception as error:
+            raise Broken(f"its constructor raised {raised(error)}") from None
     if found is not None and not (callable(found) or hasattr(found, "get_credentials")):
         raise TypeError
     return found
@@ -305,7 +339,7 @@ def _settings_of(kind: type, off: Mapping[str, Any]) -> Callable[[Any], Any]:
         known = [field.name for field in attrs.fields(kind)]
         for name in value:
             if name not in known:
-                raise Unreadable(f"{name!r} is not one of {', '.join(known)}")
+                raise Unreadable(f"{quoted(name)} is not one of {', '.join(known)}")
         return kind(**value)
 
     return convert
@@ -357,7 +391,7 @@ def stock(*names: str, instead: str) -> Reader:
         package, _, _ = path.partition(".")
         name = path.rpartition(".")[2].replace("Valkey", "Redis").replace("Libvalkey", "Hiredis")
         if package not in ("redis", "valkey") or name not in names:
-            raise Unreadable(f"there is no way to put in {path!r}: use {instead}")
+            raise Unreadable(f"there is no way to put in {quoted(path)}: use {instead}")
 
     return Reader("a class of redis-py", convert)
 
@@ -388,7 +422,7 @@ def _ours(one: Any, known: Mapping[str, str]) -> Any:
     if path in known:
         return known[path] if known is peers.SERIALIZERS else _compressor_of_a_peer(path)
     if peers.belongs_to_a_peer(path):
-        raise Unreadable(f"{path!r}: {peers.why_not(path)}")
+        raise Unreadable(f"{quoted(path)}: {peers.why_not(path)}")
     if "." not in path:
         return one
     found: Any = imported(one)
@@ -439,7 +473,7 @@ def _signing_keys(value: Any) -> Any:
     if isinstance(value, bool):
         return value
     several = value if isinstance(value, list | tuple) else (value,)
-    if not several or not all(isinstance(key, str | bytes) and key for key in several):
+    if not several or not all(map(is_usable, several)):
         raise TypeError
     return tuple(several)
 
