@@ -379,7 +379,7 @@ def test_each_key_is_text_or_bytes_and_not_empty(wrong: Any) -> None:
 
 def test_a_limit_that_is_no_number_is_refused() -> None:
     for wrong in ("x", 0, 1.5, []):
-        with pytest.raises(ConfigurationError, match="max_decompressed is a number") as caught:
+        with pytest.raises(ConfigurationError, match="max_decompressed is at least 1") as caught:
             Codec(signing_key=SECRET, max_decompressed=wrong)  # type: ignore[arg-type]
         assert SECRET not in shown_by(caught.value)
 

@@ -592,7 +592,20 @@ def test_patterns_match_on_a_server_what_they_match_here(standalone: Standalone)
 names = st.sampled_from(sorted(BY_NAME)) | st.text(max_size=10)
 values = (
     scalars
-    | st.sampled_from([SECRET, "json", "zlib", "none", 10**400, "10.0.0.0/8", ["a"], {"a": 1}])
+    | st.sampled_from(
+        [
+            SECRET,
+            "json",
+            "zlib",
+            "none",
+            10**400,
+            float("inf"),
+            SECRET + "\udcff",
+            "10.0.0.0/8",
+            ["a"],
+            {"a": 1},
+        ]
+    )
     | st.lists(st.text(max_size=5), max_size=2)
 )
 locations = st.sampled_from(

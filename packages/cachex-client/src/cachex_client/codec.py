@@ -133,7 +133,7 @@ class Codec:
         self._max_decompressed = sys.maxsize if max_decompressed is None else max_decompressed
         if not isinstance(self._max_decompressed, int) or self._max_decompressed < 1:
             given = quoted(max_decompressed)
-            raise ConfigurationError(f"max_decompressed is a number of at least 1, not {given}")
+            raise ConfigurationError(f"max_decompressed is at least 1, not {given}")
         writer = self.serializers[0]
         self._compress_from = (
             getattr(self.compressors[0], "min_length", 0) if self.compressors else sys.maxsize
