@@ -373,7 +373,7 @@ def _tls(alias: str, config: CacheConfig) -> Iterator[CheckMessage]:
         found = [one for each in endpoints if each.tls is not None for one in each.tls.weaknesses()]
         if found:
             text = f"with {what}, {' and '.join(dict.fromkeys(found))}: whoever stands in between"
-            hint = "Name the authority that signed the certificate in SSL_CA_CERTS."
+            hint = "Name the authority in SSL_CA_CERTS, and leave the other TLS settings out."
             yield _warn(alias, "W015", f"{text} can pass for them, or read along.", hint)
 
 
