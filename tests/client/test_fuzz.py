@@ -34,7 +34,7 @@ from cachex_client.errors import BadAddress, BadRedirect, ValueTooLarge
 from cachex_client.signing import Signer
 from cachex_pool.errors import reply_error
 from support.examples import tries
-from support.glob import matches
+from support.patterns import matches
 from support.servers import Standalone
 from support.shown import shown_by
 
