@@ -32,6 +32,7 @@ from cachex_client._core.specs import spec_for
 from cachex_client.command import Command
 from cachex_client.commands import strings
 from cachex_pool import Endpoint, PoolError, PoolOptions
+from support.examples import some_everyday
 from support.scripted import Scripted
 from support.waiting import eventually
 
@@ -162,7 +163,9 @@ def test_a_bad_redirect_is_looked_into_and_leaves_no_trace(what: str, colour: An
         assert node.asked(b"GET") == 6
 
 
-@pytest.mark.parametrize("what", ["port 70000", "another slot", "ask for another slot", "no host"])
+@pytest.mark.parametrize(
+    "what", some_everyday(["port 70000", "another slot", "ask for another slot", "no host"], 2)
+)
 def test_a_redirect_that_stays_bad_fails_the_call_and_no_other(what: str, colour: Any) -> None:
     bad = [True]
     with Node(lambda number: BAD[what] if bad[0] else sent("1")) as node:
@@ -223,7 +226,9 @@ def test_a_node_cannot_make_a_replica_of_another_shard_lead_it(colour: Any) -> N
         assert client.execute(strings.get(other)) == b"1"
 
 
-@pytest.mark.parametrize("member", [["127.0.0.1", 70000], ["a b", 7], ["h", "x"], [5, 7], []])
+@pytest.mark.parametrize(
+    "member", some_everyday([["127.0.0.1", 70000], ["a b", 7], ["h", "x"], [5, 7], []], 3)
+)
 def test_a_map_with_nonsense_in_it_is_not_adopted_and_is_looked_at_again(
     member: list[Any], colour: Any
 ) -> None:

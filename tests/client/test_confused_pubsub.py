@@ -14,6 +14,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 from cachex_client import ClientOptions
 from cachex_client._core.keyslot import slot_of
 from cachex_pool import PoolError, PoolOptions, ProtocolError
+from support.examples import some_everyday
 from support.node import HANG_UP, ScriptedNode, Words, sent
 from support.waiting import eventually
 
@@ -171,7 +172,7 @@ def needs_sharded(colour: Any) -> None:
 
 
 @pytest.mark.usefixtures("needs_sharded")
-@pytest.mark.parametrize("what", SHARDED)
+@pytest.mark.parametrize("what", some_everyday(SHARDED, 4))
 def test_a_sharded_channel_is_subscribed_again_after_a_bad_answer(what: str, colour: Any) -> None:
     with node_with(b"SSUBSCRIBE", SHARDED[what]) as node:
         channel = subscriber(colour, colour.make("ClusterClient", [node.url], OPTIONS))

@@ -15,6 +15,7 @@ from cachex_client import ClientOptions, ScanAborted, SentinelMap, SlotNotCovere
 from cachex_client._core.scans import BREAKS, WALKS, ScanProgress
 from cachex_client.commands import strings
 from cachex_pool import ConnectionLost, Endpoint, PoolError, PoolOptions, ProtocolError
+from support.examples import some_everyday
 from support.node import HANG_UP, ScriptedNode, Words, sent
 from support.scripted import Scripted
 
@@ -94,7 +95,9 @@ def test_a_walk_that_breaks_off_again_and_again_is_given_up(topology: str, colou
 
 
 @those_that_begin_again
-@pytest.mark.parametrize("bad", [b"-LOADING x\r\n", b"-CLUSTERDOWN x\r\n", HANG_UP, b""])
+@pytest.mark.parametrize(
+    "bad", some_everyday([b"-LOADING x\r\n", b"-CLUSTERDOWN x\r\n", HANG_UP, b""], 2)
+)
 def test_what_fails_counts_as_time_of_the_scan(topology: str, bad: bytes, colour: Any) -> None:
     first = first_page_then(bad)
     with client_of(topology, colour, first, HASTY) as (client, node):
@@ -254,7 +257,7 @@ def test_a_server_is_walked_only_so_often() -> None:
 # -- what servers say of themselves
 
 
-@pytest.mark.parametrize("told", [b":5\r\n", b"_\r\n", b"*0\r\n"])
+@pytest.mark.parametrize("told", some_everyday([b":5\r\n", b"_\r\n", b"*0\r\n"], 3))
 def test_a_replica_that_says_nonsense_of_itself_is_asked_again(told: bytes, colour: Any) -> None:
     def silent(words: Words) -> bytes | None:
         return b"" if words[0] == b"GET" else None

@@ -25,6 +25,7 @@ from cachex_pool import (
 )
 from cachex_pool.errors import printable, reply_error
 from cachex_pool.secrecy import keeps_secrets
+from support.examples import some_everyday
 from support.scripted import Scripted
 from support.shown import shown_by
 
@@ -273,7 +274,7 @@ WAYS: dict[str, Callable[[list[bytes]], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", some_everyday(WAYS, 3))
 @pytest.mark.parametrize("protocol", [2, 3])
 @pytest.mark.parametrize("ending", ["answers", "hangs up", "is silent"])
 @pytest.mark.parametrize("colour", ["sync", "async"])

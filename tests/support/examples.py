@@ -8,6 +8,8 @@ others each time: what such a run finds is written down with `@example`, and men
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import Any
 
 import hypothesis
 import pytest
@@ -50,3 +52,11 @@ def pytest_configure(config: pytest.Config) -> None:
         suppress_health_check=[hypothesis.HealthCheck.too_slow],
     )
     hypothesis.settings.load_profile("cachex")
+
+
+def some_everyday(values: Iterable[Any], every: int) -> list[Any]:
+    """Return values of a parameter: each `every`th for all runs, the others for thorough ones."""
+    return [
+        pytest.param(value, marks=[] if at % every == 0 else pytest.mark.thorough)
+        for at, value in enumerate(values)
+    ]
