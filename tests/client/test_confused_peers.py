@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from redis.exceptions import RedisError, WatchError
+from redis.exceptions import RedisError
 
 import cachex_client
 from cachex_client import (
@@ -414,21 +414,26 @@ def test_watching_looks_into_a_bad_redirect_once(bad: bytes, again: bool, colour
         assert node.asked(b"EXEC") == 0
 
 
-def test_a_watched_transaction_that_is_redirected_is_tried_again_elsewhere(colour: Any) -> None:
-    with Node() as there:
-        replies = {b"EXEC": b"-EXECABORT no\r\n"}
-        moved = b"-MOVED %d 127.0.0.1:%d\r\n" % (SLOT, there.port)
-        replies[b"SET"] = moved
-        with Node(other=lambda words: replies.get(words[0], b"+OK\r\n")) as node:
-            client = asks(colour, node)
-            with pytest.raises(WatchError, match="MovedError"):
-                watched(colour, client)
+@pytest.mark.parametrize("word", [b"MOVED", b"ASK"])
+@pytest.mark.parametrize("at", [b"SET", b"EXEC"])
+def test_a_watched_transaction_that_is_redirected_fails_once(
+    word: bytes, at: bytes, colour: Any
+) -> None:
+    """`transaction` tries for ever after a WatchError, and a node may redirect for ever."""
+    replies = {b"SET": b"+QUEUED\r\n", b"EXEC": b"-EXECABORT no\r\n"}
+    with Node() as node:
+        replies[at] = b"-%b %d 127.0.0.1:%d\r\n" % (word, SLOT, node.port)
+        node.other = lambda words: replies.get(words[0], b"+OK\r\n")
+        client = asks(colour, node)
+        with pytest.raises(BadRedirect, match=f"{word.decode()} {SLOT} .* stays on the connection"):
+            watched(colour, client)
+        assert node.asked(b"WATCH") == 1
 
-            def looked() -> bool:
-                client.execute(strings.get(KEY))
-                return node.asked(b"CLUSTER") >= 4
+        def looked() -> bool:
+            client.execute(strings.get(KEY))
+            return node.asked(b"CLUSTER") >= 4
 
-            eventually(looked, what="another look at the map")
+        eventually(looked, what="another look at the map")
 
 
 # -- which hosts

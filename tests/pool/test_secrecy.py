@@ -378,3 +378,45 @@ def test_error_replies_are_printable() -> None:
     error = reply_error("WRONGTYPE x\nCRITICAL root: owned\x1b]0;owned\x07")
     assert str(error).isprintable()
     assert error.code == "WRONGTYPE"  # type: ignore[attr-defined]
+
+
+def test_what_was_handled_before_keeps_its_variables_and_its_coroutines() -> None:
+    """Several tasks wait for one that fails; one of them meets an error of ours, another waits."""
+
+    @keeps_secrets()
+    def fails() -> None:
+        raise LookupError
+
+    async def failed() -> None:
+        kept = 7
+        await asyncio.sleep(0)
+        raise RuntimeError(kept)
+
+    async def main() -> list[str]:
+        ended: list[str] = []
+        shared = asyncio.ensure_future(failed())
+        met = asyncio.Event()
+
+        async def one() -> None:
+            try:
+                await shared
+            except RuntimeError as error:
+                await asyncio.sleep(0)
+                with pytest.raises(LookupError):
+                    fails()
+                met.set()
+                frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+                assert {"kept": 7} in [frame.f_locals for frame in frames]
+                ended.append("one")
+
+        async def other() -> None:
+            try:
+                await shared
+            except RuntimeError:
+                await met.wait()
+                ended.append("other")
+
+        await asyncio.wait_for(asyncio.gather(one(), other()), 30)
+        return ended
+
+    assert asyncio.run(main()) == ["one", "other"]

@@ -1,5 +1,6 @@
 """Errors that tell nothing of the arguments they were caused by: these may be secrets."""
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from traceback import clear_frames
@@ -27,6 +28,7 @@ def keeps_secrets(
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         @wraps(function)
         def without_traces(*args: P.args, **kwargs: P.kwargs) -> T:
+            before = sys.exception()
             try:
                 return function(*args, **kwargs)
             except kinds as error:
@@ -34,22 +36,27 @@ def keeps_secrets(
                 failed.__traceback__ = failed.__context__ = failed.__cause__ = None
             except Exception as error:
                 failed = error
-                forget_variables(failed)
+                forget_variables(failed, before)
             del args, kwargs
             try:
                 raise failed
             finally:
-                del failed  # its traceback refers to this frame
+                del failed, before  # its traceback refers to this frame
 
         return without_traces
 
     return decorate
 
 
-def forget_variables(error: BaseException) -> None:
-    """Empty the frames that an error, and what led to it, came through."""
+def forget_variables(error: BaseException, before: BaseException | None) -> None:
+    """
+    Empty the frames that an error, and what led to it, came through.
+
+    `before` is what was handled when the work began: it is the caller's, and so are its frames,
+    some of which may be coroutines that wait, which would end.
+    """
     several: list[BaseException | None] = [error]
-    seen = set()
+    seen = {id(before)}
     while several:
         one = several.pop()
         if one is not None and id(one) not in seen:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import redis.asyncio.client
 from redis.client import EMPTY_RESPONSE
-from redis.exceptions import NoScriptError, PubSubError, ResponseError, WatchError
+from redis.exceptions import MovedError, NoScriptError, PubSubError, ResponseError, WatchError
 
 from cachex_client._concurrency import monotonic
 from cachex_client._core.everywhere import EVERYWHERE
-from cachex_client._core.redirects import REDIRECTS, is_redirect
+from cachex_client._core.redirects import REDIRECTS, is_redirect, redirect_text
 from cachex_client._core.routes import Way, route_of, wait_of
 from cachex_client._core.scripting import as_text, with_texts
 from cachex_client._core.transaction import Refusal, settle
@@ -158,9 +158,9 @@ class AsyncPipeline(redis.asyncio.client.Pipeline):
             raise
         self.watching = False
         moved = next(filter(is_redirect, replies), None)
-        if moved is not None:  # then nothing was run, and who tries again finds the server
+        if moved is not None:  # then nothing was run
             await self._owner.backing.refreshed()
-            raise self._lost(moved) from moved
+            raise self._bad(moved, "a transaction stays on the connection that watches")
         return self._settle(commands, replies)
 
     def _settle(self, commands: Sequence[Sequence[Any]], replies: Sequence[Any]) -> list[Any]:
@@ -198,7 +198,7 @@ class AsyncPipeline(redis.asyncio.client.Pipeline):
         except BaseException as error:
             self._trouble = error
             raise
-        if first and is_redirect(reply):
+        if first and self._owner.backing.clustered and is_redirect(reply):
             reply = await self._call_again(command, reply)
         if isinstance(reply, Exception):
             if isinstance(reply, ResponseError) and EMPTY_RESPONSE in options:
@@ -213,13 +213,16 @@ class AsyncPipeline(redis.asyncio.client.Pipeline):
         return self._owner.read_reply(args[0], route.name, reply, options)
 
     async def _call_again(self, command: Command[Any], error: Exception) -> Any:
-        """Watch where the key's slot went to; a redirect that leads nowhere gets one more try."""
+        """Watch where the key's slot went to; after any other redirect there is one more try."""
         reply: Any = error
         for attempt in range(REDIRECTS):
             stack = self.command_stack
             await self.reset()
             self.command_stack = stack
             try:
+                if not isinstance(reply, MovedError):
+                    await self._owner.backing.refreshed()
+                    raise self._bad(reply, "a connection that watches cannot follow it")
                 await self._owner.backing.redirected(reply, command.key)
             except (BadAddress, BadRedirect):
                 if attempt:
@@ -227,8 +230,10 @@ class AsyncPipeline(redis.asyncio.client.Pipeline):
             reply = await self._call(command)
             if not is_redirect(reply):
                 return reply
-        why = f"the call has followed {REDIRECTS}"
-        raise BadRedirect(self._owner.backing.address.name, str(reply)[:120], why)
+        raise self._bad(reply, f"the call has followed {REDIRECTS}")
+
+    def _bad(self, reply: Exception, why: str) -> BadRedirect:
+        return BadRedirect(self._owner.backing.address.name, redirect_text(reply), why)
 
     async def _call(self, command: Command[Any]) -> Any:
         if self._watcher is None:

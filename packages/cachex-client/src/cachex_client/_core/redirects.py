@@ -36,8 +36,10 @@ def is_redirect(reply: object) -> bool:
     )
 
 
-def redirect_text(error: AskError) -> str:
+def redirect_text(error: Exception) -> str:
     """Return a redirect as the server wrote it, as far as messages show it."""
+    if not isinstance(error, AskError):  # redis-py has made nothing of it
+        return str(error)[:120]
     kind = "MOVED" if isinstance(error, MovedError) else "ASK"  # a MovedError is an AskError, too
     return f"{kind} {error.slot_id} {error.host}:{error.port}"[:120]
 
@@ -51,8 +53,8 @@ def read_redirect(
     A server is believed only about the slot that it was asked about, and ASK changes no map.
     BadAddress or BadRedirect if it leads nowhere.
     """
-    if not isinstance(error, AskError):  # redis-py has made nothing of it
-        raise BadRedirect(by, str(error)[:120], "it names no slot, host and port")
+    if not isinstance(error, AskError):
+        raise BadRedirect(by, redirect_text(error), "it names no slot, host and port")
     moved, text = isinstance(error, MovedError), redirect_text(error)
     if not 0 <= error.slot_id < SLOTS:
         raise BadRedirect(by, text, f"slots are 0 to {SLOTS - 1}")

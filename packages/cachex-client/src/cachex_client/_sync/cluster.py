@@ -343,8 +343,11 @@ class ClusterClient(ClusterBulk):
 
     def _explained(self, error: Exception, command: Command[Any], aim: Aim) -> Exception:
         if isinstance(error, AskError):
-            followed = aim.redirects >= REDIRECTS
-            why = f"the call has followed {REDIRECTS}" if followed else "the call's time is up"
+            why = "the call's time is up"
+            if aim.redirects >= REDIRECTS:
+                why = f"the call has followed {REDIRECTS}"
+            elif aim.fixed:
+                why = "the command is for this server"
             return BadRedirect(aim.link.name, redirect_text(error), why)
         if not isinstance(error, ClusterCrossSlotError):
             return error

@@ -263,12 +263,13 @@ class ClusterLinks:
     def _first(self) -> tuple[Topology | None, Sequence[Exception]]:
         """Ask the seeds; the first that answers will do."""
         background = BackgroundWork(self)
-        questions = [self._question(node, background) for node in self.map.seeds]
+        seeds = sample(self.map.seeds, len(self.map.seeds))  # as in `_look`
+        questions = [self._question(node, background) for node in seeds]
         answers = self._ask(questions, 1, GRACE)
         for at, answer in answers:
             if isinstance(answer, Exception) and not isinstance(answer, PoolError):
                 # Next time its name may lead to a server that is of use.
-                self.link(self.map.seeds[at]).pool.retire("no usable answer", sever=True)
+                self.link(seeds[at]).pool.retire("no usable answer", sever=True)
         return settled(None, _views(answers)), _errors(answers)
 
     def _refresh(self, background: BackgroundWork) -> None:
@@ -308,9 +309,10 @@ class ClusterLinks:
         if topology is None or not (found is None or doubted):
             return found, errors
         others = [node for node in topology.nodes() if node not in asked]
-        seeds, from_seeds = self.map.seeds, list[Topology]()
+        # In another order each time: if there are many, and the first are silent, the rest is late.
+        seeds, from_seeds = sample(self.map.seeds, len(self.map.seeds)), list[Topology]()
         questions = [partial(self._ask_anew, seed, from_seeds) for seed in seeds]
-        questions += [self._question(node, background) for node in others]
+        questions += [self._question(node, background) for node in sample(others, len(others))]
 
         def enough(views: Sequence[Topology]) -> bool:
             return len(from_seeds) == len(seeds) or any(is_current(one, topology) for one in views)

@@ -2,6 +2,7 @@
 
 import encodings.idna  # noqa: F401  first used in getaddrinfo, where a signal may break it for good
 import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -254,11 +255,12 @@ def _replies(
     deadline: float,
 ) -> list[Any]:
     """Send the commands of a handshake; neither the replies nor an error repeat its password."""
+    before = sys.exception()
     try:
         packed = handshake.packed(commands)
         return handshake.scrub(connection.exchange(packed, len(commands), deadline))
     except Exception as error:
-        forget_variables(error)  # what came until then is among them
+        forget_variables(error, before)  # what came until then is among them
         raise
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import select
 import socket
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -602,11 +603,12 @@ async def _replies(
     deadline: float,
 ) -> list[Any]:
     """Send the commands of a handshake; neither the replies nor an error repeat its password."""
+    before = sys.exception()
     try:
         packed = handshake.packed(commands)
         return handshake.scrub(await connection.exchange(packed, len(commands), deadline))
     except Exception as error:
-        forget_variables(error)  # what came until then is among them
+        forget_variables(error, before)  # what came until then is among them
         raise
 
 
