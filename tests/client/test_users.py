@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,46 +19,23 @@ from cachex_client import (
 from cachex_client._sync.lock import Lock
 from cachex_client._sync.semaphore import Semaphore
 from cachex_pool import Endpoint
-from djangocache import project
-from support import documents, programs
+from support import documents
 from support.places import TOPOLOGIES, Place, place
 from support.structure_calls import FAMILIES, VALUES, Call, commands_known, fill, waits
+from support.users import AT_SENTINELS, DOCS, LOGIN, known_at, nodes_of
 
-DOCS = Path(__file__).parents[2] / "docs/topologies"
-PAGES = {"sentinels": "sentinel", "replicated": "standalone"}
-LOGIN = {"username": "shop", "password": "s3cret"}
-AT_SENTINELS = {"username": "shop", "password": "another"}
 OPTIONS = ClientOptions(timeout=20.0, read_from="replica_preferred", read_your_writes=0)
 
 
 @pytest.fixture(params=TOPOLOGIES)
 def at(request: pytest.FixtureRequest) -> Iterator[Place]:
     """Servers that know the user of the topology's page, and Sentinels that know theirs."""
-    found = place(request.param, request.getfixturevalue(request.param))
-    name = PAGES.get(request.param, request.param)
-    user, *more = documents.users(DOCS / f"{name}.md")
-    for server in nodes_of(found):
-        server.command(*user)
-    for sentinel in sentinels_of(found):
-        sentinel.command(*more[0])
-    yield found
-    for sentinel in sentinels_of(found):
-        sentinel.command("ACL", "DELUSER", "shop")
-
-
-def sentinels_of(at: Place) -> list[Any]:
-    return at.servers.sentinels if at.name == "sentinels" else []
+    with known_at(place(request.param, request.getfixturevalue(request.param))) as found:
+        yield found
 
 
 REFUSED = r"permissions|NOPERM|ACL|can't run|No permissions|can't access at least one of the keys"
 """What servers say to a user who may not; the last is what a script gets of Redis 7.0."""
-
-
-def nodes_of(at: Place) -> list[Any]:
-    if at.name == "standalone":
-        return [at.servers]
-    nodes: list[Any] = at.servers.nodes if at.name == "sentinels" else at.servers.servers
-    return nodes
 
 
 def client_of(colour: Any, at: Place) -> Any:
@@ -287,85 +263,6 @@ def test_publish_and_subscribe_take_what_the_page_says_on_top(at: Place, colour:
             facade.publish("bank:news", "x")
     finally:
         (channel.close if colour.name == "sync" else channel.aclose)()
-
-
-USE_DJANGO = """
-import asyncio, io, re
-import django
-from django.conf import settings
-settings.configure(CACHES={"default": ENTRY}, SECRET_KEY="k" * 60, INSTALLED_APPS=["django_cachex"])
-django.setup()
-from django.core.cache import cache
-from django.core.management import CommandError, call_command
-from django_cachex import registry
-
-async def asynchronously():
-    await cache.aset_many({"a1": 1, "a2": 2})
-    assert await cache.aget_many(["a1", "a2"]) == {"a1": 1, "a2": 2}
-    assert await cache.aincr("a1") == 2
-    assert await cache.adelete("a1")
-    await cache.aclose()
-
-def output(*words):
-    out = io.StringIO()
-    try:
-        call_command(*words, stdout=out, stderr=out)
-    except CommandError as error:
-        raise AssertionError(out.getvalue()) from error
-    return out.getvalue()
-
-cache.set_many({f"k{n}": n for n in range(50)}, 60)
-assert len(cache.get_many([f"k{n}" for n in range(50)])) == 50
-assert cache.get_or_set("made", lambda: 1) == 1
-assert cache.incr_version("k1") == 2
-assert cache.decr_version("k1", version=2) == 1
-assert cache.delete_many(["k1", "none"]) == 1
-asyncio.run(asynchronously())
-commands = [
-    ("cachex_check",),
-    ("cachex_stats",),
-    ("cachex_keys", "default"),
-    ("cachex_keys", "default", "--ttl"),
-    ("cachex_keys", "default", "--count"),
-    ("cachex_clear", "default", "--dry-run"),
-    ("cachex_clear", "default", "--noinput"),
-]
-for words in commands:
-    said = output(*words)
-    assert not re.search("ermission|NOPERM|not allowed|may not", said), (words, said)
-assert cache.get("k3") is None
-registry.close_all()
-"""
-
-
-def test_djangos_backend_and_the_commands_may_do_everything(at: Place, tmp_path: Path) -> None:
-    beside = {"KEY_PREFIX": "shop", **LOGIN}
-    entry: dict[str, Any]
-    if at.name == "sentinels":
-        entry = project.sentinel_entry(at.servers, sentinel_kwargs=AT_SENTINELS, **beside)
-    elif at.name == "cluster":
-        entry = project.cluster_entry(at.servers, **beside)
-    else:
-        entry = project.entry([one.url for one in nodes_of(at)], **beside)
-    for server in (*nodes_of(at), *sentinels_of(at)):
-        server.command("ACL", "LOG", "RESET")
-    programs.run(tmp_path, USE_DJANGO.replace("ENTRY", repr(entry)))
-    refused = {what for one in (*nodes_of(at), *sentinels_of(at)) for what in refused_by(one)}
-    assert refused <= NICE_TO_HAVE
-
-
-NICE_TO_HAVE = {"config|get"}
-"""What the page says that cachex_check asks for as well, and can do without."""
-
-
-def refused_by(server: Any) -> set[str]:
-    """Return what a server has refused to its users, as its log tells."""
-    entries = server.command("ACL", "LOG")
-    told = [
-        one if isinstance(one, dict) else dict(zip(one[::2], one[1::2], strict=True))
-        for one in entries
-    ]
-    return {one[b"object"].decode() for one in told}
 
 
 def test_what_belongs_to_others_may_not_be_touched(at: Place, colour: Any) -> None:
