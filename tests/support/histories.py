@@ -413,7 +413,8 @@ def cluster_history(seed: int, steps: int = 10) -> list[str]:
         look_at_the_map(dice.choice((1, 3)), f"step {step}")
         cluster.silent, cluster.taken = set(), {}
     cluster.liar, cluster.views = None, dict.fromkeys(nodes, cluster.truth)
-    cluster.silent = {*THIEVES, *(node for one in FOREIGN for node in one.nodes())}
+    strangers = (Address("10.0.0.1", port) for port in STRANGE_PORTS)
+    cluster.silent = {*THIEVES, *strangers, *(node for one in FOREIGN for node in one.nodes())}
     for at in range(DOUBTED + 1):
         look_at_the_map(dice.choice((1, 3)), f"at the end, {at}")
     if not cluster.truth.same_as(map.topology):
